@@ -1,0 +1,59 @@
+#pragma once
+// Text to token ids and back, by the rules a GGUF file names: byte-level BPE with its pre-tokenizer, or SentencePiece
+// (BPE by score) with byte fallback. Immutable after construction; Threads: any.
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/error.hpp"
+#include "common/base/ids.hpp"
+#include "common/gguf/gguf.hpp"
+
+namespace troupe {
+
+/// Whether text like "<|im_end|>" inside the input may become the special token of that spelling.
+enum class SpecialTokens : std::uint8_t { as_text, parse };
+
+class Tokenizer {
+ public:
+  /// Reads `tokenizer.ggml.*`. Errors: file_malformed, file_unsupported (an unknown model or pre-tokenizer is named together with the known ones).
+  [[nodiscard]] static Expected<std::shared_ptr<const Tokenizer>> from_gguf(const gguf::File& file);
+
+  virtual ~Tokenizer() = default;
+  /// `add_bos`: put the model's begin token first if the model wants one (its own flag decides). Errors: invalid_utf8 (names the byte offset).
+  [[nodiscard]] virtual Expected<std::vector<TokenId>> encode(std::string_view text, SpecialTokens special, bool add_bos) const = 0;
+  /// The bytes a token stands for; may end inside a UTF-8 character (see StreamDecoder). Special tokens give "" unless `show_special`.
+  [[nodiscard]] virtual std::string token_bytes(TokenId token, bool show_special = false) const = 0;
+  [[nodiscard]] virtual Expected<std::string> decode(std::span<const TokenId> tokens, bool show_special = false) const = 0;
+
+  [[nodiscard]] virtual std::size_t vocab_size() const = 0;
+  [[nodiscard]] virtual TokenId bos() const = 0;  ///< -1: none
+  [[nodiscard]] virtual TokenId eos() const = 0;  ///< -1: none
+  /// Every token that ends generation (eos, eot, end-of-message ...).
+  [[nodiscard]] virtual std::span<const TokenId> end_tokens() const = 0;
+  [[nodiscard]] virtual bool is_special(TokenId token) const = 0;
+  [[nodiscard]] virtual std::string_view token_text(TokenId token) const = 0;  ///< as spelled in the vocabulary
+  [[nodiscard]] virtual std::string_view chat_template() const = 0;            ///< Jinja source from the file; empty: none
+};
+
+/// Token ids to text for a stream: holds back bytes until they complete a UTF-8 character. A space prefix that SentencePiece
+/// adds to the first piece is dropped when the stream starts a text. Invalid sequences become U+FFFD at flush.
+class StreamDecoder {
+ public:
+  explicit StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer, bool show_special = false);
+  /// The characters completed by this token (may be empty).
+  [[nodiscard]] std::string push(TokenId token);
+  /// What is left at the end, invalid bytes replaced.
+  [[nodiscard]] std::string flush();
+
+ private:
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::string pending_;
+  bool show_special_;
+  bool first_ = true;
+};
+
+}  // namespace troupe
