@@ -1,0 +1,214 @@
+#pragma once
+// The tensor backend: device memory, streams, events, graph capture and the ops a decoder layer is made of.
+//
+// Nothing above this interface touches a raw host pointer of a tensor: data enters and leaves by the copy calls. The CPU
+// backend is the truth another backend is compared with, op by op (tests/conformance). Arithmetic is pinned (README,
+// "Same bits"): a row's result never depends on the other rows of a call, on threads or on the instruction set.
+//
+// Letters: T rows of this call, D model width, N outputs, K inputs, H query heads, G kv heads, d head width, S = 64 slots.
+// Tensors are row-major [rows, cols] views. Ops are queued on a Stream in order; one thread drives a stream.
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/base/error.hpp"
+#include "common/gguf/gguf.hpp"
+
+namespace troupe::backend {
+
+inline constexpr std::uint32_t kPageSlots = 64;  ///< slots of a KV page, and keys of one attention split
+
+enum class DType : std::uint8_t { f32, f16, i32, activation };  ///< activation: backend-private rows made by prepare()
+enum class Numerics : std::uint8_t { fast, reference };  ///< 8-bit activations and f16 KV, or float32 throughout
+enum class Isa : std::uint8_t { automatic, scalar, avx2, avx512 };
+
+/// Owns device memory; freed by its destructor.
+class Buffer {
+ public:
+  virtual ~Buffer() = default;
+  [[nodiscard]] virtual std::size_t bytes() const = 0;
+};
+
+/// A view into a Buffer that outlives it. `row_stride` in elements; for DType::activation views start at row 0 only.
+struct TensorRef {
+  Buffer* buffer = nullptr;
+  std::size_t offset_bytes = 0;
+  DType dtype = DType::f32;
+  std::uint32_t rows = 0;
+  std::uint32_t cols = 0;
+  std::uint32_t row_stride = 0;
+};
+
+/// A matrix [N, K] packed for this backend, an embedding table or a vector [N] in f32.
+class Weight {
+ public:
+  virtual ~Weight() = default;
+  [[nodiscard]] virtual std::uint32_t rows() const = 0;  ///< N
+  [[nodiscard]] virtual std::uint32_t cols() const = 0;  ///< K
+  [[nodiscard]] virtual std::size_t bytes() const = 0;
+};
+
+class Stream {
+ public:
+  virtual ~Stream() = default;
+};
+class Event {
+ public:
+  virtual ~Event() = default;
+};
+/// Ops captured between begin_capture and end_capture; replayed with the same buffers and shapes.
+class Graph {
+ public:
+  virtual ~Graph() = default;
+};
+
+enum class RopeStyle : std::uint8_t { none, adjacent, half };  ///< pairs (2i, 2i+1), or (i, i + d/2)
+enum class Activation : std::uint8_t { silu, gelu_tanh };
+
+struct RopeParams {
+  std::uint32_t dims = 0;           ///< rotated leading channels of a head, even
+  double base = 10000.0;
+  double scale = 1.0;               ///< positions are multiplied by this (linear scaling: 1/factor)
+  std::vector<float> freq_factors;  ///< [dims/2] divisors of the frequencies; empty: all 1
+};
+
+/// KV storage of all layers: [layers][pages] of one layer's page. A layer's page is contiguous:
+/// K [G, d, S] (a channel's 64 slots side by side), then V [G, S, d]; f16, or f32 under Numerics::reference.
+struct KvLayout {
+  std::uint32_t layers = 0;
+  std::uint32_t kv_heads = 0;
+  std::uint32_t key_dim = 0;
+  std::uint32_t value_dim = 0;
+  DType dtype = DType::f16;
+  std::uint32_t pages = 0;
+  [[nodiscard]] std::size_t layer_page_bytes() const {
+    return std::size_t{kPageSlots} * kv_heads * (key_dim + value_dim) * (dtype == DType::f16 ? 2 : 4);
+  }
+  [[nodiscard]] std::size_t offset(std::uint32_t layer, std::uint32_t page) const {
+    return (std::size_t{layer} * pages + page) * layer_page_bytes();
+  }
+};
+
+/// What one query row may see. Logical index i of a sequence lives in slot i % 64 of page_table[i / 64].
+/// The row sees keys [0, prefix) of its sequence, then the logical indices `extra` (its draft ancestors and itself), which
+/// count as if they stood at prefix, prefix + 1, ...; of these it sees the last `window` when the layer has one.
+/// A causal row at logical index i is {sequence, i + 1, none}.
+struct AttentionRow {
+  std::uint32_t sequence = 0;
+  std::uint32_t prefix = 0;
+  std::uint32_t extra_begin = 0;  ///< into AttentionBatch::extras
+  std::uint32_t extra_count = 0;
+};
+
+/// Host-side description of a step's attention, the same for all layers. Built once a step, then uploaded once.
+struct AttentionBatch {
+  std::vector<AttentionRow> rows;               ///< T
+  std::vector<std::uint32_t> table_begin;       ///< per sequence, into `tables`
+  std::vector<std::uint32_t> tables;            ///< page ids
+  std::vector<std::uint32_t> extras;            ///< logical indices
+};
+/// A step's metadata on the device.
+class AttentionPlan {
+ public:
+  virtual ~AttentionPlan() = default;
+};
+
+struct AttentionParams {
+  std::uint32_t layer = 0;
+  std::uint32_t heads = 0;   ///< H, a multiple of KvLayout::kv_heads
+  std::uint32_t window = 0;  ///< 0: none
+  float scale = 1.0f;        ///< of q.k
+  float softcap = 0.0f;      ///< 0: none; else s = cap * tanh(s / cap)
+};
+
+struct DeviceInfo {
+  std::string name;       ///< "cpu avx512-vnni, 2 threads"
+  Isa isa = Isa::scalar;  ///< what automatic resolved to
+  std::uint32_t threads = 1;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  [[nodiscard]] virtual DeviceInfo info() const = 0;
+  [[nodiscard]] virtual Numerics numerics() const = 0;
+  /// Names every choice that changes a sum: arithmetic version, activation block, KV type. Equal on every instruction set.
+  [[nodiscard]] virtual std::string numerics_id() const = 0;
+
+  // Memory. Errors: does_not_fit. Buffers start zeroed.
+  [[nodiscard]] virtual Expected<std::unique_ptr<Buffer>> allocate(std::size_t bytes) = 0;
+  [[nodiscard]] virtual std::size_t activation_bytes(std::uint32_t rows, std::uint32_t cols) const = 0;
+  /// [n, k] from GGUF blocks, n rows of k contiguous elements. Errors: file_unsupported, shape_mismatch.
+  [[nodiscard]] virtual Expected<std::unique_ptr<Weight>> make_matrix(gguf::TensorType type, std::uint32_t n, std::uint32_t k,
+                                                                      std::span<const std::byte> blocks) = 0;
+  /// A vector [n] of any type, held as f32 (norms, biases).
+  [[nodiscard]] virtual Expected<std::unique_ptr<Weight>> make_vector(gguf::TensorType type, std::uint32_t n,
+                                                                      std::span<const std::byte> blocks) = 0;
+  // An embedding table is a matrix too: embed() reads rows of a make_matrix() weight, so a tied head shares it.
+
+  // Streams, events, graphs. The CPU stream runs an op at once and reports events as done.
+  [[nodiscard]] virtual std::unique_ptr<Stream> make_stream() = 0;
+  [[nodiscard]] virtual std::unique_ptr<Event> make_event() = 0;
+  virtual void record(Stream& stream, Event& event) = 0;
+  virtual void wait(Stream& stream, const Event& event) = 0;
+  [[nodiscard]] virtual bool done(const Event& event) const = 0;
+  virtual void synchronize(Stream& stream) = 0;
+  virtual void begin_capture(Stream& stream) = 0;
+  [[nodiscard]] virtual std::unique_ptr<Graph> end_capture(Stream& stream) = 0;
+  virtual void launch(Stream& stream, const Graph& graph) = 0;
+
+  // Copies; asynchronous on a device, host memory must live until synchronize(). Out of range is a programmer's fault.
+  virtual void upload(Stream& stream, Buffer& to, std::size_t offset, std::span<const std::byte> from) = 0;
+  virtual void download(Stream& stream, std::span<std::byte> to, const Buffer& from, std::size_t offset) = 0;
+  virtual void copy(Stream& stream, Buffer& to, std::size_t to_offset, const Buffer& from, std::size_t from_offset,
+                    std::size_t bytes) = 0;
+
+  // Ops. Shapes are checked (a mismatch is a programmer's fault).
+  /// out[t, :] = scale * table[ids[t], :]; ids i32 [1, T].
+  virtual void embed(Stream& stream, const Weight& table, TensorRef ids, float scale, TensorRef out) = 0;
+  /// out = x / sqrt(mean(x^2) + eps) * weight, row by row; x may alias out. Rows may be heads: pass [T * H, d] views.
+  virtual void rms_norm(Stream& stream, TensorRef x, const Weight& weight, float eps, TensorRef out) = 0;
+  /// Rows in the form linear() multiplies: int8 per block of 32 with scale, or f32 under Numerics::reference.
+  virtual void prepare(Stream& stream, TensorRef x, TensorRef activation) = 0;
+  /// rms_norm then prepare, the same bits as the two calls.
+  virtual void norm_prepare(Stream& stream, TensorRef x, const Weight& weight, float eps, TensorRef activation) = 0;
+  /// out[t, n] = sum_k activation[t, k] * weight[n, k] (+ bias[n]); bias may be null.
+  virtual void linear(Stream& stream, TensorRef activation, const Weight& weight, const Weight* bias, TensorRef out) = 0;
+  /// out = a + b.
+  virtual void add(Stream& stream, TensorRef a, TensorRef b, TensorRef out) = 0;
+  /// out = act(gate) * up.
+  virtual void gated(Stream& stream, Activation activation, TensorRef gate, TensorRef up, TensorRef out) = 0;
+  /// cos and sin of every row's position, once a step: table f32 [T, dims] = cos [dims/2] then sin [dims/2]; positions i32 [1, T].
+  virtual void rope_table(Stream& stream, const RopeParams& params, TensorRef positions, TensorRef table) = 0;
+  /// Rotates each of `heads` heads of x [T, heads * d] in place.
+  virtual void rope(Stream& stream, RopeStyle style, TensorRef table, std::uint32_t heads, TensorRef x) = 0;
+  /// Stores k [T, G * key_dim] and v [T, G * value_dim] at physical slots (page * 64 + slot), i32 [1, T].
+  virtual void kv_write(Stream& stream, const KvLayout& layout, Buffer& kv, std::uint32_t layer, TensorRef k, TensorRef v,
+                        TensorRef slots) = 0;
+  /// Copies one slot of every layer to another (tree rows accepted by verification).
+  virtual void kv_move(Stream& stream, const KvLayout& layout, Buffer& kv, std::uint32_t from_slot, std::uint32_t to_slot) = 0;
+  [[nodiscard]] virtual std::unique_ptr<AttentionPlan> plan_attention(Stream& stream, const AttentionBatch& batch) = 0;
+  /// q [T, H * key_dim] -> out [T, H * value_dim]: partials over splits of 64 logical indices, merged in ascending order.
+  virtual void attention(Stream& stream, const KvLayout& layout, const Buffer& kv, const AttentionPlan& plan,
+                         const AttentionParams& params, TensorRef q, TensorRef out) = 0;
+  /// out[i, :] = x[rows[i], :]; rows i32 [1, R].
+  virtual void gather_rows(Stream& stream, TensorRef x, TensorRef rows, TensorRef out) = 0;
+  /// x = cap * tanh(x / cap) (logit soft cap), in place.
+  virtual void softcap(Stream& stream, TensorRef x, float cap) = 0;
+};
+
+struct CpuOptions {
+  std::uint32_t threads = 0;  ///< 0: the CPUs this process may use
+  Isa isa = Isa::automatic;
+  Numerics numerics = Numerics::fast;
+};
+/// Errors: invalid_argument when the machine lacks the asked instruction set.
+[[nodiscard]] Expected<std::unique_ptr<Backend>> make_cpu_backend(const CpuOptions& options);
+/// The instruction sets this machine can run, scalar first.
+[[nodiscard]] std::vector<Isa> supported_isas();
+
+}  // namespace troupe::backend

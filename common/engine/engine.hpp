@@ -1,0 +1,140 @@
+#pragma once
+// One model on one backend: KV pages, continuous batching with chunked prefill, sampling. Prefill and decode services are
+// thin shells around this class. It keeps no thread and no clock of its own: its owner calls step() while has_work().
+//
+// Same bits: the tokens of a sequence depend on its prompt, parameters and seed only, never on what else is in the batch,
+// on chunk sizes, on cached or imported pages (README, "Same bits").
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.hpp"
+#include "common/base/error.hpp"
+#include "common/base/ids.hpp"
+#include "common/backend/backend.hpp"
+#include "common/model/model.hpp"
+#include "common/sampling/params.hpp"
+
+namespace troupe::engine {
+
+struct EngineOptions {
+  std::uint32_t token_budget = 512;   ///< rows of one step, prefill and decode together
+  std::uint32_t chunk = 512;          ///< most prefill rows of one sequence in a step
+  std::uint32_t max_sequences = 64;   ///< running at once; more wait in the queue
+  std::uint32_t queue = 256;          ///< waiting requests; more are refused with queue_full
+  std::uint64_t kv_bytes = 0;         ///< of the page pool; must be > 0
+  bool prefix_cache = true;
+};
+
+/// What to run. With choices > 1 the prompt is computed once and forked.
+struct Request {
+  RequestId id;
+  Epoch epoch;
+  std::string tenant = "default";
+  std::vector<TokenId> prompt;            ///< prompt, then tokens already emitted when a stream is resumed
+  std::uint32_t resumed_tokens = 0;       ///< how many of `prompt` are emitted tokens (they count for penalties and max_tokens)
+  std::uint32_t first_choice = 0;         ///< choices are first_choice .. first_choice + choices - 1
+  std::uint32_t choices = 1;
+  std::uint32_t max_tokens = 1;           ///< answer length per choice, resumed tokens included
+  std::vector<TokenId> stop_tokens;       ///< generation ends when one is drawn; it is reported, then finish `stop`
+  SamplingParams sampling;
+  bool prompt_logprobs = false;           ///< report log-probabilities of the prompt's own tokens (echo)
+  std::optional<TimePoint> deadline;
+};
+
+/// Tokens of one choice made in one step, in order.
+struct TokenEvent {
+  RequestId id;
+  Epoch epoch;
+  std::uint32_t choice = 0;
+  std::uint32_t first_index = 0;          ///< index of tokens[0] in the answer, resumed tokens included
+  std::vector<GeneratedToken> tokens;
+  FinishReason finish = FinishReason::none;
+  std::optional<Error> error;             ///< with finish == error
+  std::uint32_t cached_tokens = 0;        ///< prompt tokens not computed here; exact from the first event on
+  std::vector<GeneratedToken> prompt_tokens;  ///< in the first event when prompt_logprobs was asked
+};
+
+/// A block became servable, or stopped being so. Feeds the router's index.
+struct KvEvent {
+  BlockKey key;
+  bool stored = true;
+};
+
+/// Prompt pages of a prefill-only request, layer by layer while it computes.
+struct PrefillProgress {
+  RequestId id;
+  std::uint32_t layer = 0;
+  std::uint32_t first_page = 0;           ///< index within the sequence
+  std::vector<std::uint32_t> pages;       ///< physical pages, pinned until release_prefill(id)
+  std::uint32_t tokens = 0;               ///< prompt tokens this layer now covers
+};
+
+struct StepOutput {
+  std::vector<TokenEvent> tokens;
+  std::vector<KvEvent> kv;
+  std::vector<RequestId> prefilled;       ///< prefill-only requests whose pages are all computed
+  std::uint32_t rows = 0;                 ///< computed in this step
+};
+
+struct EngineStats {
+  std::uint32_t running = 0, waiting = 0;
+  std::uint32_t pages_total = 0, pages_free = 0, pages_cached = 0, pages_reserved = 0;
+  std::uint64_t prompt_tokens = 0, generated_tokens = 0, cached_tokens = 0, steps = 0, preemptions = 0;
+};
+
+class Engine {
+ public:
+  /// Loads weights into the backend and makes the page pool. `on_load` gets 0..1 as tensors are packed.
+  /// Errors: does_not_fit (says both numbers), file_*.
+  [[nodiscard]] static Expected<std::unique_ptr<Engine>> create(std::shared_ptr<const Model> model,
+                                                                std::shared_ptr<backend::Backend> backend,
+                                                                const EngineOptions& options, const Clock& clock,
+                                                                std::function<void(double)> on_load = {});
+  virtual ~Engine() = default;
+
+  [[nodiscard]] virtual const Model& model() const = 0;
+  [[nodiscard]] virtual ModelId model_id() const = 0;  ///< weights + numerics id
+  [[nodiscard]] virtual std::uint32_t context_length() const = 0;
+  [[nodiscard]] virtual std::size_t layer_page_bytes() const = 0;
+  [[nodiscard]] virtual std::uint32_t layers() const = 0;
+
+  /// Queues a request. Errors: queue_full, context_length_exceeded, out_of_pages (can never fit), invalid_argument.
+  [[nodiscard]] virtual Expected<void> submit(Request request) = 0;
+  /// Queues prefill of the first `tokens` prompt tokens only; its pages stay pinned until release_prefill.
+  /// `progress` runs inside step(), after each layer of each chunk. Returning false asks to be called again later for the
+  /// same data before this sequence goes on (back-pressure); data is never lost.
+  [[nodiscard]] virtual Expected<void> submit_prefill(Request request, std::uint32_t tokens,
+                                                      std::function<bool(const PrefillProgress&)> progress) = 0;
+  virtual void release_prefill(const RequestId& id) = 0;
+
+  /// Decode side of a transfer: reserves pages for prompt tokens [0, tokens), fills them by import_page, then commit_import
+  /// makes the request runnable; it computes what was not imported. Blocks already cached here need no transfer:
+  /// `cached_tokens_for` says how many leading tokens they cover. Errors: out_of_pages, queue_full.
+  [[nodiscard]] virtual Expected<void> reserve_import(Request request, std::uint32_t tokens) = 0;
+  [[nodiscard]] virtual Expected<void> import_page(const RequestId& id, std::uint32_t layer, std::uint32_t page_index,
+                                                   std::span<const std::byte> bytes) = 0;
+  /// Errors: transfer_failed when a page of a layer is missing.
+  [[nodiscard]] virtual Expected<void> commit_import(const RequestId& id) = 0;
+  [[nodiscard]] virtual std::uint32_t cached_tokens_for(std::string_view tenant, std::span<const TokenId> prompt) const = 0;
+  /// Bytes of one layer of one physical page.
+  virtual void export_page(std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) const = 0;
+
+  /// Ends a request at the next layer boundary and frees its pages; no event follows. Unknown ids are ignored.
+  virtual void cancel(const RequestId& id) = 0;
+
+  [[nodiscard]] virtual bool has_work() const = 0;
+  /// One hybrid batch: decode rows first, then prefill chunks up to the budget. `cancelled` is asked between layers.
+  virtual StepOutput step(const std::function<bool()>& interrupted = {}) = 0;
+  /// Bumped once per layer: liveness as others see it. Threads: any.
+  [[nodiscard]] virtual std::uint64_t progress() const = 0;
+  [[nodiscard]] virtual EngineStats stats() const = 0;
+  /// Every block servable now, for a router that asks for a snapshot.
+  [[nodiscard]] virtual std::vector<BlockKey> cached_blocks() const = 0;
+};
+
+}  // namespace troupe::engine

@@ -1,0 +1,37 @@
+#pragma once
+// The chained key of 16 tokens: what the prefix cache, the router's index and page transfer agree on (design, section 5).
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "common/base/hash.hpp"
+
+namespace troupe {
+
+inline constexpr std::uint32_t kBlockTokens = 16;
+inline constexpr std::uint32_t kBlocksPerPage = 4;
+
+/// Parent of a sequence's first block. `model` already holds the numerics id; `tenant` separates caches.
+[[nodiscard]] inline BlockKey root_key(const ModelId& model, std::string_view tenant) {
+  return Hasher().text("troupe-root-1").id(model).text(tenant).finish<BlockKey>();
+}
+
+/// Key of one full block of 16 ids after `parent`. `policy` names the attention policy and codec ("dense/f16").
+[[nodiscard]] inline BlockKey block_key(const BlockKey& parent, std::span<const TokenId> tokens, std::string_view policy) {
+  return Hasher().id(parent).bytes(std::as_bytes(tokens)).text(policy).finish<BlockKey>();
+}
+
+/// Keys of all full blocks of `tokens`, in order.
+[[nodiscard]] inline std::vector<BlockKey> block_keys(const ModelId& model, std::string_view tenant,
+                                                      std::span<const TokenId> tokens, std::string_view policy = "dense/f16") {
+  std::vector<BlockKey> keys;
+  BlockKey parent = root_key(model, tenant);
+  for (std::size_t at = 0; at + kBlockTokens <= tokens.size(); at += kBlockTokens) {
+    parent = block_key(parent, tokens.subspan(at, kBlockTokens), policy);
+    keys.push_back(parent);
+  }
+  return keys;
+}
+
+}  // namespace troupe
