@@ -1,0 +1,65 @@
+#pragma once
+// The seam between the HTTP edge and the cluster: the edge hands over token ids and gets token ids back. Text, templates and
+// stop strings stay on the edge; placement, replay after a failure and epochs stay behind this interface.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.hpp"
+#include "common/base/error.hpp"
+#include "common/base/ids.hpp"
+#include "common/sampling/params.hpp"
+
+namespace troupe::gateway {
+
+struct GenerateJob {
+  RequestId id;
+  std::string model;              ///< as listed by models()
+  std::string tenant = "default";
+  std::vector<TokenId> prompt;
+  std::uint32_t choices = 1;
+  std::uint32_t max_tokens = 1;   ///< per choice
+  std::vector<TokenId> stop_tokens;
+  SamplingParams sampling;
+  bool prompt_logprobs = false;
+  std::optional<TimePoint> deadline;
+};
+
+/// Where the answer goes. Calls for one request come one at a time, in order, from a thread of the dispatcher; they must not
+/// block. After on_done or on_error nothing follows.
+class AnswerSink {
+ public:
+  virtual ~AnswerSink() = default;
+  /// Prompt tokens served from a cache; comes once, before the first token.
+  virtual void on_start(std::uint32_t cached_tokens, std::vector<GeneratedToken> prompt_logprobs) = 0;
+  /// Tokens of `choice`, in order, without gaps or repeats. A stop token is delivered, then finish is `stop`.
+  virtual void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) = 0;
+  /// All choices have finished.
+  virtual void on_done() = 0;
+  virtual void on_error(const Error& error) = 0;
+};
+
+struct ServedModel {
+  std::string name;               ///< what clients send as `model`
+  ModelId id;
+  std::uint32_t context_length = 0;
+  std::uint32_t ready_workers = 0;
+};
+
+class Dispatcher {
+ public:
+  virtual ~Dispatcher() = default;
+  /// Never blocks. Errors at once: queue_full, draining, model_not_found; later ones through the sink. Threads: any.
+  [[nodiscard]] virtual Expected<void> start(GenerateJob job, std::shared_ptr<AnswerSink> sink) = 0;
+  /// Stops a request everywhere; the sink is not called afterwards. Unknown ids are ignored. Threads: any.
+  virtual void cancel(const RequestId& id) = 0;
+  /// Models with at least one ready worker. Threads: any; a copy of the last known table.
+  [[nodiscard]] virtual std::vector<ServedModel> models() const = 0;
+  /// Requests running now. Threads: any.
+  [[nodiscard]] virtual std::size_t in_flight() const = 0;
+};
+
+}  // namespace troupe::gateway
