@@ -1,0 +1,552 @@
+#pragma once
+// Every message between processes. Numbers: message_ids.def. Rules for changing one: codec.hpp and README, "Add a message".
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/sampling/params.hpp"
+#include "common/wire/codec.hpp"
+
+namespace troupe {
+
+// Enumerations and structs of other folders that travel.
+[[nodiscard]] constexpr FinishReason last_value(FinishReason) { return FinishReason::error; }
+[[nodiscard]] constexpr Errc last_value(Errc) { return static_cast<Errc>(0xFFFF); }
+
+namespace wire {
+
+#define X(name, number) inline constexpr std::uint16_t k##name##Number = number;
+#include "common/wire/message_ids.def"
+#undef X
+
+/// Name and versions of a message struct.
+#define TROUPE_MESSAGE(name, version, oldest)                       \
+  static constexpr std::string_view kName = #name;                  \
+  static constexpr std::uint16_t kNumber = k##name##Number;         \
+  static constexpr std::uint16_t kVersion = version;                \
+  static constexpr std::uint16_t kOldestReader = oldest
+
+inline constexpr Bound kMaxPromptTokens{1u << 20};
+inline constexpr Bound kMaxBlocks{1u << 17};
+inline constexpr Bound kMaxList{1u << 16};
+inline constexpr Bound kMaxDetail{16384};
+/// Larger payloads travel on the data plane.
+inline constexpr std::size_t kMaxControlBytes = 48 * 1024;
+
+enum class Role : std::uint8_t { gateway, router, prefill, decode };
+[[nodiscard]] constexpr Role last_value(Role) { return Role::decode; }
+
+struct WireError {
+  Errc code = Errc::internal;
+  std::string detail;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("code", s.code);
+    v("detail", s.detail, kMaxDetail);
+  }
+};
+
+struct ModelInfo {
+  std::string name;
+  ModelId id;
+  std::uint32_t context_length = 0;
+  std::uint32_t layers = 0;
+  std::uint32_t layer_page_bytes = 0;
+  std::string numerics_id;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("name", s.name);
+    v("id", s.id);
+    v("context_length", s.context_length);
+    v("layers", s.layers);
+    v("layer_page_bytes", s.layer_page_bytes);
+    v("numerics_id", s.numerics_id);
+  }
+};
+
+/// Load of one model on one worker, as of a heartbeat.
+struct Load {
+  ModelId model;
+  std::uint32_t running = 0, waiting = 0;
+  std::uint32_t pages_total = 0, pages_free = 0, pages_cached = 0, pages_reserved = 0;
+  std::uint32_t queued_prompt_tokens = 0;
+  std::uint64_t prompt_tokens = 0, generated_tokens = 0, cached_tokens = 0;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("model", s.model);
+    v("running", s.running);
+    v("waiting", s.waiting);
+    v("pages_total", s.pages_total);
+    v("pages_free", s.pages_free);
+    v("pages_cached", s.pages_cached);
+    v("pages_reserved", s.pages_reserved);
+    v("queued_prompt_tokens", s.queued_prompt_tokens);
+    v("prompt_tokens", s.prompt_tokens);
+    v("generated_tokens", s.generated_tokens);
+    v("cached_tokens", s.cached_tokens);
+  }
+};
+
+/// A role announces itself to the router: at start, and again whenever the router does not know it.
+struct Join {
+  TROUPE_MESSAGE(Join, 1, 1);
+  NodeId node;
+  Role role = Role::decode;
+  std::string name;             ///< "decode-0": unique in the cluster, stable over restarts
+  std::string control_address;  ///< "tcp://host:port", or "local://name" inside one process
+  std::string data_address;     ///< where KV frames are received
+  std::vector<ModelInfo> models;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("node", s.node);
+    v("role", s.role);
+    v("name", s.name);
+    v("control_address", s.control_address);
+    v("data_address", s.data_address);
+    v("models", s.models);
+  }
+};
+
+struct JoinReply {
+  TROUPE_MESSAGE(JoinReply, 1, 1);
+  NodeId router;
+  std::optional<WireError> refused;
+  std::uint32_t heartbeat_ms = 500;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("router", s.router);
+    v("refused", s.refused);
+    v("heartbeat_ms", s.heartbeat_ms);
+  }
+};
+
+struct Heartbeat {
+  TROUPE_MESSAGE(Heartbeat, 1, 1);
+  NodeId node;
+  std::uint64_t progress = 0;  ///< bumped per layer; stands still under work only when hung
+  bool busy = false;           ///< there is work, so progress must move
+  bool draining = false;
+  std::vector<Load> loads;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("node", s.node);
+    v("progress", s.progress);
+    v("busy", s.busy);
+    v("draining", s.draining);
+    v("loads", s.loads);
+  }
+};
+
+struct Leave {
+  TROUPE_MESSAGE(Leave, 1, 1);
+  NodeId node;
+  std::string reason;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("node", s.node);
+    v("reason", s.reason);
+  }
+};
+
+/// Blocks a worker began or ceased to hold. `sequence` counts up by one per update; a gap asks for a snapshot.
+struct KvUpdate {
+  TROUPE_MESSAGE(KvUpdate, 1, 1);
+  NodeId node;
+  ModelId model;
+  std::uint64_t sequence = 0;
+  bool snapshot = false;        ///< `stored` is everything; forget the rest
+  std::vector<BlockKey> stored;
+  std::vector<BlockKey> removed;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("node", s.node);
+    v("model", s.model);
+    v("sequence", s.sequence);
+    v("snapshot", s.snapshot);
+    v("stored", s.stored, kMaxBlocks);
+    v("removed", s.removed, kMaxBlocks);
+  }
+};
+
+struct KvSnapshotRequest {
+  TROUPE_MESSAGE(KvSnapshotRequest, 1, 1);
+  NodeId node;
+  ModelId model;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("node", s.node);
+    v("model", s.model);
+  }
+};
+
+/// Router to gateways, on every change.
+struct ModelTable {
+  TROUPE_MESSAGE(ModelTable, 1, 1);
+  struct Row {
+    ModelInfo model;
+    std::uint32_t ready_workers = 0;
+    template <class V, class S>
+    static void fields(V&& v, S& s) {
+      v("model", s.model);
+      v("ready_workers", s.ready_workers);
+    }
+  };
+  std::vector<Row> rows;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("rows", s.rows);
+  }
+};
+
+/// Gateway to router: hashes, never text.
+struct PlaceRequest {
+  TROUPE_MESSAGE(PlaceRequest, 1, 1);
+  RequestId request;
+  Epoch epoch;                      ///< of the placement to make; rises with every replay
+  std::string model;
+  std::string tenant;
+  std::uint32_t prompt_tokens = 0;
+  std::uint32_t max_tokens = 0;
+  std::uint32_t choices = 1;
+  std::vector<BlockKey> blocks;
+  std::vector<NodeId> avoid;        ///< workers that just failed this request
+  std::uint32_t deadline_ms = 0;    ///< from now
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("request", s.request);
+    v("epoch", s.epoch);
+    v("model", s.model);
+    v("tenant", s.tenant);
+    v("prompt_tokens", s.prompt_tokens);
+    v("max_tokens", s.max_tokens);
+    v("choices", s.choices);
+    v("blocks", s.blocks, kMaxBlocks);
+    v("avoid", s.avoid);
+    v("deadline_ms", s.deadline_ms);
+  }
+};
+
+struct Placement {
+  TROUPE_MESSAGE(Placement, 1, 1);
+  RequestId request;
+  Epoch epoch;
+  NodeId decode;
+  std::string decode_address;
+  std::string decode_data_address;
+  std::optional<NodeId> prefill;    ///< none: the decode worker prefills
+  std::string prefill_address;
+  std::uint32_t cached_tokens = 0;  ///< what the router believes the decode worker holds
+  std::string reason;               ///< of the choice, for logs and the response's "troupe" object
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("request", s.request);
+    v("epoch", s.epoch);
+    v("decode", s.decode);
+    v("decode_address", s.decode_address);
+    v("decode_data_address", s.decode_data_address);
+    v("prefill", s.prefill);
+    v("prefill_address", s.prefill_address);
+    v("cached_tokens", s.cached_tokens);
+    v("reason", s.reason);
+  }
+};
+
+struct PlaceRefused {
+  TROUPE_MESSAGE(PlaceRefused, 1, 1);
+  RequestId request;
+  Epoch epoch;
+  WireError error;
+  std::uint32_t retry_after_ms = 0;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("request", s.request);
+    v("epoch", s.epoch);
+    v("error", s.error);
+    v("retry_after_ms", s.retry_after_ms);
+  }
+};
+
+/// Gateway to router: the placement is over and its share of the load is free.
+struct RequestEnded {
+  TROUPE_MESSAGE(RequestEnded, 1, 1);
+  RequestId request;
+  Epoch epoch;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("request", s.request);
+    v("epoch", s.epoch);
+  }
+};
+
+struct WireSampling {
+  SamplingParams p;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("temperature", s.p.temperature);
+    v("top_k", s.p.top_k);
+    v("top_p", s.p.top_p);
+    v("min_p", s.p.min_p);
+    v("typical_p", s.p.typical_p);
+    v("repetition_penalty", s.p.repetition_penalty);
+    v("frequency_penalty", s.p.frequency_penalty);
+    v("presence_penalty", s.p.presence_penalty);
+    v("logit_bias", s.p.logit_bias);
+    v("seed", s.p.seed);
+    v("logprobs", s.p.logprobs);
+    v("report_logprobs", s.p.report_logprobs);
+  }
+};
+
+/// Gateway to decode worker. A prompt too long for a control message follows as a PromptFrame on the data plane.
+struct Generate {
+  TROUPE_MESSAGE(Generate, 1, 1);
+  RequestId request;
+  Epoch epoch;
+  ModelId model;
+  std::string tenant;
+  std::vector<TokenId> prompt;          ///< empty when prompt_by_data
+  bool prompt_by_data = false;
+  std::uint32_t prompt_tokens = 0;
+  std::uint32_t resumed_tokens = 0;
+  std::uint32_t first_choice = 0;
+  std::uint32_t choices = 1;
+  std::uint32_t max_tokens = 1;
+  std::vector<TokenId> stop_tokens;
+  WireSampling sampling;
+  bool prompt_logprobs = false;
+  std::uint32_t deadline_ms = 0;        ///< from now; 0: none
+  std::string prefill_address;          ///< empty: prefill here
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("request", s.request);
+    v("epoch", s.epoch);
+    v("model", s.model);
+    v("tenant", s.tenant);
+    v("prompt", s.prompt, kMaxPromptTokens);
+    v("prompt_by_data", s.prompt_by_data);
+    v("prompt_tokens", s.prompt_tokens);
+    v("resumed_tokens", s.resumed_tokens);
+    v("first_choice", s.first_choice);
+    v("choices", s.choices);
+    v("max_tokens", s.max_tokens);
+    v("stop_tokens", s.stop_tokens);
+    v("sampling", s.sampling);
+    v("prompt_logprobs", s.prompt_logprobs);
+    v("deadline_ms", s.deadline_ms);
+    v("prefill_address", s.prefill_address);
+  }
+};
+
+struct WireToken {
+  TokenId token = 0;
+  float logprob = 0;
+  std::vector<std::pair<TokenId, float>> top;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("token", s.token);
+    v("logprob", s.logprob);
+    v("top", s.top);
+  }
+};
+
+/// Decode worker to gateway: everything one engine step made for that gateway, as one message.
+struct Tokens {
+  TROUPE_MESSAGE(Tokens, 1, 1);
+  struct Entry {
+    RequestId request;
+    Epoch epoch;
+    std::uint32_t choice = 0;
+    std::uint32_t first_index = 0;      ///< index in the answer of tokens[0]
+    std::vector<WireToken> tokens;
+    FinishReason finish = FinishReason::none;
+    std::optional<WireError> error;
+    std::uint32_t cached_tokens = 0;
+    std::vector<WireToken> prompt_tokens;
+    template <class V, class S>
+    static void fields(V&& v, S& s) {
+      v("request", s.request);
+      v("epoch", s.epoch);
+      v("choice", s.choice);
+      v("first_index", s.first_index);
+      v("tokens", s.tokens, kMaxList);
+      v("finish", s.finish);
+      v("error", s.error);
+      v("cached_tokens", s.cached_tokens);
+      v("prompt_tokens", s.prompt_tokens, kMaxPromptTokens);
+    }
+  };
+  NodeId node;
+  std::uint64_t step = 0;
+  std::vector<Entry> entries;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("node", s.node);
+    v("step", s.step);
+    v("entries", s.entries, kMaxList);
+  }
+};
+
+/// Gateway to decode worker: tokens of a choice from `first_index` on are missing, send them again.
+struct Resend {
+  TROUPE_MESSAGE(Resend, 1, 1);
+  RequestId request;
+  Epoch epoch;
+  std::uint32_t choice = 0;
+  std::uint32_t first_index = 0;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("request", s.request);
+    v("epoch", s.epoch);
+    v("choice", s.choice);
+    v("first_index", s.first_index);
+  }
+};
+
+/// Gateway to decode worker, decode worker to prefill worker.
+struct Cancel {
+  TROUPE_MESSAGE(Cancel, 1, 1);
+  RequestId request;
+  Epoch epoch;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("request", s.request);
+    v("epoch", s.epoch);
+  }
+};
+
+/// Decode worker to prefill worker: compute the prompt's pages and send them to `data_address`.
+struct PrefillRequest {
+  TROUPE_MESSAGE(PrefillRequest, 1, 1);
+  RequestId request;
+  Epoch epoch;
+  ModelId model;
+  std::string tenant;
+  std::vector<TokenId> prompt;
+  bool prompt_by_data = false;
+  std::uint32_t tokens = 0;             ///< leading prompt tokens whose KV is wanted
+  std::uint32_t skip_tokens = 0;        ///< of these, what the decode worker already holds (whole pages)
+  std::string data_address;
+  std::uint32_t deadline_ms = 0;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("request", s.request);
+    v("epoch", s.epoch);
+    v("model", s.model);
+    v("tenant", s.tenant);
+    v("prompt", s.prompt, kMaxPromptTokens);
+    v("prompt_by_data", s.prompt_by_data);
+    v("tokens", s.tokens);
+    v("skip_tokens", s.skip_tokens);
+    v("data_address", s.data_address);
+    v("deadline_ms", s.deadline_ms);
+  }
+};
+
+struct PrefillDone {
+  TROUPE_MESSAGE(PrefillDone, 1, 1);
+  RequestId request;
+  Epoch epoch;
+  std::optional<WireError> error;
+  std::uint32_t frames = 0;             ///< sent in all, so that the receiver knows when it has them
+  std::uint32_t cached_tokens = 0;      ///< served from the prefill worker's own cache
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("request", s.request);
+    v("epoch", s.epoch);
+    v("error", s.error);
+    v("frames", s.frames);
+    v("cached_tokens", s.cached_tokens);
+  }
+};
+
+/// Header of a data-plane frame: layers x pages of one prompt, payload layer-major, one layer's page after another.
+struct KvFrame {
+  TROUPE_MESSAGE(KvFrame, 1, 1);
+  RequestId request;
+  Epoch epoch;
+  ModelId model;
+  std::uint32_t frame = 0;              ///< counts up from 0 per request
+  std::uint32_t first_layer = 0;
+  std::uint32_t layers = 0;
+  std::vector<std::uint32_t> pages;     ///< indices within the sequence
+  std::uint32_t layer_page_bytes = 0;
+  std::uint64_t checksum = 0;           ///< XXH3-64 of the payload
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("request", s.request);
+    v("epoch", s.epoch);
+    v("model", s.model);
+    v("frame", s.frame);
+    v("first_layer", s.first_layer);
+    v("layers", s.layers);
+    v("pages", s.pages);
+    v("layer_page_bytes", s.layer_page_bytes);
+    v("checksum", s.checksum);
+  }
+};
+
+/// Receiver to sender on the data plane: the frame left the receiver's queue and its credit returns.
+struct FrameAck {
+  TROUPE_MESSAGE(FrameAck, 1, 1);
+  RequestId request;
+  Epoch epoch;
+  std::uint32_t frame = 0;
+  bool accepted = true;                 ///< false: nobody waits for this request, stop sending
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("request", s.request);
+    v("epoch", s.epoch);
+    v("frame", s.frame);
+    v("accepted", s.accepted);
+  }
+};
+
+/// Header of a data-plane frame whose payload is a long prompt's token ids (i32 each).
+struct PromptFrame {
+  TROUPE_MESSAGE(PromptFrame, 1, 1);
+  RequestId request;
+  Epoch epoch;
+  std::uint32_t frame = 0;
+  std::uint32_t tokens = 0;
+  std::uint64_t checksum = 0;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("request", s.request);
+    v("epoch", s.epoch);
+    v("frame", s.frame);
+    v("tokens", s.tokens);
+    v("checksum", s.checksum);
+  }
+};
+
+/// Through a mailbox, not a socket: a stuck worker does not answer.
+struct Ping {
+  TROUPE_MESSAGE(Ping, 1, 1);
+  std::uint64_t number = 0;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("number", s.number);
+  }
+};
+
+struct Pong {
+  TROUPE_MESSAGE(Pong, 1, 1);
+  std::uint64_t number = 0;
+  NodeId node;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("number", s.number);
+    v("node", s.node);
+  }
+};
+
+/// Name of a message number; "unknown" outside message_ids.def.
+[[nodiscard]] std::string_view message_name(std::uint16_t number);
+
+/// Decodes and encodes again, whatever the message: the fuzzer's and the golden files' entry. Errors: wire_malformed, wire_version.
+[[nodiscard]] Expected<std::vector<std::uint8_t>> recode(const Envelope& envelope);
+
+}  // namespace wire
+}  // namespace troupe
