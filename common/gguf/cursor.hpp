@@ -1,5 +1,6 @@
 #pragma once
-// Reads little-endian fields from bytes that nobody has checked yet. A read past the end gives nullopt and moves nothing.
+// Reads little-endian fields from bytes that nobody has checked yet. A read past the end gives nullopt and
+// moves nothing.
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -42,7 +43,8 @@ class Cursor {
   std::uint64_t position_ = 0;
 };
 
-/// Text of the file made fit for an error or a terminal: quoted, shortened, other than printable ASCII as \xNN.
+/// Text of the file made fit for an error or a terminal: quoted, shortened, other than printable ASCII as
+/// \xNN.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t max_chars = 80);
 
 }  // namespace troupe::gguf

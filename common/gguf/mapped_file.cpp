@@ -13,8 +13,8 @@
 namespace troupe::gguf {
 namespace {
 
-/// A read-only mapping of a whole file. Model files are replaced by rename, never rewritten in place: one that shrinks
-/// while it is mapped raises SIGBUS, as with every reader that maps.
+/// A read-only mapping of a whole file. Model files are replaced by rename, never rewritten in place: one
+/// that shrinks while it is mapped raises SIGBUS, as with every reader that maps.
 class Mapping {
  public:
   Mapping() = default;
@@ -41,10 +41,13 @@ class Mapping {
     if (::fstat(descriptor, &status) != 0)
       return fail(Errc::file_not_found, fmt::format("{}: {}", path.string(), std::strerror(errno)));
     if (!S_ISREG(status.st_mode))
-      return fail(Errc::file_malformed, fmt::format("{}: found a directory or device, expected a file", path.string()));
+      return fail(Errc::file_malformed,
+                  fmt::format("{}: found a directory or device, expected a file", path.string()));
     if (status.st_size == 0) return {};  // mmap refuses it; the parser says what is missing
-    void* at = ::mmap(nullptr, static_cast<std::size_t>(status.st_size), PROT_READ, MAP_PRIVATE, descriptor, 0);
-    if (at == MAP_FAILED) return fail(Errc::io_failed, fmt::format("{}: mmap: {}", path.string(), std::strerror(errno)));
+    void* at =
+        ::mmap(nullptr, static_cast<std::size_t>(status.st_size), PROT_READ, MAP_PRIVATE, descriptor, 0);
+    if (at == MAP_FAILED)
+      return fail(Errc::io_failed, fmt::format("{}: mmap: {}", path.string(), std::strerror(errno)));
     at_ = at;
     size_ = static_cast<std::size_t>(status.st_size);
     return {};

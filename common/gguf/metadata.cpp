@@ -11,19 +11,33 @@ namespace {
 /// Bytes of one value of a fixed-size type; 0 for strings and arrays.
 std::uint64_t fixed_size(ValueType type) {
   switch (type) {
-    case ValueType::u8: case ValueType::i8: case ValueType::boolean: return 1;
-    case ValueType::u16: case ValueType::i16: return 2;
-    case ValueType::u32: case ValueType::i32: case ValueType::f32: return 4;
-    case ValueType::u64: case ValueType::i64: case ValueType::f64: return 8;
-    case ValueType::string: case ValueType::array: return 0;
+    case ValueType::u8:
+    case ValueType::i8:
+    case ValueType::boolean:
+      return 1;
+    case ValueType::u16:
+    case ValueType::i16:
+      return 2;
+    case ValueType::u32:
+    case ValueType::i32:
+    case ValueType::f32:
+      return 4;
+    case ValueType::u64:
+    case ValueType::i64:
+    case ValueType::f64:
+      return 8;
+    case ValueType::string:
+    case ValueType::array:
+      return 0;
   }
   return 0;
 }
 
-/// The fewest bytes one element can take, so that a count can be refused before anything is done `count` times.
+/// The fewest bytes one element can take, so that a count can be refused before anything is done `count`
+/// times.
 std::uint64_t least_size(ValueType type) {
-  if (type == ValueType::string) return 8;   // its length
-  if (type == ValueType::array) return 12;   // element type and count
+  if (type == ValueType::string) return 8;  // its length
+  if (type == ValueType::array) return 12;  // element type and count
   return fixed_size(type);
 }
 
@@ -50,16 +64,17 @@ struct Checker {
     if (!found) return malformed(fmt::format("array length: found {} bytes, expected 8", cursor.remaining()));
     const std::uint64_t most = cursor.remaining() / least_size(element);
     if (*found > most)
-      return malformed(fmt::format("array length: found {}, expected at most {} in the {} bytes left", *found, most,
-                                   cursor.remaining()));
+      return malformed(fmt::format("array length: found {}, expected at most {} in the {} bytes left", *found,
+                                   most, cursor.remaining()));
     return *found;
   }
 
   Expected<void> values(ValueType element, std::uint64_t how_many, int depth) {
     if (element == ValueType::boolean) return booleans(how_many);
     if (const std::uint64_t size = fixed_size(element); size != 0) {
-      if (!cursor.take(size * how_many))   // cannot overflow: how_many was compared with the bytes left
-        return malformed(fmt::format("value: found {} bytes, expected {}", cursor.remaining(), size * how_many));
+      if (!cursor.take(size * how_many))  // cannot overflow: how_many was compared with the bytes left
+        return malformed(
+            fmt::format("value: found {} bytes, expected {}", cursor.remaining(), size * how_many));
       return {};
     }
     for (std::uint64_t i = 0; i < how_many; ++i) {
@@ -73,7 +88,8 @@ struct Checker {
 
   Expected<void> booleans(std::uint64_t how_many) {
     const auto bytes = cursor.take(how_many);
-    if (!bytes) return malformed(fmt::format("value: found {} bytes, expected {}", cursor.remaining(), how_many));
+    if (!bytes)
+      return malformed(fmt::format("value: found {} bytes, expected {}", cursor.remaining(), how_many));
     for (const std::byte value : *bytes)
       if (value > std::byte{1}) return malformed(fmt::format("bool: found {}, expected 0 or 1", int(value)));
     return {};
@@ -81,7 +97,8 @@ struct Checker {
 
   Expected<void> string() {
     const auto length = cursor.read<std::uint64_t>();
-    if (!length) return malformed(fmt::format("string length: found {} bytes, expected 8", cursor.remaining()));
+    if (!length)
+      return malformed(fmt::format("string length: found {} bytes, expected 8", cursor.remaining()));
     if (!cursor.take(*length))
       return malformed(fmt::format("string length: found {}, expected at most the {} bytes left", *length,
                                    cursor.remaining()));
@@ -90,7 +107,8 @@ struct Checker {
 
   Expected<void> array(int depth) {
     if (depth > kMaxArrayDepth)
-      return malformed(fmt::format("array depth: found {} or more, expected at most {}", depth, kMaxArrayDepth));
+      return malformed(
+          fmt::format("array depth: found {} or more, expected at most {}", depth, kMaxArrayDepth));
     const auto element = type("array element type");
     if (!element) return tl::unexpected(element.error());
     const auto length = count(*element);
@@ -109,8 +127,8 @@ Expected<std::string_view> read_key(Cursor& cursor, std::uint64_t number, const 
     return malformed(fmt::format("key length: found {}, expected 1 to {}", *length, kMaxKeyBytes));
   const auto bytes = cursor.take(*length);
   if (!bytes)
-    return malformed(fmt::format("key length: found {}, expected at most the {} bytes left", *length,
-                                 cursor.remaining()));
+    return malformed(
+        fmt::format("key length: found {}, expected at most the {} bytes left", *length, cursor.remaining()));
   return std::string_view(reinterpret_cast<const char*>(bytes->data()), bytes->size());
 }
 
@@ -130,20 +148,30 @@ struct Integer {
 template <class T>
 Integer load_signed(const std::byte* at) {
   const auto value = static_cast<std::int64_t>(load<T>(at));
-  return value < 0 ? Integer{true, 0 - static_cast<std::uint64_t>(value)} : Integer{false, static_cast<std::uint64_t>(value)};
+  return value < 0 ? Integer{true, 0 - static_cast<std::uint64_t>(value)}
+                   : Integer{false, static_cast<std::uint64_t>(value)};
 }
 
 std::optional<Integer> load_integer(ValueType type, const std::byte* at) {
   switch (type) {
-    case ValueType::u8: return Integer{false, load<std::uint8_t>(at)};
-    case ValueType::u16: return Integer{false, load<std::uint16_t>(at)};
-    case ValueType::u32: return Integer{false, load<std::uint32_t>(at)};
-    case ValueType::u64: return Integer{false, load<std::uint64_t>(at)};
-    case ValueType::i8: return load_signed<std::int8_t>(at);
-    case ValueType::i16: return load_signed<std::int16_t>(at);
-    case ValueType::i32: return load_signed<std::int32_t>(at);
-    case ValueType::i64: return load_signed<std::int64_t>(at);
-    default: return std::nullopt;
+    case ValueType::u8:
+      return Integer{false, load<std::uint8_t>(at)};
+    case ValueType::u16:
+      return Integer{false, load<std::uint16_t>(at)};
+    case ValueType::u32:
+      return Integer{false, load<std::uint32_t>(at)};
+    case ValueType::u64:
+      return Integer{false, load<std::uint64_t>(at)};
+    case ValueType::i8:
+      return load_signed<std::int8_t>(at);
+    case ValueType::i16:
+      return load_signed<std::int16_t>(at);
+    case ValueType::i32:
+      return load_signed<std::int32_t>(at);
+    case ValueType::i64:
+      return load_signed<std::int64_t>(at);
+    default:
+      return std::nullopt;
   }
 }
 
@@ -243,8 +271,8 @@ tl::unexpected<Error> Metadata::wrong_type(const Entry& entry, std::string_view 
     const std::byte* at = entry.data.data();
     found = fmt::format("{} {}", found, element_text(entry.type, at, 40));
   }
-  return fail(Errc::file_malformed,
-              fmt::format("{}: metadata key {}: found {}, expected {}", file_, printable(entry.key), found, expected));
+  return fail(Errc::file_malformed, fmt::format("{}: metadata key {}: found {}, expected {}", file_,
+                                                printable(entry.key), found, expected));
 }
 
 Expected<std::optional<std::uint64_t>> Metadata::unsigned_value(std::string_view key) const {
@@ -296,7 +324,8 @@ Expected<std::optional<std::vector<double>>> Metadata::float_array(std::string_v
   if (entry->type != ValueType::array || size == 0 || entry->element == ValueType::boolean)
     return wrong_type(*entry, "an array of numbers");
   std::vector<double> out(entry->count);
-  for (std::uint64_t i = 0; i < entry->count; ++i) out[i] = *load_number(entry->element, entry->data.data() + i * size);
+  for (std::uint64_t i = 0; i < entry->count; ++i)
+    out[i] = *load_number(entry->element, entry->data.data() + i * size);
   return out;
 }
 
@@ -304,15 +333,16 @@ Expected<std::optional<std::vector<std::int64_t>>> Metadata::integer_array(std::
   const Entry* entry = find(key);
   if (!entry) return std::nullopt;
   const std::uint64_t size = fixed_size(entry->element);
-  const bool integers = size != 0 && entry->element != ValueType::boolean && entry->element != ValueType::f32 &&
-                        entry->element != ValueType::f64;
+  const bool integers = size != 0 && entry->element != ValueType::boolean &&
+                        entry->element != ValueType::f32 && entry->element != ValueType::f64;
   if (entry->type != ValueType::array || !integers) return wrong_type(*entry, "an array of integers");
   std::vector<std::int64_t> out(entry->count);
   for (std::uint64_t i = 0; i < entry->count; ++i) {
     const Integer value = *load_integer(entry->element, entry->data.data() + i * size);
     if (!value.negative && value.magnitude > std::uint64_t{std::numeric_limits<std::int64_t>::max()})
-      return fail(Errc::file_malformed, fmt::format("{}: metadata key {}[{}]: found {}, expected at most 2^63-1", file_,
-                                                    printable(key), i, value.magnitude));
+      return fail(Errc::file_malformed,
+                  fmt::format("{}: metadata key {}[{}]: found {}, expected at most 2^63-1", file_,
+                              printable(key), i, value.magnitude));
     out[i] = static_cast<std::int64_t>(value.negative ? 0 - value.magnitude : value.magnitude);
   }
   return out;
@@ -331,12 +361,14 @@ Expected<std::optional<std::vector<bool>>> Metadata::bool_array(std::string_view
 std::vector<File::KeyText> Metadata::describe(std::size_t max_chars) const {
   std::vector<File::KeyText> out;
   for (const Entry& entry : entries_) {
-    File::KeyText text{std::string(entry.key), std::string(value_type_name(static_cast<std::uint32_t>(entry.type))), {}};
+    File::KeyText text{
+        std::string(entry.key), std::string(value_type_name(static_cast<std::uint32_t>(entry.type))), {}};
     const std::byte* at = entry.data.data();
     if (entry.type != ValueType::array) {
       text.value = element_text(entry.type, at, max_chars);
     } else {
-      text.type = fmt::format("{}[{}]", value_type_name(static_cast<std::uint32_t>(entry.element)), entry.count);
+      text.type =
+          fmt::format("{}[{}]", value_type_name(static_cast<std::uint32_t>(entry.element)), entry.count);
       if (entry.element == ValueType::array) {
         text.value = "[arrays]";
       } else {

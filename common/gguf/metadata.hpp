@@ -14,8 +14,19 @@ namespace troupe::gguf {
 
 /// Value types as numbered in the file.
 enum class ValueType : std::uint32_t {
-  u8 = 0, i8 = 1, u16 = 2, i16 = 3, u32 = 4, i32 = 5, f32 = 6, boolean = 7,
-  string = 8, array = 9, u64 = 10, i64 = 11, f64 = 12,
+  u8 = 0,
+  i8 = 1,
+  u16 = 2,
+  i16 = 3,
+  u32 = 4,
+  i32 = 5,
+  f32 = 6,
+  boolean = 7,
+  string = 8,
+  array = 9,
+  u64 = 10,
+  i64 = 11,
+  f64 = 12,
 };
 /// "u32"; empty for a number the format does not define.
 [[nodiscard]] std::string_view value_type_name(std::uint32_t number);
@@ -35,7 +46,8 @@ class Metadata {
   [[nodiscard]] Expected<std::optional<double>> float_value(std::string_view key) const;
   [[nodiscard]] Expected<std::optional<bool>> bool_value(std::string_view key) const;
   [[nodiscard]] Expected<std::optional<std::string_view>> string_value(std::string_view key) const;
-  [[nodiscard]] Expected<std::optional<std::vector<std::string_view>>> string_array(std::string_view key) const;
+  [[nodiscard]] Expected<std::optional<std::vector<std::string_view>>> string_array(
+      std::string_view key) const;
   [[nodiscard]] Expected<std::optional<std::vector<double>>> float_array(std::string_view key) const;
   [[nodiscard]] Expected<std::optional<std::vector<std::int64_t>>> integer_array(std::string_view key) const;
   [[nodiscard]] Expected<std::optional<std::vector<bool>>> bool_array(std::string_view key) const;
@@ -45,9 +57,9 @@ class Metadata {
   struct Entry {
     std::string_view key;
     ValueType type = ValueType::u8;
-    ValueType element = ValueType::u8;   ///< of an array
-    std::uint64_t count = 1;             ///< elements of an array
-    std::span<const std::byte> data;     ///< the value; an array's without its header
+    ValueType element = ValueType::u8;  ///< of an array
+    std::uint64_t count = 1;            ///< elements of an array
+    std::span<const std::byte> data;    ///< the value; an array's without its header
   };
 
   [[nodiscard]] const Entry* find(std::string_view key) const;

@@ -1,5 +1,5 @@
-// Header, metadata, tensor table, then the placement of the tensors' bytes: each number is compared with what the file
-// can hold before it is used.
+// Header, metadata, tensor table, then the placement of the tensors' bytes: each number is compared with what
+// the file can hold before it is used.
 #include <algorithm>
 #include <bit>
 #include <numeric>
@@ -19,8 +19,9 @@ constexpr std::uint64_t kLeastAlignment = 8;  // the format asks for a multiple 
 constexpr std::uint64_t kMostAlignment = 1U << 16;
 constexpr std::uint64_t kMaxTensorNameBytes = 127;
 constexpr std::uint32_t kMaxDimensions = 4;
-constexpr std::uint64_t kLeastMetadataBytes = 8 + 1 + 4 + 1;        // key length, key, type, a byte of value
-constexpr std::uint64_t kLeastTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;  // name length, name, rank, one dimension, type, offset
+constexpr std::uint64_t kLeastMetadataBytes = 8 + 1 + 4 + 1;  // key length, key, type, a byte of value
+constexpr std::uint64_t kLeastTensorBytes =
+    8 + 1 + 4 + 8 + 4 + 8;  // name length, name, rank, one dimension, type, offset
 
 /// Lets a map of strings be asked with a view.
 struct Hash {
@@ -30,7 +31,8 @@ struct Hash {
 
 class ParsedFile final : public File {
  public:
-  ParsedFile(std::span<const std::byte> bytes, std::string name) : bytes_(bytes), name_(name), path_(std::move(name)) {}
+  ParsedFile(std::span<const std::byte> bytes, std::string name)
+      : bytes_(bytes), name_(name), path_(std::move(name)) {}
 
   Expected<void> read() {
     Cursor cursor(bytes_);
@@ -53,15 +55,33 @@ class ParsedFile final : public File {
   }
 
   bool has(std::string_view key) const override { return metadata_.has(key); }
-  Expected<std::optional<std::uint64_t>> unsigned_value(std::string_view key) const override { return metadata_.unsigned_value(key); }
-  Expected<std::optional<double>> float_value(std::string_view key) const override { return metadata_.float_value(key); }
-  Expected<std::optional<bool>> bool_value(std::string_view key) const override { return metadata_.bool_value(key); }
-  Expected<std::optional<std::string_view>> string_value(std::string_view key) const override { return metadata_.string_value(key); }
-  Expected<std::optional<std::vector<std::string_view>>> string_array(std::string_view key) const override { return metadata_.string_array(key); }
-  Expected<std::optional<std::vector<double>>> float_array(std::string_view key) const override { return metadata_.float_array(key); }
-  Expected<std::optional<std::vector<std::int64_t>>> integer_array(std::string_view key) const override { return metadata_.integer_array(key); }
-  Expected<std::optional<std::vector<bool>>> bool_array(std::string_view key) const override { return metadata_.bool_array(key); }
-  std::vector<KeyText> describe(std::size_t max_chars) const override { return metadata_.describe(max_chars); }
+  Expected<std::optional<std::uint64_t>> unsigned_value(std::string_view key) const override {
+    return metadata_.unsigned_value(key);
+  }
+  Expected<std::optional<double>> float_value(std::string_view key) const override {
+    return metadata_.float_value(key);
+  }
+  Expected<std::optional<bool>> bool_value(std::string_view key) const override {
+    return metadata_.bool_value(key);
+  }
+  Expected<std::optional<std::string_view>> string_value(std::string_view key) const override {
+    return metadata_.string_value(key);
+  }
+  Expected<std::optional<std::vector<std::string_view>>> string_array(std::string_view key) const override {
+    return metadata_.string_array(key);
+  }
+  Expected<std::optional<std::vector<double>>> float_array(std::string_view key) const override {
+    return metadata_.float_array(key);
+  }
+  Expected<std::optional<std::vector<std::int64_t>>> integer_array(std::string_view key) const override {
+    return metadata_.integer_array(key);
+  }
+  Expected<std::optional<std::vector<bool>>> bool_array(std::string_view key) const override {
+    return metadata_.bool_array(key);
+  }
+  std::vector<KeyText> describe(std::size_t max_chars) const override {
+    return metadata_.describe(max_chars);
+  }
 
  private:
   tl::unexpected<Error> malformed(std::string_view field, const std::string& detail) const {
@@ -71,13 +91,14 @@ class ParsedFile final : public File {
   Expected<void> read_header(Cursor& cursor) {
     const auto magic = cursor.read<std::uint32_t>();
     if (!magic) return malformed("magic", fmt::format("found {} bytes, expected 4", cursor.remaining()));
-    if (*magic != kMagic) return malformed("magic", fmt::format("found 0x{:08x}, expected 0x{:08x} ('GGUF')", *magic, kMagic));
+    if (*magic != kMagic)
+      return malformed("magic", fmt::format("found 0x{:08x}, expected 0x{:08x} ('GGUF')", *magic, kMagic));
     const auto version = cursor.read<std::uint32_t>();
     if (!version) return malformed("version", fmt::format("found {} bytes, expected 4", cursor.remaining()));
     if (*version != 2 && *version != 3) {
       const bool swapped = (*version & 0xFFFFU) == 0 && *version != 0;
-      return fail(Errc::file_unsupported, fmt::format("{}: version: found {}{}, expected 2 or 3", name_, *version,
-                                                      swapped ? " (a big-endian file)" : ""));
+      return fail(Errc::file_unsupported, fmt::format("{}: version: found {}{}, expected 2 or 3", name_,
+                                                      *version, swapped ? " (a big-endian file)" : ""));
     }
     TROUPE_TRY(read_count(cursor, "tensor count", tensor_count_));
     TROUPE_TRY(read_count(cursor, "metadata count", metadata_count_));
@@ -92,9 +113,11 @@ class ParsedFile final : public File {
     return {};
   }
 
-  Expected<void> check_count(std::string_view field, std::uint64_t count, std::uint64_t least, std::uint64_t left) const {
+  Expected<void> check_count(std::string_view field, std::uint64_t count, std::uint64_t least,
+                             std::uint64_t left) const {
     if (count <= left / least) return {};
-    return malformed(field, fmt::format("found {}, expected at most {} in the {} bytes left", count, left / least, left));
+    return malformed(
+        field, fmt::format("found {}, expected at most {} in the {} bytes left", count, left / least, left));
   }
 
   Expected<void> read_alignment() {
@@ -102,32 +125,38 @@ class ParsedFile final : public File {
     if (!value) return tl::unexpected(value.error());
     alignment_ = value->value_or(kDefaultAlignment);
     if (!std::has_single_bit(alignment_) || alignment_ < kLeastAlignment || alignment_ > kMostAlignment)
-      return malformed("metadata key 'general.alignment'", fmt::format("found {}, expected a power of two from {} to {}",
-                                                                       alignment_, kLeastAlignment, kMostAlignment));
+      return malformed("metadata key 'general.alignment'",
+                       fmt::format("found {}, expected a power of two from {} to {}", alignment_,
+                                   kLeastAlignment, kMostAlignment));
     return {};
   }
 
   Expected<void> read_tensor(Cursor& cursor, std::uint64_t number) {
     const std::string entry = fmt::format("tensor {}", number);
     const auto length = cursor.read<std::uint64_t>();
-    if (!length) return malformed(entry, fmt::format("name length: found {} bytes, expected 8", cursor.remaining()));
+    if (!length)
+      return malformed(entry, fmt::format("name length: found {} bytes, expected 8", cursor.remaining()));
     if (*length == 0 || *length > kMaxTensorNameBytes)
-      return malformed(entry, fmt::format("name length: found {}, expected 1 to {}", *length, kMaxTensorNameBytes));
+      return malformed(entry,
+                       fmt::format("name length: found {}, expected 1 to {}", *length, kMaxTensorNameBytes));
     const auto name = cursor.take(*length);
     if (!name)
-      return malformed(entry, fmt::format("name length: found {}, expected at most the {} bytes left", *length,
-                                          cursor.remaining()));
+      return malformed(entry, fmt::format("name length: found {}, expected at most the {} bytes left",
+                                          *length, cursor.remaining()));
     Tensor tensor;
     tensor.name.assign(reinterpret_cast<const char*>(name->data()), name->size());
     const std::string field = fmt::format("tensor {}", printable(tensor.name));
     TROUPE_TRY(read_shape(cursor, field, tensor));
     TROUPE_TRY(read_type(cursor, field, tensor));
     const auto offset = cursor.read<std::uint64_t>();
-    if (!offset) return malformed(field, fmt::format("offset: found {} bytes, expected 8", cursor.remaining()));
+    if (!offset)
+      return malformed(field, fmt::format("offset: found {} bytes, expected 8", cursor.remaining()));
     if (*offset % alignment_ != 0)
-      return malformed(field, fmt::format("offset: found {}, expected a multiple of {}", *offset, alignment_));
+      return malformed(field,
+                       fmt::format("offset: found {}, expected a multiple of {}", *offset, alignment_));
     if (!index_.emplace(tensor.name, tensors_.size()).second)
-      return malformed(field, fmt::format("name: found a second time as tensor {}, expected each name once", number));
+      return malformed(
+          field, fmt::format("name: found a second time as tensor {}, expected each name once", number));
     offsets_.push_back(*offset);
     tensors_.push_back(std::move(tensor));
     return {};
@@ -135,19 +164,24 @@ class ParsedFile final : public File {
 
   Expected<void> read_shape(Cursor& cursor, const std::string& field, Tensor& tensor) const {
     const auto rank = cursor.read<std::uint32_t>();
-    if (!rank) return malformed(field, fmt::format("dimension count: found {} bytes, expected 4", cursor.remaining()));
+    if (!rank)
+      return malformed(field, fmt::format("dimension count: found {} bytes, expected 4", cursor.remaining()));
     if (*rank == 0 || *rank > kMaxDimensions)
-      return malformed(field, fmt::format("dimension count: found {}, expected 1 to {}", *rank, kMaxDimensions));
+      return malformed(field,
+                       fmt::format("dimension count: found {}, expected 1 to {}", *rank, kMaxDimensions));
     std::uint64_t product = 1;
     for (std::uint32_t d = 0; d < *rank; ++d) {
       const auto dimension = cursor.read<std::uint64_t>();
       if (!dimension)
-        return malformed(field, fmt::format("dimension {}: found {} bytes, expected 8", d, cursor.remaining()));
-      if (*dimension == 0) return malformed(field, fmt::format("dimension {}: found 0, expected at least 1", d));
+        return malformed(field,
+                         fmt::format("dimension {}: found {} bytes, expected 8", d, cursor.remaining()));
+      if (*dimension == 0)
+        return malformed(field, fmt::format("dimension {}: found 0, expected at least 1", d));
       // 2^48 elements are beyond any file, and far below where element and byte counts would wrap.
       if (*dimension > kMaxElements / product)
-        return malformed(field, fmt::format("dimension {}: found {} after a product of {}, expected at most 2^48 elements",
-                                            d, *dimension, product));
+        return malformed(
+            field, fmt::format("dimension {}: found {} after a product of {}, expected at most 2^48 elements",
+                               d, *dimension, product));
       product *= *dimension;
       tensor.shape.push_back(*dimension);
     }
@@ -159,12 +193,16 @@ class ParsedFile final : public File {
     if (!number) return malformed(field, fmt::format("type: found {} bytes, expected 4", cursor.remaining()));
     const TensorTypeInfo* info = tensor_type_info(*number);
     if (!info)
-      return fail(Errc::file_unsupported,
-                  fmt::format("{}: {}: type: found number {}, expected F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 or "
-                              "Q2_K to Q6_K", name_, field, *number));
+      return fail(
+          Errc::file_unsupported,
+          fmt::format(
+              "{}: {}: type: found number {}, expected F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 or "
+              "Q2_K to Q6_K",
+              name_, field, *number));
     if (tensor.shape[0] % info->block_elements != 0)
-      return malformed(field, fmt::format("dimension 0: found {}, expected a multiple of the {} elements in a block of {}",
-                                          tensor.shape[0], info->block_elements, info->name));
+      return malformed(
+          field, fmt::format("dimension 0: found {}, expected a multiple of the {} elements in a block of {}",
+                             tensor.shape[0], info->block_elements, info->name));
     tensor.type = info->type;
     return {};
   }
@@ -179,9 +217,10 @@ class ParsedFile final : public File {
       const TensorTypeInfo& info = *tensor_type_info(static_cast<std::uint32_t>(tensor.type));
       const std::uint64_t size = tensor.elements() / info.block_elements * info.block_bytes;
       if (offsets_[i] > room || size > room - offsets_[i])
-        return malformed(fmt::format("tensor {}", printable(tensor.name)),
-                         fmt::format("data: found {} bytes at offset {}, expected them inside the {} bytes of tensor data",
-                                     size, offsets_[i], room));
+        return malformed(
+            fmt::format("tensor {}", printable(tensor.name)),
+            fmt::format("data: found {} bytes at offset {}, expected them inside the {} bytes of tensor data",
+                        size, offsets_[i], room));
       tensor.data = bytes_.subspan(start + offsets_[i], size);
     }
     return {};
@@ -190,14 +229,15 @@ class ParsedFile final : public File {
   Expected<void> check_overlap() const {
     std::vector<std::size_t> order(tensors_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::sort(order.begin(), order.end(), [this](std::size_t a, std::size_t b) { return offsets_[a] < offsets_[b]; });
+    std::sort(order.begin(), order.end(),
+              [this](std::size_t a, std::size_t b) { return offsets_[a] < offsets_[b]; });
     for (std::size_t i = 1; i < order.size(); ++i) {
       const Tensor& before = tensors_[order[i - 1]];
       const std::uint64_t end = offsets_[order[i - 1]] + before.data.size();
       if (offsets_[order[i]] < end)
         return malformed(fmt::format("tensor {}", printable(tensors_[order[i]].name)),
-                         fmt::format("offset: found {}, expected at least {}, where {} ends", offsets_[order[i]], end,
-                                     printable(before.name)));
+                         fmt::format("offset: found {}, expected at least {}, where {} ends",
+                                     offsets_[order[i]], end, printable(before.name)));
     }
     return {};
   }

@@ -38,7 +38,9 @@ void put_array(std::vector<std::byte>& out, ValueType element, std::uint64_t cou
   put(out, count);
 }
 
-std::uint64_t aligned(std::uint64_t size) { return (size + kAlignment - 1) / kAlignment * kAlignment; }
+std::uint64_t aligned(std::uint64_t size) {
+  return (size + kAlignment - 1) / kAlignment * kAlignment;
+}
 
 }  // namespace
 
@@ -48,10 +50,10 @@ void Writer::key(std::string_view name, std::uint32_t type) {
   ++metadata_count_;
 }
 
-#define TROUPE_GGUF_SCALAR(method, cpp_type, value_type)              \
-  void Writer::method(std::string_view name, cpp_type value) {        \
-    key(name, static_cast<std::uint32_t>(ValueType::value_type));     \
-    put(metadata_, value);                                            \
+#define TROUPE_GGUF_SCALAR(method, cpp_type, value_type)          \
+  void Writer::method(std::string_view name, cpp_type value) {    \
+    key(name, static_cast<std::uint32_t>(ValueType::value_type)); \
+    put(metadata_, value);                                        \
   }
 TROUPE_GGUF_SCALAR(set_u8, std::uint8_t, u8)
 TROUPE_GGUF_SCALAR(set_u32, std::uint32_t, u32)
@@ -102,16 +104,18 @@ void Writer::set_bools(std::string_view name, const std::vector<bool>& values) {
   for (const bool value : values) put<std::uint8_t>(metadata_, value ? 1 : 0);
 }
 
-Expected<void> Writer::add_tensor(std::string name, TensorType type, std::vector<std::uint64_t> shape, Fill fill) {
+Expected<void> Writer::add_tensor(std::string name, TensorType type, std::vector<std::uint64_t> shape,
+                                  Fill fill) {
   const TensorTypeInfo* info = tensor_type_info(static_cast<std::uint32_t>(type));
   if (!info) return fail(Errc::shape_mismatch, fmt::format("tensor {}: unknown type", printable(name)));
   if (shape.empty() || shape.size() > 4 || shape[0] == 0 || shape[0] % info->block_elements != 0)
-    return fail(Errc::shape_mismatch, fmt::format("tensor {}: found dimension 0 of {}, expected a multiple of {}",
-                                                  printable(name), shape.empty() ? 0 : shape[0], info->block_elements));
+    return fail(Errc::shape_mismatch,
+                fmt::format("tensor {}: found dimension 0 of {}, expected a multiple of {}", printable(name),
+                            shape.empty() ? 0 : shape[0], info->block_elements));
   std::uint64_t elements = 1;
   for (const std::uint64_t dimension : shape) elements *= dimension;
-  tensors_.push_back({std::move(name), type, std::move(shape), elements / info->block_elements * info->block_bytes,
-                      std::move(fill)});
+  tensors_.push_back({std::move(name), type, std::move(shape),
+                      elements / info->block_elements * info->block_bytes, std::move(fill)});
   return {};
 }
 
@@ -172,7 +176,8 @@ Expected<void> Writer::save(const std::filesystem::path& path) const {
   std::filesystem::path partial = path;
   partial += fmt::format(".partial-{}", ::getpid());
   std::FILE* file = std::fopen(partial.c_str(), "wb");
-  if (file == nullptr) return fail(Errc::io_failed, fmt::format("{}: {}", partial.string(), std::strerror(errno)));
+  if (file == nullptr)
+    return fail(Errc::io_failed, fmt::format("{}: {}", partial.string(), std::strerror(errno)));
   bool written = write([file](std::span<const std::byte> part) {
     return std::fwrite(part.data(), 1, part.size(), file) == part.size();
   });
@@ -182,7 +187,8 @@ Expected<void> Writer::save(const std::filesystem::path& path) const {
   if (written && !error) return {};
   std::error_code ignored;
   std::filesystem::remove(partial, ignored);
-  return fail(Errc::io_failed, fmt::format("{}: {}", path.string(), error ? error.message() : "the file could not be written"));
+  return fail(Errc::io_failed, fmt::format("{}: {}", path.string(),
+                                           error ? error.message() : "the file could not be written"));
 }
 
 }  // namespace troupe::gguf

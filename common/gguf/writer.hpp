@@ -36,8 +36,10 @@ class Writer {
   void set_bools(std::string_view key, const std::vector<bool>& values);
 
   /// `shape[0]` is contiguous and must be a multiple of the type's block.
-  /// Errors: shape_mismatch naming the tensor, when the shape does not suit the type or `data` is not exactly its size.
-  [[nodiscard]] Expected<void> add_tensor(std::string name, TensorType type, std::vector<std::uint64_t> shape, Fill fill);
+  /// Errors: shape_mismatch naming the tensor, when the shape does not suit the type or `data` is not exactly
+  /// its size.
+  [[nodiscard]] Expected<void> add_tensor(std::string name, TensorType type, std::vector<std::uint64_t> shape,
+                                          Fill fill);
   [[nodiscard]] Expected<void> add_tensor(std::string name, TensorType type, std::vector<std::uint64_t> shape,
                                           std::vector<std::byte> data);
 

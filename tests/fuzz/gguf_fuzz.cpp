@@ -1,4 +1,5 @@
-// Any bytes as a GGUF file: parsing, every accessor and the description must neither crash nor read outside the bytes.
+// Any bytes as a GGUF file: parsing, every accessor and the description must neither crash nor read outside
+// the bytes.
 #include <cstddef>
 #include <cstdint>
 #include <span>

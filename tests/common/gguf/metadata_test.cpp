@@ -50,7 +50,8 @@ TEST_F(MetadataTest, RefusesANegativeNumberWhereUnsignedIsAsked) {
   const auto value = file_->unsigned_value("minus");
   ASSERT_FALSE(value);
   EXPECT_EQ(value.error().code, Errc::file_malformed);
-  EXPECT_THAT(value.error().detail, HasSubstr("m.gguf: metadata key 'minus': found i32 -3, expected an unsigned integer"));
+  EXPECT_THAT(value.error().detail,
+              HasSubstr("m.gguf: metadata key 'minus': found i32 -3, expected an unsigned integer"));
 }
 
 TEST_F(MetadataTest, GivesFloatsAlsoFromIntegers) {
@@ -80,9 +81,12 @@ TEST_F(MetadataTest, GivesArrays) {
 
 TEST_F(MetadataTest, RefusesTheWrongTypeNamingBoth) {
   EXPECT_THAT(file_->string_value("u32").error().detail, HasSubstr("'u32': found u32 7, expected a string"));
-  EXPECT_THAT(file_->unsigned_value("string").error().detail, HasSubstr("found string, expected an unsigned integer"));
-  EXPECT_THAT(file_->float_array("strings").error().detail, HasSubstr("found array of string, expected an array of numbers"));
-  EXPECT_THAT(file_->integer_array("f32s").error().detail, HasSubstr("found array of f32, expected an array of integers"));
+  EXPECT_THAT(file_->unsigned_value("string").error().detail,
+              HasSubstr("found string, expected an unsigned integer"));
+  EXPECT_THAT(file_->float_array("strings").error().detail,
+              HasSubstr("found array of string, expected an array of numbers"));
+  EXPECT_THAT(file_->integer_array("f32s").error().detail,
+              HasSubstr("found array of f32, expected an array of integers"));
   EXPECT_THAT(file_->bool_array("i32s").error().detail, HasSubstr("expected an array of bools"));
   EXPECT_THAT(file_->bool_value("u8").error().detail, HasSubstr("found u8 200, expected a bool"));
 }

@@ -29,7 +29,8 @@ struct Raw {
   Raw& header(std::uint64_t tensors, std::uint64_t keys) { return raw("GGUF").u32(3).u64(tensors).u64(keys); }
   Raw& key_u32(std::string_view key, std::uint32_t value) { return string(key).u32(4).u32(value); }
   /// A table entry: name, shape, type number, offset.
-  Raw& tensor(std::string_view name, std::vector<std::uint64_t> shape, std::uint32_t type, std::uint64_t offset) {
+  Raw& tensor(std::string_view name, std::vector<std::uint64_t> shape, std::uint32_t type,
+              std::uint64_t offset) {
     string(name).u32(static_cast<std::uint32_t>(shape.size()));
     for (const std::uint64_t d : shape) u64(d);
     return u32(type).u64(offset);

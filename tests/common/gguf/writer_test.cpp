@@ -24,7 +24,9 @@ class FileOnDisk : public ::testing::Test {
   std::filesystem::path folder_;
 };
 
-std::vector<std::byte> filled(std::size_t size, int value) { return std::vector<std::byte>(size, std::byte(value)); }
+std::vector<std::byte> filled(std::size_t size, int value) {
+  return std::vector<std::byte>(size, std::byte(value));
+}
 
 TEST(Writer, WritesTensorsThatReadBackAligned) {
   Writer writer;
