@@ -1,0 +1,85 @@
+#include "common/config/options.hpp"
+
+namespace troupe {
+namespace {
+
+using enum OptionType;
+
+std::vector<Option> rows() {
+  return {
+      // Models
+      {"model", text_list, "smollm2-135m-instruct", kServing,
+       "Models to serve: known names (troupe models list), paths of GGUF files, or served-name=either. The first is the default one."},
+      {"models", text, "", kEveryRole,
+       "Folder of the models cache. Empty: troupe/models below XDG_CACHE_HOME, or below ~/.cache."},
+      {"insecure", boolean, "false", kServing,
+       "Let cluster ports listen on other addresses than loopback without keys. Only for networks where everyone is trusted."},
+
+      // The HTTP edge
+      {"http.host", text, "127.0.0.1", kGateway, "Address the HTTP API listens on."},
+      {"http.port", integer, "8080", kGateway, "Port of the HTTP API; 0 takes a free one and prints it.", "port", "0", "65535"},
+      {"http.max_connections", integer, "1024", kGateway, "Open connections; further ones are refused with 503.", "connections", "1", "100000"},
+      {"http.header_bytes", bytes, "16KiB", kGateway, "Largest request header; over it 431.", "", "1KiB", "1MiB"},
+      {"http.body_bytes", bytes, "8MiB", kGateway, "Largest request body; over it 413.", "", "1KiB", "1GiB"},
+      {"http.read_timeout", duration, "30s", kGateway, "Time a client has to send its whole request; over it 408.", "", "100ms", "1h"},
+      {"http.write_timeout", duration, "30s", kGateway, "Time a client may leave an answer unread before it counts as gone.", "", "100ms", "1h"},
+      {"http.idle_timeout", duration, "75s", kGateway, "Time a kept-alive connection may idle between requests.", "", "100ms", "1h"},
+      {"http.cors_origin", text, "", kGateway, "Origin that browsers may call from; * for any. Empty sends no CORS headers."},
+
+      {"gateway.text_threads", integer, "1", kGateway, "Threads for templates, tokenizing and detokenizing.", "threads", "1", "256"},
+      {"gateway.text_queue", integer, "256", kGateway, "Requests waiting for a text thread; over it 429.", "requests", "1", "65536"},
+      {"gateway.max_streams", integer, "256", kGateway, "Answers in flight; over it 429.", "choices", "1", "65536"},
+
+      {"request.deadline", duration, "10min", kGateway, "Longest life of a request when it names none of its own; over it 504.", "", "100ms", "24h"},
+      {"request.max_choices", integer, "16", kGateway, "Largest n of a request.", "choices", "1", "128"},
+
+      // Computing
+      {"engine.threads", integer, "0", kWorkers, "Compute threads; 0 takes the cores that affinity and cgroup allow.", "threads", "0", "1024"},
+      {"engine.token_budget", integer, "512", kWorkers, "Rows computed in one step, decode and prefill together.", "rows", "1", "65536"},
+      {"engine.chunk", integer, "256", kWorkers, "Prompt rows one sequence may take of a step (chunked prefill).", "rows", "1", "65536"},
+      {"engine.max_sequences", integer, "64", kWorkers, "Sequences in one step.", "sequences", "1", "4096"},
+      {"engine.queue", integer, "256", kWorkers, "Requests waiting for a place in the batch; over it the worker says queue_full.", "requests", "1", "65536"},
+      {"engine.numerics", choice, "fast", kWorkers | kGateway,
+       "fast: 8-bit activations inside quantised products. reference: float32 activations, slow, for comparison. Streams never mix the two.",
+       "", "", "", {"fast", "reference"}},
+      {"engine.isa", choice, "auto", kWorkers, "Instruction set; every one gives the same bits. auto takes the widest the machine has.",
+       "", "", "", {"auto", "scalar", "avx2", "avx512"}},
+
+      {"kv.bytes", bytes, "0", kWorkers, "Memory for KV pages of one worker; 0 takes a share of what the cgroup leaves after the weights.", "", "0", "16TiB"},
+      {"kv.prefix_cache", boolean, "true", kWorkers | kRouter, "Keep sealed pages of finished requests and reuse them for equal prefixes."},
+      {"kv.transfer_window", integer, "4", kWorkers, "KV frames in flight between two workers.", "frames", "1", "64"},
+
+      {"disagg.min_prompt_tokens", integer, "256", kGateway | kRouter,
+       "Prompts with fewer uncached tokens are prefilled on the decode worker itself.", "tokens", "0", "1000000000"},
+
+      // The cluster
+      {"cluster.router", text, "", kGateway | kWorkers, "host:port of the router's control port."},
+      {"cluster.listen", text, "127.0.0.1:0", kServing, "host:port of this process's control port (CAF); port 0 takes a free one."},
+      {"cluster.advertise", text, "", kServing, "host[:port] others reach this process at; empty: the address it listens on."},
+      {"cluster.data_listen", text, "127.0.0.1:0", kWorkers, "host:port on which KV pages arrive (ZeroMQ); port 0 takes a free one."},
+      {"cluster.heartbeat", duration, "500ms", kServing, "Interval of membership heartbeats.", "", "10ms", "1min"},
+      {"cluster.node_timeout", duration, "2s", kServing, "Silence after which a node counts as dead; at least two heartbeats.", "", "20ms", "10min"},
+      {"cluster.lease", duration, "30s", kServing, "Time after which a reservation nobody claimed is freed.", "", "100ms", "1h"},
+
+      // Running
+      {"drain.deadline", duration, "30s", kEveryRole, "Time that answers in flight have to end after SIGTERM.", "", "0", "1h"},
+      {"log.level", choice, "info", kEveryRole, "Least severe level that is logged.", "", "", "", {"debug", "info", "warn", "error", "off"}},
+      {"log.json", boolean, "false", kEveryRole, "One JSON object a line instead of text."},
+      {"metrics.host", text, "127.0.0.1", kRouter | kWorkers, "Address of the metrics port."},
+      {"metrics.port", integer, "-1", kRouter | kWorkers,
+       "Port that serves /metrics, /healthz and /readyz of a process without a gateway; -1 none, 0 a free one.", "port", "-1", "65535"},
+      {"supervisor.start_deadline", duration, "5min", kSupervisor, "Time a process has to become ready before it is restarted.", "", "100ms", "24h"},
+      {"supervisor.restart_first", duration, "500ms", kSupervisor, "Wait before the first restart; doubles with each further one.", "", "1ms", "1h"},
+      {"supervisor.restart_longest", duration, "30s", kSupervisor, "Longest wait before a restart.", "", "1ms", "1h"},
+  };
+}
+
+}  // namespace
+
+const Schema& product_schema() {
+  // TROUPE_SHARED belongs to the tests: where their vectors are.
+  static const Schema kSchema(rows(), {"TROUPE_SHARED"});
+  return kSchema;
+}
+
+}  // namespace troupe
