@@ -11,7 +11,9 @@ constexpr std::string_view kPrefix = "TROUPE_";
 constexpr std::string_view kConfigVariable = "TROUPE_CONFIG";
 constexpr std::string_view kConfigFlag = "--config";
 
-tl::unexpected<Error> invalid(std::string detail) { return fail(Errc::config_invalid, std::move(detail)); }
+tl::unexpected<Error> invalid(std::string detail) {
+  return fail(Errc::config_invalid, std::move(detail));
+}
 
 tl::unexpected<Error> at(std::string_view place, const Error& error) {
   return fail(error.code, std::string(place) + ": " + error.detail);
@@ -28,7 +30,8 @@ struct Flag {
 /// The steps of Config::load, weakest source first so that a stronger one overwrites.
 class ConfigLoader {
  public:
-  ConfigLoader(Config& config, const ConfigSources& sources) : config_(config), schema_(config.schema()), sources_(sources) {}
+  ConfigLoader(Config& config, const ConfigSources& sources)
+      : config_(config), schema_(config.schema()), sources_(sources) {}
 
   Expected<void> run() {
     TROUPE_TRY(split_arguments());
@@ -43,7 +46,8 @@ class ConfigLoader {
     for (std::size_t i = 0; i < arguments.size(); ++i) {
       const std::string& argument = arguments[i];
       if (argument == "--") {
-        config_.positionals_.insert(config_.positionals_.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1, arguments.end());
+        config_.positionals_.insert(config_.positionals_.end(),
+                                    arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1, arguments.end());
         break;
       }
       if (argument.size() < 3 || !argument.starts_with("--")) {
@@ -57,7 +61,8 @@ class ConfigLoader {
       flag.name = argument.substr(0, equals);
       if (equals != std::string::npos) flag.value = argument.substr(equals + 1);
       if (!flag.value && takes_value(flag.name)) {
-        if (i + 1 >= arguments.size()) return invalid(flag.name + ": found nothing after it, expected a value");
+        if (i + 1 >= arguments.size())
+          return invalid(flag.name + ": found nothing after it, expected a value");
         flag.value = arguments[++i];
       }
       if (flag.name == kConfigFlag)
@@ -90,7 +95,8 @@ class ConfigLoader {
     const std::string place = file + ":" + std::to_string(node.line);
     if (node.kind == YamlNode::Kind::null) return {};
     if (node.kind != YamlNode::Kind::map)
-      return invalid(place + ": found a " + std::string(node.kind == YamlNode::Kind::list ? "list" : "single value") +
+      return invalid(place + ": found a " +
+                     std::string(node.kind == YamlNode::Kind::list ? "list" : "single value") +
                      (prefix.empty() ? " at the top" : " in " + prefix) + ", expected key: value lines");
     for (const auto& [key, child] : node.fields) {
       const std::string name = prefix.empty() ? key : prefix + "." + key;
@@ -117,14 +123,16 @@ class ConfigLoader {
     if (node.kind == YamlNode::Kind::list && option.type == OptionType::text_list) {
       TextList list;
       for (const YamlNode& item : node.items) {
-        if (item.kind != YamlNode::Kind::scalar) return invalid(place + ": " + std::string(option.name) + ": expected a list of words");
+        if (item.kind != YamlNode::Kind::scalar)
+          return invalid(place + ": " + std::string(option.name) + ": expected a list of words");
         list.push_back(item.text);
       }
       assign(index, Value(std::move(list)), Origin::file, place);
       return {};
     }
     if (node.kind == YamlNode::Kind::list || node.kind == YamlNode::Kind::map)
-      return invalid(place + ": " + std::string(option.name) + ": found several values, expected one " + std::string(name(option.type)));
+      return invalid(place + ": " + std::string(option.name) + ": found several values, expected one " +
+                     std::string(name(option.type)));
     return assign_text(index, node.text, Origin::file, place);
   }
 
@@ -132,7 +140,8 @@ class ConfigLoader {
     for (const auto& [key, value] : sources_.environment) {
       if (!key.starts_with(kPrefix) || key == kConfigVariable || schema_.is_foreign_variable(key)) continue;
       const auto index = schema_.find_variable(key);
-      if (!index) return invalid("unknown environment variable " + key + did_you_mean(key, schema_.variables()));
+      if (!index)
+        return invalid("unknown environment variable " + key + did_you_mean(key, schema_.variables()));
       TROUPE_TRY(assign_text(*index, value, Origin::environment, key));
     }
     return {};
@@ -183,7 +192,8 @@ class ConfigLoader {
     return {};
   }
 
-  Expected<void> assign_text(std::size_t index, std::string_view text, Origin origin, const std::string& place) {
+  Expected<void> assign_text(std::size_t index, std::string_view text, Origin origin,
+                             const std::string& place) {
     auto value = schema_.parse(index, text);
     if (!value) return at(place, value.error());
     assign(index, std::move(*value), origin, place);
@@ -235,14 +245,30 @@ const T& Config::get(std::string_view name) const {
   return *value;
 }
 
-bool Config::boolean(std::string_view name) const { return get<bool>(name); }
-std::int64_t Config::integer(std::string_view name) const { return get<std::int64_t>(name); }
-double Config::real(std::string_view name) const { return get<double>(name); }
-const std::string& Config::text(std::string_view name) const { return get<std::string>(name); }
-std::uint64_t Config::bytes(std::string_view name) const { return get<ByteCount>(name).value; }
-Duration Config::duration(std::string_view name) const { return get<Duration>(name); }
-const TextList& Config::list(std::string_view name) const { return get<TextList>(name); }
-const Provenance& Config::provenance(std::string_view name) const { return provenance_[index_of(name)]; }
+bool Config::boolean(std::string_view name) const {
+  return get<bool>(name);
+}
+std::int64_t Config::integer(std::string_view name) const {
+  return get<std::int64_t>(name);
+}
+double Config::real(std::string_view name) const {
+  return get<double>(name);
+}
+const std::string& Config::text(std::string_view name) const {
+  return get<std::string>(name);
+}
+std::uint64_t Config::bytes(std::string_view name) const {
+  return get<ByteCount>(name).value;
+}
+Duration Config::duration(std::string_view name) const {
+  return get<Duration>(name);
+}
+const TextList& Config::list(std::string_view name) const {
+  return get<TextList>(name);
+}
+const Provenance& Config::provenance(std::string_view name) const {
+  return provenance_[index_of(name)];
+}
 
 Expected<void> Config::set(std::string_view name, std::string_view text) {
   const auto index = schema_->find(name);

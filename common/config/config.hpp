@@ -1,5 +1,6 @@
 #pragma once
-// The values of a Schema's options: flag over environment over YAML file over default. Nothing else in Troupe reads any of them.
+// The values of a Schema's options: flag over environment over YAML file over default. Nothing else in Troupe
+// reads any of them.
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -25,9 +26,9 @@ struct Provenance {
 struct ConfigSources {
   std::vector<std::string> arguments;  ///< without program and subcommand
   std::vector<std::pair<std::string, std::string>> environment;
-  std::optional<YamlNode> file;        ///< an already parsed file; otherwise --config or TROUPE_CONFIG names one
-  std::string file_name = "file";      ///< how errors call `file`
-  std::string role;                    ///< when given, a flag this role does not use is an error
+  std::optional<YamlNode> file;    ///< an already parsed file; otherwise --config or TROUPE_CONFIG names one
+  std::string file_name = "file";  ///< how errors call `file`
+  std::string role;                ///< when given, a flag this role does not use is an error
 };
 
 /// The process's environment as pairs.
@@ -37,9 +38,9 @@ class Config {
  public:
   explicit Config(const Schema& schema);  ///< all defaults; the schema must outlive it
 
-  /// Reads every source. Flags: --name value, --name=value, --name and --no-name for booleans; a list's flag may repeat.
-  /// What is no flag goes to positionals(), as does all after "--".
-  /// Errors: config_invalid (an unknown name suggests the nearest), file_not_found.
+  /// Reads every source. Flags: --name value, --name=value, --name and --no-name for booleans; a list's flag
+  /// may repeat. What is no flag goes to positionals(), as does all after "--". Errors: config_invalid (an
+  /// unknown name suggests the nearest), file_not_found.
   [[nodiscard]] static Expected<Config> load(const Schema& schema, const ConfigSources& sources);
 
   [[nodiscard]] const Schema& schema() const { return *schema_; }
@@ -61,7 +62,8 @@ class Config {
   /// Sets one option as if by a flag. Errors: config_invalid.
   [[nodiscard]] Expected<void> set(std::string_view name, std::string_view text);
 
-  /// The flags that give another process the same values: every option of `roles` that does not come from its default.
+  /// The flags that give another process the same values: every option of `roles` that does not come from its
+  /// default.
   [[nodiscard]] std::vector<std::string> to_flags(RoleSet roles) const;
 
  private:

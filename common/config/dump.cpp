@@ -71,7 +71,8 @@ std::string dump_yaml(const Config& config, RoleSet roles) {
     const Option& option = config.schema().options()[i];
     if ((option.roles & roles) == 0) continue;
     const std::size_t dot = option.name.find('.');
-    const std::string_view own_group = dot == std::string_view::npos ? std::string_view{} : option.name.substr(0, dot);
+    const std::string_view own_group =
+        dot == std::string_view::npos ? std::string_view{} : option.name.substr(0, dot);
     if (own_group != group) {
       group = own_group;
       if (!group.empty()) out += "\n" + group + ":\n";
@@ -80,7 +81,8 @@ std::string dump_yaml(const Config& config, RoleSet roles) {
     out += wrapped(option.help, indent + "# ");
     out += wrapped(facts(option) + "; used by " + role_names(option.roles), indent + "# ");
     const Provenance& provenance = config.provenance(i);
-    out += indent + std::string(option.name.substr(group.empty() ? 0 : dot + 1)) + ": " + yaml_value(config.value(i));
+    out += indent + std::string(option.name.substr(group.empty() ? 0 : dot + 1)) + ": " +
+           yaml_value(config.value(i));
     if (provenance.origin != Origin::default_value)
       out += "  # from " + std::string(name(provenance.origin)) + " " + provenance.place;
     out += "\n";
@@ -109,8 +111,10 @@ std::string help_text(const Schema& schema, RoleSet roles) {
     if ((option.roles & roles) == 0) continue;
     out += "  " + flag_name(option.name) + "  " + facts(option) + "\n" + wrapped(option.help, "      ");
   }
-  out += "\nEvery flag is also an environment variable (TROUPE_HTTP_PORT) and a key of the YAML file that\n"
-         "--config or TROUPE_CONFIG names (http: {port: 8080}); flag beats environment beats file beats default.\n";
+  out +=
+      "\nEvery flag is also an environment variable (TROUPE_HTTP_PORT) and a key of the YAML file that\n"
+      "--config or TROUPE_CONFIG names (http: {port: 8080}); flag beats environment beats file beats "
+      "default.\n";
   return out;
 }
 

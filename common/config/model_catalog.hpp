@@ -1,5 +1,6 @@
 #pragma once
-// Models known by name: where their file comes from, what it must hash to and where it is kept. A path works wherever a name does.
+// Models known by name: where their file comes from, what it must hash to and where it is kept. A path works
+// wherever a name does.
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -18,12 +19,12 @@ struct ModelPiece {
 };
 
 struct KnownModel {
-  std::string_view name;     ///< "smollm2-135m-instruct"
+  std::string_view name;  ///< "smollm2-135m-instruct"
   std::string_view summary;
   std::string_view licence;
-  std::string_view file;     ///< in the models folder
+  std::string_view file;  ///< in the models folder
   std::uint64_t bytes;
-  std::string_view sha256;   ///< 64 lower-case hex digits
+  std::string_view sha256;  ///< 64 lower-case hex digits
   std::vector<ModelPiece> pieces;
 };
 
@@ -35,14 +36,15 @@ struct KnownModel {
 [[nodiscard]] std::filesystem::path models_folder(std::string_view configured = {});
 
 struct ResolvedModel {
-  std::string name;            ///< what clients put into `model`
+  std::string name;  ///< what clients put into `model`
   std::filesystem::path path;
 };
 
 /// "smollm2-135m-instruct", "file.gguf", or "served-name=file.gguf" (also "served-name=known-name").
 /// A file that is a known model's keeps the known name; any other is served as its file name without ".gguf".
 /// Errors: file_not_found saying how to get it; config_invalid for an unknown name, with the nearest one.
-[[nodiscard]] Expected<ResolvedModel> resolve_model(std::string_view name_or_path, const std::filesystem::path& folder);
+[[nodiscard]] Expected<ResolvedModel> resolve_model(std::string_view name_or_path,
+                                                    const std::filesystem::path& folder);
 
 /// All of option `model`. Errors: as above, and config_invalid when two would have one name.
 [[nodiscard]] Expected<std::vector<ResolvedModel>> resolve_models(std::span<const std::string> names_or_paths,

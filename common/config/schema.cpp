@@ -31,7 +31,8 @@ Expected<RoleSet> role_set(std::string_view role) {
     if (name == role) return set;
     known.emplace_back(name);
   }
-  return fail(Errc::config_invalid, "found role \"" + std::string(role) + "\", expected serve, up, gateway, router, prefill or decode" +
+  return fail(Errc::config_invalid, "found role \"" + std::string(role) +
+                                        "\", expected serve, up, gateway, router, prefill or decode" +
                                         did_you_mean(role, known));
 }
 
@@ -44,7 +45,8 @@ std::string role_names(RoleSet roles) {
 
 std::string flag_name(std::string_view option) {
   std::string flag = "--" + std::string(option);
-  std::replace_if(flag.begin(), flag.end(), [](char c) { return c == '.' || c == '_'; }, '-');
+  std::replace_if(
+      flag.begin(), flag.end(), [](char c) { return c == '.' || c == '_'; }, '-');
   return flag;
 }
 
@@ -69,10 +71,18 @@ Schema::Schema(std::vector<Option> options, std::vector<std::string> foreign_var
   }
 }
 
-std::optional<std::size_t> Schema::find(std::string_view name) const { return index_of(names_, name); }
-std::optional<std::size_t> Schema::find_flag(std::string_view flag) const { return index_of(flags_, flag); }
-std::optional<std::size_t> Schema::find_variable(std::string_view variable) const { return index_of(variables_, variable); }
-bool Schema::is_foreign_variable(std::string_view variable) const { return index_of(foreign_variables_, variable).has_value(); }
+std::optional<std::size_t> Schema::find(std::string_view name) const {
+  return index_of(names_, name);
+}
+std::optional<std::size_t> Schema::find_flag(std::string_view flag) const {
+  return index_of(flags_, flag);
+}
+std::optional<std::size_t> Schema::find_variable(std::string_view variable) const {
+  return index_of(variables_, variable);
+}
+bool Schema::is_foreign_variable(std::string_view variable) const {
+  return index_of(foreign_variables_, variable).has_value();
+}
 
 Expected<Value> Schema::parse(std::size_t index, std::string_view text) const {
   const Option& option = options_[index];
@@ -91,8 +101,8 @@ Expected<void> Schema::check_bounds(std::size_t index, const Value& value) const
     return compare_values(value, *limit) == bad_side;
   };
   if (outside(option.minimum, -1) || outside(option.maximum, 1))
-    return fail(Errc::config_invalid,
-                std::string(option.name) + ": found " + format_value(value) + ", expected " + bounds_text(option));
+    return fail(Errc::config_invalid, std::string(option.name) + ": found " + format_value(value) +
+                                          ", expected " + bounds_text(option));
   return {};
 }
 

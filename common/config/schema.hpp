@@ -1,5 +1,6 @@
 #pragma once
-// One declaration per option: flag, environment variable, YAML key, type, unit, default, bounds, help and the roles that use it.
+// One declaration per option: flag, environment variable, YAML key, type, unit, default, bounds, help and the
+// roles that use it.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -24,13 +25,13 @@ inline constexpr RoleSet kEveryRole = kServing | kSupervisor;
 [[nodiscard]] std::string role_names(RoleSet roles);
 
 struct Option {
-  std::string_view name;           ///< "http.port": flag --http-port, variable TROUPE_HTTP_PORT, YAML `http: {port: }`
+  std::string_view name;  ///< "http.port": flag --http-port, variable TROUPE_HTTP_PORT, YAML `http: {port: }`
   OptionType type = OptionType::text;
-  std::string_view default_text;   ///< as a user would write it
+  std::string_view default_text;  ///< as a user would write it
   RoleSet roles = kEveryRole;
-  std::string_view help = {};      ///< one or two sentences
-  std::string_view unit = {};      ///< "rows", "tokens"; bytes and durations carry theirs in the value
-  std::string_view minimum = {};   ///< inclusive; "" for none
+  std::string_view help = {};     ///< one or two sentences
+  std::string_view unit = {};     ///< "rows", "tokens"; bytes and durations carry theirs in the value
+  std::string_view minimum = {};  ///< inclusive; "" for none
   std::string_view maximum = {};
   std::vector<std::string_view> choices = {};
 };
@@ -41,15 +42,16 @@ struct Option {
 /// A checked list of options. Threads: immutable after construction.
 class Schema {
  public:
-  /// Ends the process when a name repeats, two names share a flag, or a default or bound does not parse: programmer's faults.
-  /// `foreign_variables` are TROUPE_* variables that belong to someone else and are let pass.
+  /// Ends the process when a name repeats, two names share a flag, or a default or bound does not parse:
+  /// programmer's faults. `foreign_variables` are TROUPE_* variables that belong to someone else and are let
+  /// pass.
   explicit Schema(std::vector<Option> options, std::vector<std::string> foreign_variables = {});
 
   [[nodiscard]] const std::vector<Option>& options() const { return options_; }
   [[nodiscard]] const Value& default_value(std::size_t index) const { return defaults_[index]; }
 
   [[nodiscard]] std::optional<std::size_t> find(std::string_view name) const;
-  [[nodiscard]] std::optional<std::size_t> find_flag(std::string_view flag) const;          ///< with its dashes
+  [[nodiscard]] std::optional<std::size_t> find_flag(std::string_view flag) const;  ///< with its dashes
   [[nodiscard]] std::optional<std::size_t> find_variable(std::string_view variable) const;  ///< with TROUPE_
   [[nodiscard]] bool is_foreign_variable(std::string_view variable) const;
 

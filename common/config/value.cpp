@@ -14,10 +14,16 @@ struct Unit {
 };
 
 // Largest first: formatting takes the first that divides. Decimal units are read but never written.
-constexpr std::array<Unit, 5> kBinaryUnits{{{"TiB", 1ULL << 40}, {"GiB", 1ULL << 30}, {"MiB", 1ULL << 20}, {"KiB", 1ULL << 10}, {"B", 1}}};
-constexpr std::array<Unit, 4> kDecimalUnits{{{"kB", 1'000}, {"MB", 1'000'000}, {"GB", 1'000'000'000}, {"TB", 1'000'000'000'000}}};
-constexpr std::array<Unit, 6> kTimeUnits{
-    {{"h", 3'600'000'000'000}, {"min", 60'000'000'000}, {"s", 1'000'000'000}, {"ms", 1'000'000}, {"us", 1'000}, {"ns", 1}}};
+constexpr std::array<Unit, 5> kBinaryUnits{
+    {{"TiB", 1ULL << 40}, {"GiB", 1ULL << 30}, {"MiB", 1ULL << 20}, {"KiB", 1ULL << 10}, {"B", 1}}};
+constexpr std::array<Unit, 4> kDecimalUnits{
+    {{"kB", 1'000}, {"MB", 1'000'000}, {"GB", 1'000'000'000}, {"TB", 1'000'000'000'000}}};
+constexpr std::array<Unit, 6> kTimeUnits{{{"h", 3'600'000'000'000},
+                                          {"min", 60'000'000'000},
+                                          {"s", 1'000'000'000},
+                                          {"ms", 1'000'000},
+                                          {"us", 1'000},
+                                          {"ns", 1}}};
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -46,7 +52,8 @@ bool split_number(std::string_view text, std::string_view& number, std::string_v
   return !number.empty() && number.front() != '.';
 }
 
-/// number * factor as an integer, exact for whole numbers; false when it is malformed, over `limit` or not whole.
+/// number * factor as an integer, exact for whole numbers; false when it is malformed, over `limit` or not
+/// whole.
 bool scale(std::string_view number, std::uint64_t factor, std::uint64_t limit, std::uint64_t& out) {
   std::uint64_t whole = 0;
   if (parse_whole(number, whole)) {
@@ -105,7 +112,8 @@ TextList split_list(std::string_view text) {
 }  // namespace
 
 std::string_view name(OptionType type) {
-  constexpr std::array<std::string_view, 8> kNames{"boolean", "integer", "real", "text", "bytes", "duration", "choice", "list"};
+  constexpr std::array<std::string_view, 8> kNames{"boolean", "integer",  "real",   "text",
+                                                   "bytes",   "duration", "choice", "list"};
   return kNames[static_cast<std::size_t>(type)];
 }
 
@@ -116,7 +124,8 @@ Expected<ByteCount> parse_bytes(std::string_view text) {
     const Unit* unit = find_unit(kBinaryUnits, unit_name.empty() ? "B" : unit_name);
     if (unit == nullptr) unit = find_unit(kDecimalUnits, unit_name);
     std::uint64_t bytes = 0;
-    if (unit != nullptr && scale(number, unit->factor, std::numeric_limits<std::int64_t>::max(), bytes)) return ByteCount{bytes};
+    if (unit != nullptr && scale(number, unit->factor, std::numeric_limits<std::int64_t>::max(), bytes))
+      return ByteCount{bytes};
   }
   return found(text, "a size such as 512MiB or 2GiB (B, KiB, MiB, GiB, TiB, kB, MB, GB, TB)");
 }
@@ -134,17 +143,21 @@ Expected<Duration> parse_duration(std::string_view text) {
   return found(text, "a time with its unit such as 500ms, 30s or 10min (ns, us, ms, s, min, h)");
 }
 
-std::string format_bytes(ByteCount bytes) { return bytes.value == 0 ? "0" : format_scaled(bytes.value, kBinaryUnits); }
+std::string format_bytes(ByteCount bytes) {
+  return bytes.value == 0 ? "0" : format_scaled(bytes.value, kBinaryUnits);
+}
 
 std::string format_duration(Duration duration) {
   if (duration <= Duration::zero()) return "0";
   return format_scaled(static_cast<std::uint64_t>(duration.count()), kTimeUnits);
 }
 
-Expected<Value> parse_value(OptionType type, std::string_view raw, std::span<const std::string_view> choices) {
+Expected<Value> parse_value(OptionType type, std::string_view raw,
+                            std::span<const std::string_view> choices) {
   const std::string_view text = trim(raw);
   switch (type) {
-    case OptionType::boolean: return parse_boolean(text);
+    case OptionType::boolean:
+      return parse_boolean(text);
     case OptionType::integer: {
       std::int64_t number = 0;
       if (!parse_whole(text, number)) return found(text, "a whole number");
@@ -155,7 +168,8 @@ Expected<Value> parse_value(OptionType type, std::string_view raw, std::span<con
       if (!parse_whole(text, number) || !std::isfinite(number)) return found(text, "a finite number");
       return Value(number);
     }
-    case OptionType::text: return Value(std::string(text));
+    case OptionType::text:
+      return Value(std::string(text));
     case OptionType::bytes: {
       auto bytes = parse_bytes(text);
       if (!bytes) return tl::unexpected<Error>(std::move(bytes.error()));
@@ -166,8 +180,10 @@ Expected<Value> parse_value(OptionType type, std::string_view raw, std::span<con
       if (!duration) return tl::unexpected<Error>(std::move(duration.error()));
       return Value(*duration);
     }
-    case OptionType::choice: return parse_choice(text, choices);
-    case OptionType::text_list: return Value(split_list(text));
+    case OptionType::choice:
+      return parse_choice(text, choices);
+    case OptionType::text_list:
+      return Value(split_list(text));
   }
   return fail(Errc::internal, "an option type without a parser");
 }

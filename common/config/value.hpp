@@ -25,10 +25,12 @@ using Value = std::variant<bool, std::int64_t, double, std::string, ByteCount, D
 
 [[nodiscard]] std::string_view name(OptionType type);
 
-/// Reads one value. boolean: true|false|yes|no|on|off|1|0. bytes: a number with B, KiB, MiB, GiB, TiB or kB, MB, GB, TB (none: bytes).
-/// duration: a number with ns, us, ms, s, min, h (only 0 may go without). text_list: split at commas. choice: one of `choices`.
-/// Errors: config_invalid with what was found and expected.
-[[nodiscard]] Expected<Value> parse_value(OptionType type, std::string_view text, std::span<const std::string_view> choices = {});
+/// Reads one value. boolean: true|false|yes|no|on|off|1|0. bytes: a number with B, KiB, MiB, GiB, TiB or kB,
+/// MB, GB, TB (none: bytes). duration: a number with ns, us, ms, s, min, h (only 0 may go without).
+/// text_list: split at commas. choice: one of `choices`. Errors: config_invalid with what was found and
+/// expected.
+[[nodiscard]] Expected<Value> parse_value(OptionType type, std::string_view text,
+                                          std::span<const std::string_view> choices = {});
 
 /// The inverse of parse_value: "2GiB", "500ms", "a,b".
 [[nodiscard]] std::string format_value(const Value& value);

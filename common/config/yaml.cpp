@@ -18,7 +18,8 @@ struct Converter {
   std::size_t nodes = 0;
 
   [[nodiscard]] tl::unexpected<Error> error(int line, std::string_view what) const {
-    return fail(Errc::config_invalid, std::string(name) + ":" + std::to_string(line) + ": " + std::string(what));
+    return fail(Errc::config_invalid,
+                std::string(name) + ":" + std::to_string(line) + ": " + std::string(what));
   }
 
   Expected<YamlNode> convert(const YAML::Node& from, int depth) {
@@ -29,13 +30,18 @@ struct Converter {
     to.line = line;
     switch (from.Type()) {
       case YAML::NodeType::Undefined:
-      case YAML::NodeType::Null: return to;
+      case YAML::NodeType::Null:
+        return to;
       case YAML::NodeType::Scalar:
         to.kind = YamlNode::Kind::scalar;
         to.text = from.Scalar();
         return to;
-      case YAML::NodeType::Sequence: TROUPE_TRY(convert_list(from, to, depth)); return to;
-      case YAML::NodeType::Map: TROUPE_TRY(convert_map(from, to, depth)); return to;
+      case YAML::NodeType::Sequence:
+        TROUPE_TRY(convert_list(from, to, depth));
+        return to;
+      case YAML::NodeType::Map:
+        TROUPE_TRY(convert_map(from, to, depth));
+        return to;
     }
     return error(line, "a YAML node of an unknown kind");
   }
@@ -76,11 +82,13 @@ const YamlNode* YamlNode::field(std::string_view key) const {
 Expected<YamlNode> parse_yaml(std::string_view text, std::string_view name) {
   Converter converter{name};
   if (text.size() > kLargestFile)
-    return converter.error(1, "found " + std::to_string(text.size()) + " bytes, expected at most " + std::to_string(kLargestFile));
+    return converter.error(1, "found " + std::to_string(text.size()) + " bytes, expected at most " +
+                                  std::to_string(kLargestFile));
   try {
     const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
     if (documents.empty()) return YamlNode{};
-    if (documents.size() > 1) return converter.error(documents[1].Mark().line + 1, "a second document, expected one");
+    if (documents.size() > 1)
+      return converter.error(documents[1].Mark().line + 1, "a second document, expected one");
     return converter.convert(documents.front(), 0);
   } catch (const YAML::Exception& e) {
     return converter.error(e.mark.line + 1, "not YAML: " + e.msg);
@@ -101,9 +109,11 @@ Expected<YamlNode> read_yaml(const std::filesystem::path& path) {
 std::string yaml_quote(std::string_view text) {
   bool plain = !text.empty() && std::isalnum(static_cast<unsigned char>(text.front())) != 0;
   for (const char c : text)
-    plain = plain && (std::isalnum(static_cast<unsigned char>(c)) != 0 || std::string_view("._/-+=").find(c) != std::string_view::npos);
+    plain = plain && (std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+                      std::string_view("._/-+=").find(c) != std::string_view::npos);
   if (plain) return std::string(text);
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);  // a JSON string is a YAML one
+  return nlohmann::json(text).dump(-1, ' ', false,
+                                   nlohmann::json::error_handler_t::replace);  // a JSON string is a YAML one
 }
 
 }  // namespace troupe

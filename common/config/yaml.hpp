@@ -14,9 +14,9 @@ namespace troupe {
 struct YamlNode {
   enum class Kind : std::uint8_t { null, scalar, list, map };
   Kind kind = Kind::null;
-  int line = 0;                                         ///< from 1
-  std::string text;                                     ///< of a scalar
-  std::vector<YamlNode> items;                          ///< of a list
+  int line = 0;                                          ///< from 1
+  std::string text;                                      ///< of a scalar
+  std::vector<YamlNode> items;                           ///< of a list
   std::vector<std::pair<std::string, YamlNode>> fields;  ///< of a map, in the file's order
 
   [[nodiscard]] const YamlNode* field(std::string_view key) const;

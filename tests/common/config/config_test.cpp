@@ -10,19 +10,21 @@ namespace troupe {
 namespace {
 
 const Schema& schema() {
-  static const Schema kSchema({{"model", OptionType::text_list, "m", kServing, "Models."},
-                               {"http.port", OptionType::integer, "8080", kGateway, "Port.", "port", "0", "65535"},
-                               {"http.cors", OptionType::text, "", kGateway, "Origin."},
-                               {"kv.bytes", OptionType::bytes, "0", kWorkers, "Memory."},
-                               {"drain.deadline", OptionType::duration, "30s", kEveryRole, "Drain."},
-                               {"scale", OptionType::real, "0.5", kEveryRole, "Scale."},
-                               {"insecure", OptionType::boolean, "false", kEveryRole, "Insecure."},
-                               {"isa", OptionType::choice, "auto", kWorkers, "ISA.", "", "", "", {"auto", "scalar"}}},
-                              {"TROUPE_SHARED"});
+  static const Schema kSchema(
+      {{"model", OptionType::text_list, "m", kServing, "Models."},
+       {"http.port", OptionType::integer, "8080", kGateway, "Port.", "port", "0", "65535"},
+       {"http.cors", OptionType::text, "", kGateway, "Origin."},
+       {"kv.bytes", OptionType::bytes, "0", kWorkers, "Memory."},
+       {"drain.deadline", OptionType::duration, "30s", kEveryRole, "Drain."},
+       {"scale", OptionType::real, "0.5", kEveryRole, "Scale."},
+       {"insecure", OptionType::boolean, "false", kEveryRole, "Insecure."},
+       {"isa", OptionType::choice, "auto", kWorkers, "ISA.", "", "", "", {"auto", "scalar"}}},
+      {"TROUPE_SHARED"});
   return kSchema;
 }
 
-ConfigSources sources(std::vector<std::string> arguments, std::vector<std::pair<std::string, std::string>> environment = {},
+ConfigSources sources(std::vector<std::string> arguments,
+                      std::vector<std::pair<std::string, std::string>> environment = {},
                       std::string_view yaml = {}) {
   ConfigSources s;
   s.arguments = std::move(arguments);
@@ -67,8 +69,9 @@ TEST(Config, RemembersWhereEachValueCameFrom) {
 }
 
 TEST(Config, ReadsEveryFormOfFlag) {
-  const auto config = Config::load(schema(), sources({"first", "--insecure", "--http-port", "9", "--model", "a", "--model=b,c", "--isa=scalar",
-                                                      "--", "--not-a-flag"}));
+  const auto config =
+      Config::load(schema(), sources({"first", "--insecure", "--http-port", "9", "--model", "a",
+                                      "--model=b,c", "--isa=scalar", "--", "--not-a-flag"}));
   ASSERT_TRUE(config) << to_string(config.error());
   EXPECT_TRUE(config->boolean("insecure"));
   EXPECT_EQ(config->integer("http.port"), 9);
@@ -78,21 +81,26 @@ TEST(Config, ReadsEveryFormOfFlag) {
 }
 
 TEST(Config, ABooleanCanBeSwitchedOff) {
-  EXPECT_FALSE(Config::load(schema(), sources({"--no-insecure"}, {{"TROUPE_INSECURE", "1"}}))->boolean("insecure"));
-  EXPECT_FALSE(Config::load(schema(), sources({"--insecure=false"}, {{"TROUPE_INSECURE", "1"}}))->boolean("insecure"));
+  EXPECT_FALSE(
+      Config::load(schema(), sources({"--no-insecure"}, {{"TROUPE_INSECURE", "1"}}))->boolean("insecure"));
+  EXPECT_FALSE(
+      Config::load(schema(), sources({"--insecure=false"}, {{"TROUPE_INSECURE", "1"}}))->boolean("insecure"));
 }
 
 TEST(Config, AStrongerListReplacesAWeakerOne) {
-  const auto config = Config::load(schema(), sources({"--model", "flag"}, {{"TROUPE_MODEL", "env"}}, "model: [f1, f2]\n"));
+  const auto config =
+      Config::load(schema(), sources({"--model", "flag"}, {{"TROUPE_MODEL", "env"}}, "model: [f1, f2]\n"));
   EXPECT_EQ(config->list("model"), TextList{"flag"});
-  EXPECT_EQ(Config::load(schema(), sources({}, {}, "model: [f1, f2]\n"))->list("model"), (TextList{"f1", "f2"}));
+  EXPECT_EQ(Config::load(schema(), sources({}, {}, "model: [f1, f2]\n"))->list("model"),
+            (TextList{"f1", "f2"}));
 }
 
 TEST(Config, SuggestsTheNearestNameForAnUnknownOne) {
   EXPECT_EQ(error_of(sources({"--http-prot=1"})), "unknown flag --http-prot; did you mean --http-port?");
   EXPECT_EQ(error_of(sources({}, {{"TROUPE_HTTP_PORTS", "1"}})),
             "unknown environment variable TROUPE_HTTP_PORTS; did you mean TROUPE_HTTP_PORT?");
-  EXPECT_EQ(error_of(sources({}, {}, "http:\n  prt: 1\n")), "t.yaml:2: unknown key http.prt; did you mean http.port?");
+  EXPECT_EQ(error_of(sources({}, {}, "http:\n  prt: 1\n")),
+            "t.yaml:2: unknown key http.prt; did you mean http.port?");
   EXPECT_EQ(error_of(sources({"--no-http-port"})), "unknown flag --no-http-port; did you mean --http-port?");
 }
 
@@ -101,13 +109,18 @@ TEST(Config, LetsForeignVariablesPass) {
 }
 
 TEST(Config, NamesThePlaceOfABadValue) {
-  EXPECT_EQ(error_of(sources({"--http-port=99999"})), "--http-port: http.port: found 99999, expected 0..65535");
+  EXPECT_EQ(error_of(sources({"--http-port=99999"})),
+            "--http-port: http.port: found 99999, expected 0..65535");
   EXPECT_EQ(error_of(sources({}, {{"TROUPE_DRAIN_DEADLINE", "30"}})),
-            "TROUPE_DRAIN_DEADLINE: drain.deadline: found \"30\", expected a time with its unit such as 500ms, 30s or 10min (ns, us, ms, "
+            "TROUPE_DRAIN_DEADLINE: drain.deadline: found \"30\", expected a time with its unit such as "
+            "500ms, 30s or 10min (ns, us, ms, "
             "s, min, h)");
-  EXPECT_EQ(error_of(sources({}, {}, "http: 3\n")), "t.yaml:1: found a single value in http, expected key: value lines");
-  EXPECT_EQ(error_of(sources({}, {}, "http: {port: [1, 2]}\n")), "t.yaml:1: http.port: found several values, expected one integer");
-  EXPECT_EQ(error_of(sources({}, {}, "- a\n")), "t.yaml:1: found a list at the top, expected key: value lines");
+  EXPECT_EQ(error_of(sources({}, {}, "http: 3\n")),
+            "t.yaml:1: found a single value in http, expected key: value lines");
+  EXPECT_EQ(error_of(sources({}, {}, "http: {port: [1, 2]}\n")),
+            "t.yaml:1: http.port: found several values, expected one integer");
+  EXPECT_EQ(error_of(sources({}, {}, "- a\n")),
+            "t.yaml:1: found a list at the top, expected key: value lines");
 }
 
 TEST(Config, WantsAValueAfterAFlag) {
@@ -124,20 +137,23 @@ TEST(Config, RefusesAFlagOfAnotherRole) {
 }
 
 TEST(Config, ReadsTheFileThatFlagOrVariableNames) {
-  const auto folder = std::filesystem::temp_directory_path() / ("troupe-config-test-" + std::to_string(::getpid()));
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("troupe-config-test-" + std::to_string(::getpid()));
   std::filesystem::create_directories(folder);
   std::ofstream(folder / "a.yaml") << "http: {port: 11}\n";
   std::ofstream(folder / "b.yaml") << "http: {port: 22}\n";
   const std::string a = (folder / "a.yaml").string();
   const std::string b = (folder / "b.yaml").string();
-  EXPECT_EQ(Config::load(schema(), sources({"--config", a}, {{"TROUPE_CONFIG", b}}))->integer("http.port"), 11);
+  EXPECT_EQ(Config::load(schema(), sources({"--config", a}, {{"TROUPE_CONFIG", b}}))->integer("http.port"),
+            11);
   EXPECT_EQ(Config::load(schema(), sources({}, {{"TROUPE_CONFIG", b}}))->integer("http.port"), 22);
   EXPECT_EQ(Config::load(schema(), sources({"--config=" + a + ".gone"})).error().code, Errc::file_not_found);
   std::filesystem::remove_all(folder);
 }
 
 TEST(Config, GivesTheFlagsThatRepeatIt) {
-  const auto config = Config::load(schema(), sources({"--model=a,b", "--insecure", "--kv-bytes=3MiB"}, {{"TROUPE_HTTP_PORT", "5"}}));
+  const auto config = Config::load(
+      schema(), sources({"--model=a,b", "--insecure", "--kv-bytes=3MiB"}, {{"TROUPE_HTTP_PORT", "5"}}));
   const auto flags = config->to_flags(kGateway);
   EXPECT_EQ(flags, (std::vector<std::string>{"--model=a,b", "--http-port=5", "--insecure=true"}));
   const auto again = Config::load(schema(), sources(config->to_flags(kEveryRole)));

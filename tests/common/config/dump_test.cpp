@@ -11,7 +11,8 @@ namespace {
 
 Config changed() {
   ConfigSources s;
-  s.arguments = {"--http-port=1234", "--model=a", "--model=/x y/#b.gguf", "--http-cors-origin=*", "--kv-bytes=3MiB", "--insecure"};
+  s.arguments = {"--http-port=1234",     "--model=a",       "--model=/x y/#b.gguf",
+                 "--http-cors-origin=*", "--kv-bytes=3MiB", "--insecure"};
   s.environment = {{"TROUPE_DRAIN_DEADLINE", "1500ms"}};
   return *Config::load(product_schema(), s);
 }
@@ -51,7 +52,8 @@ TEST(Dump, JsonHasValueTextAndOrigin) {
 
 TEST(Dump, HelpNamesEveryFlagWithDefaultAndBounds) {
   const std::string help = help_text(product_schema());
-  for (const std::string& flag : product_schema().flags()) EXPECT_NE(help.find("  " + flag + "  "), std::string::npos) << flag;
+  for (const std::string& flag : product_schema().flags())
+    EXPECT_NE(help.find("  " + flag + "  "), std::string::npos) << flag;
   EXPECT_NE(help.find("--http-port  integer (port), 0..65535, default 8080"), std::string::npos);
   EXPECT_EQ(help_text(product_schema(), kRouter).find("--http-port  "), std::string::npos);
 }

@@ -16,10 +16,13 @@ TEST(EditDistance, CountsInsertionsDeletionsReplacementsAndSwaps) {
 }
 
 TEST(EditDistance, IsSymmetric) {
-  EXPECT_EQ(edit_distance("engine.treads", "engine.threads"), edit_distance("engine.threads", "engine.treads"));
+  EXPECT_EQ(edit_distance("engine.treads", "engine.threads"),
+            edit_distance("engine.threads", "engine.treads"));
 }
 
-TEST(EditDistance, CutsHugeNames) { EXPECT_EQ(edit_distance(std::string(100'000, 'a'), std::string(100'000, 'b')), 128U); }
+TEST(EditDistance, CutsHugeNames) {
+  EXPECT_EQ(edit_distance(std::string(100'000, 'a'), std::string(100'000, 'b')), 128U);
+}
 
 TEST(NearestName, TakesTheSmallestDistance) {
   const std::vector<std::string> names{"http.host", "http.port", "log.level"};

@@ -48,7 +48,8 @@ TEST_F(ModelCatalog, SaysHowToGetAMissingOne) {
 
 TEST_F(ModelCatalog, ResolvesPaths) {
   EXPECT_EQ(resolve_model((folder_ / "my.model.gguf").string(), folder_)->name, "my.model");
-  EXPECT_EQ(resolve_model((folder_ / "SmolLM2-135M-Instruct.Q4_1.gguf").string(), "/")->name, "smollm2-135m-instruct");
+  EXPECT_EQ(resolve_model((folder_ / "SmolLM2-135M-Instruct.Q4_1.gguf").string(), "/")->name,
+            "smollm2-135m-instruct");
   EXPECT_EQ(resolve_model("other=" + (folder_ / "my.model.gguf").string(), folder_)->name, "other");
   EXPECT_EQ(resolve_model("small=smollm2-135m-instruct", folder_)->name, "small");
   EXPECT_EQ(resolve_model((folder_ / "gone.gguf").string(), folder_).error().code, Errc::file_not_found);
@@ -62,7 +63,8 @@ TEST_F(ModelCatalog, SuggestsTheNearestName) {
 }
 
 TEST_F(ModelCatalog, RefusesTwoModelsOfOneName) {
-  const std::array<std::string, 2> twice{"smollm2-135m-instruct", (folder_ / "SmolLM2-135M-Instruct.Q4_1.gguf").string()};
+  const std::array<std::string, 2> twice{"smollm2-135m-instruct",
+                                         (folder_ / "SmolLM2-135M-Instruct.Q4_1.gguf").string()};
   EXPECT_EQ(resolve_models(twice, folder_).error().code, Errc::config_invalid);
   const std::array<std::string, 2> fine{twice[0], "b=" + twice[1]};
   EXPECT_EQ(resolve_models(fine, folder_)->size(), 2U);

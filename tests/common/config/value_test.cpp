@@ -19,7 +19,8 @@ TEST(Value, ReadsBytesWithUnits) {
 }
 
 TEST(Value, RefusesBadBytes) {
-  for (const char* bad : {"", "GiB", "-1", "2gib", "1e3", "2GiBs", "9999999TiB", "99999999999999999999", "1..5KiB", ".5KiB", "nan"})
+  for (const char* bad : {"", "GiB", "-1", "2gib", "1e3", "2GiBs", "9999999TiB", "99999999999999999999",
+                          "1..5KiB", ".5KiB", "nan"})
     EXPECT_EQ(parse_bytes(bad).error().code, Errc::config_invalid) << bad;
 }
 
@@ -31,8 +32,10 @@ TEST(Value, ReadsDurationsWithUnits) {
 }
 
 TEST(Value, RefusesADurationWithoutUnit) {
-  for (const char* bad : {"30", "", "s", "-1s", "1m", "99999999999h"}) EXPECT_FALSE(parse_duration(bad)) << bad;
-  EXPECT_NE(parse_duration("30").error().detail.find("found \"30\", expected a time with its unit"), std::string::npos);
+  for (const char* bad : {"30", "", "s", "-1s", "1m", "99999999999h"})
+    EXPECT_FALSE(parse_duration(bad)) << bad;
+  EXPECT_NE(parse_duration("30").error().detail.find("found \"30\", expected a time with its unit"),
+            std::string::npos);
 }
 
 TEST(Value, FormatsWithTheLargestUnitThatDivides) {
@@ -44,15 +47,16 @@ TEST(Value, FormatsWithTheLargestUnitThatDivides) {
 }
 
 TEST(Value, FormattedTextReadsBackToTheSameValue) {
-  const std::array<std::pair<OptionType, Value>, 9> cases{{{OptionType::boolean, true},
-                                                           {OptionType::integer, std::int64_t{-7}},
-                                                           {OptionType::integer, std::numeric_limits<std::int64_t>::min()},
-                                                           {OptionType::real, 0.1},
-                                                           {OptionType::bytes, ByteCount{12345}},
-                                                           {OptionType::bytes, ByteCount{}},
-                                                           {OptionType::duration, Duration(1'000'000'001)},
-                                                           {OptionType::text, std::string("a b")},
-                                                           {OptionType::text_list, TextList{"x", "y"}}}};
+  const std::array<std::pair<OptionType, Value>, 9> cases{
+      {{OptionType::boolean, true},
+       {OptionType::integer, std::int64_t{-7}},
+       {OptionType::integer, std::numeric_limits<std::int64_t>::min()},
+       {OptionType::real, 0.1},
+       {OptionType::bytes, ByteCount{12345}},
+       {OptionType::bytes, ByteCount{}},
+       {OptionType::duration, Duration(1'000'000'001)},
+       {OptionType::text, std::string("a b")},
+       {OptionType::text_list, TextList{"x", "y"}}}};
   for (const auto& [type, value] : cases) {
     const auto back = parse_value(type, format_value(value));
     ASSERT_TRUE(back) << format_value(value);
@@ -70,7 +74,8 @@ TEST(Value, RefusesWhatIsNotItsType) {
 TEST(Value, NamesTheChoices) {
   constexpr std::array<std::string_view, 2> kChoices{"fast", "reference"};
   EXPECT_EQ(std::get<std::string>(*parse_value(OptionType::choice, "fast", kChoices)), "fast");
-  EXPECT_EQ(parse_value(OptionType::choice, "slow", kChoices).error().detail, "found \"slow\", expected one of fast|reference");
+  EXPECT_EQ(parse_value(OptionType::choice, "slow", kChoices).error().detail,
+            "found \"slow\", expected one of fast|reference");
 }
 
 TEST(Value, ShortensAHugeTextInItsError) {

@@ -27,7 +27,9 @@ TEST(Yaml, RefusesARepeatedKey) {
   EXPECT_EQ(parse_yaml("a: 1\na: 2\n", "t.yaml").error().detail, "t.yaml:2: \"a\" is given twice");
 }
 
-TEST(Yaml, RefusesASecondDocument) { EXPECT_FALSE(parse_yaml("a: 1\n---\nb: 2\n", "t.yaml")); }
+TEST(Yaml, RefusesASecondDocument) {
+  EXPECT_FALSE(parse_yaml("a: 1\n---\nb: 2\n", "t.yaml"));
+}
 
 TEST(Yaml, BoundsDepthAndSize) {
   EXPECT_FALSE(parse_yaml(std::string(40, '[') + std::string(40, ']'), "t.yaml"));
@@ -47,7 +49,9 @@ TEST(Yaml, BoundsWhatAliasesExpandTo) {
   EXPECT_NE(bomb.error().detail.find("values"), std::string::npos);
 }
 
-TEST(Yaml, ReadsAnEmptyTextAsNothing) { EXPECT_EQ(parse_yaml("", "t.yaml")->kind, YamlNode::Kind::null); }
+TEST(Yaml, ReadsAnEmptyTextAsNothing) {
+  EXPECT_EQ(parse_yaml("", "t.yaml")->kind, YamlNode::Kind::null);
+}
 
 TEST(Yaml, SaysWhichFileIsMissing) {
   const auto missing = read_yaml("no/such.yaml");
@@ -57,7 +61,8 @@ TEST(Yaml, SaysWhichFileIsMissing) {
 }
 
 TEST(Yaml, QuotesWhatWouldReadDifferently) {
-  for (const std::string text : {"plain", "", "a: b", "*", "#x", "127.0.0.1:0", "tab\there", "\"q\"", "- a", "[x]", "~", "é"}) {
+  for (const std::string text :
+       {"plain", "", "a: b", "*", "#x", "127.0.0.1:0", "tab\there", "\"q\"", "- a", "[x]", "~", "é"}) {
     const auto back = parse_yaml("k: " + yaml_quote(text) + "\n", "t");
     ASSERT_TRUE(back) << text;
     EXPECT_EQ(back->field("k")->text, text);
