@@ -15,6 +15,7 @@ struct Hash128 {
 };
 
 [[nodiscard]] Hash128 xxh3_128(std::span<const std::byte> bytes);
+[[nodiscard]] std::uint64_t xxh3_64(std::span<const std::byte> bytes);
 
 /// Feeds fields one after another; each is fed with its length, so ("ab","c") differs from ("a","bc").
 class Hasher {

@@ -9,6 +9,7 @@
 // writable callback says when to try again. Frames of a cancelled request that have not left yet are dropped.
 // Two implementations behind one address scheme: "tcp://host:port" goes through ZeroMQ, "local://name" hands the same
 // payload to a plane of this process without a copy.
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>

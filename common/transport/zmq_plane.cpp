@@ -1,0 +1,367 @@
+#include "common/transport/zmq_plane.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include <zmq.hpp>
+
+#include "common/base/log.hpp"
+#include "common/transport/frame_header.hpp"
+#include "common/wire/frame.hpp"
+
+namespace troupe {
+namespace {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+struct OutgoingFrame {
+  RequestId request;
+  Epoch epoch;
+  std::uint32_t number = 0;
+  wire::Envelope header;
+  FramePayload payload;
+};
+
+// A peer as its sender sees it. `queue` holds frames not yet given to the socket, `unacked` those that are.
+struct Peer {
+  std::deque<OutgoingFrame> queue;
+  std::vector<FrameIdentity> unacked;
+  SteadyTime last_sign{};
+  [[nodiscard]] std::size_t outstanding() const { return queue.size() + unacked.size(); }
+};
+
+void release_payload(void*, void* hint) { delete static_cast<FramePayload*>(hint); }
+
+// The message shares the payload; ZeroMQ's thread lets go of it when the bytes are out.
+zmq::message_t share(const FramePayload& payload) {
+  return zmq::message_t(const_cast<std::uint8_t*>(payload->data()), payload->size(), release_payload,
+                        new FramePayload(payload));
+}
+
+std::span<const std::uint8_t> bytes_of(const zmq::message_t& message) {
+  return {static_cast<const std::uint8_t*>(message.data()), message.size()};
+}
+
+class ZmqPlane final : public DataPlane {
+ public:
+  ZmqPlane(const DataPlaneOptions& options, DataPlaneHandlers handlers)
+      : options_(options), handlers_(std::move(handlers)), receiver_(context_, zmq::socket_type::router),
+        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    TROUPE_CHECK(wake_ >= 0, "eventfd failed");
+  }
+
+  ~ZmqPlane() override {
+    stopping_ = true;
+    wake();
+    if (thread_.joinable()) thread_.join();
+    ::close(wake_);
+  }
+
+  Expected<void> start() {
+    try {
+      receiver_.set(zmq::sockopt::linger, 0);
+      receiver_.set(zmq::sockopt::rcvhwm, static_cast<int>(options_.window) * 2);
+      receiver_.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(options_.max_frame_bytes));
+      receiver_.set(zmq::sockopt::router_mandatory, true);
+      receiver_.bind(options_.listen);
+      address_ = receiver_.get(zmq::sockopt::last_endpoint);
+      while (!address_.empty() && address_.back() == '\0') address_.pop_back();
+    } catch (const zmq::error_t& error) {
+      const Errc code = error.num() == EADDRINUSE ? Errc::address_in_use
+                        : error.num() == EINVAL   ? Errc::invalid_argument
+                                                  : Errc::io_failed;
+      return fail(code, "data plane " + options_.listen + ": " + error.what());
+    }
+    thread_ = std::thread([this] { run(); });
+    return {};
+  }
+
+  const std::string& address() const override { return address_; }
+
+  SendResult send(const std::string& address, const wire::Envelope& header, const RequestId& request,
+                  FramePayload payload) override {
+    const auto identity = identify_frame(header, payload->size());
+    TROUPE_CHECK(identity.has_value(), "a sender made a malformed frame");
+    if (stopping_ || !address.starts_with("tcp://")) return SendResult::closed;
+    {
+      std::lock_guard lock(mutex_);
+      Peer& peer = peers_[address];
+      if (peer.outstanding() >= options_.window) return SendResult::window_full;
+      if (peer.outstanding() == 0) peer.last_sign = std::chrono::steady_clock::now();
+      peer.queue.push_back({request, identity->epoch, identity->frame, header, std::move(payload)});
+    }
+    wake();
+    return SendResult::sent;
+  }
+
+  void drop(const RequestId& request) override {
+    std::lock_guard lock(mutex_);
+    for (auto& [address, peer] : peers_)
+      std::erase_if(peer.queue, [&](const OutgoingFrame& frame) { return frame.request == request; });
+  }
+
+  DataPlaneStats stats() const override {
+    std::lock_guard lock(mutex_);
+    DataPlaneStats stats = stats_;
+    stats.peers = static_cast<std::uint32_t>(peers_.size());
+    for (const auto& [address, peer] : peers_) stats.in_flight += static_cast<std::uint32_t>(peer.outstanding());
+    return stats;
+  }
+
+ private:
+  void wake() const {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = ::write(wake_, &one, sizeof one);  // full means it is awake already
+  }
+
+  // ---- the plane's thread ----
+
+  void run() {
+    while (!stopping_) {
+      std::vector<zmq::pollitem_t> items = {{nullptr, wake_, ZMQ_POLLIN, 0}, {receiver_.handle(), 0, ZMQ_POLLIN, 0}};
+      std::vector<std::string> names;
+      for (auto& [address, socket] : senders_) {
+        items.push_back({socket.handle(), 0, static_cast<short>(ZMQ_POLLIN | (has_queued(address) ? ZMQ_POLLOUT : 0)), 0});
+        names.push_back(address);
+      }
+      zmq::poll(items, poll_timeout());
+      std::uint64_t ignored = 0;
+      [[maybe_unused]] const ssize_t got = ::read(wake_, &ignored, sizeof ignored);
+      receive_frames();
+      for (const std::string& address : names) receive_acks(address);
+      flush_queues();
+      find_lost_peers();
+    }
+    senders_.clear();
+    receiver_.close();
+  }
+
+  bool has_queued(const std::string& address) const {
+    std::lock_guard lock(mutex_);
+    const auto it = peers_.find(address);
+    return it != peers_.end() && !it->second.queue.empty();
+  }
+
+  // Sleeps for good while nothing is outstanding: an idle plane costs nothing.
+  std::chrono::milliseconds poll_timeout() const {
+    std::lock_guard lock(mutex_);
+    std::optional<SteadyTime> first;
+    for (const auto& [address, peer] : peers_) {
+      if (peer.outstanding() == 0) continue;
+      const SteadyTime due = peer.last_sign + options_.ack_timeout;
+      if (!first || due < *first) first = due;
+    }
+    if (!first) return std::chrono::milliseconds(-1);
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*first - std::chrono::steady_clock::now());
+    return std::clamp(left, std::chrono::milliseconds(1), options_.ack_timeout);
+  }
+
+  void receive_frames() {
+    for (;;) {
+      std::vector<zmq::message_t> parts;
+      for (;;) {
+        zmq::message_t part;
+        if (!receiver_.recv(part, zmq::recv_flags::dontwait)) return;
+        const bool more = part.more();
+        if (parts.size() < 4) parts.push_back(std::move(part));
+        if (!more) break;
+      }
+      if (parts.size() == 3) take_frame(parts[0], parts[1], parts[2]);
+      else count_malformed("a data frame has three parts");
+    }
+  }
+
+  void take_frame(zmq::message_t& sender, const zmq::message_t& head, const zmq::message_t& body) {
+    const auto envelope = wire::from_bytes(bytes_of(head));
+    if (!envelope) return count_malformed(envelope.error().detail);
+    const auto identity = identify_frame(*envelope, body.size());
+    if (!identity) return count_malformed(identity.error().detail);
+    const auto bytes = bytes_of(body);
+    bool accepted = false;
+    if (frame_checksum(bytes) != identity->checksum) {
+      count_malformed("a frame's checksum does not match");
+    } else {
+      {
+        std::lock_guard lock(mutex_);
+        stats_.frames_received += 1;
+        stats_.bytes_received += body.size();
+      }
+      accepted = handlers_.received(*envelope, std::make_shared<const std::vector<std::uint8_t>>(bytes.begin(), bytes.end()));
+    }
+    acknowledge(sender, *identity, accepted);
+  }
+
+  void acknowledge(zmq::message_t& sender, const FrameIdentity& identity, bool accepted) {
+    const wire::FrameAck ack{identity.request, identity.epoch, identity.frame, accepted};
+    const auto bytes = wire::to_bytes(wire::pack(ack, identity.epoch));
+    try {
+      if (receiver_.send(sender, zmq::send_flags::sndmore | zmq::send_flags::dontwait))
+        receiver_.send(zmq::buffer(bytes), zmq::send_flags::dontwait);
+    } catch (const zmq::error_t&) {
+      // The sender is gone (router_mandatory): its own timeout tells its owner.
+    }
+  }
+
+  void receive_acks(const std::string& address) {
+    const auto socket = senders_.find(address);
+    if (socket == senders_.end()) return;
+    for (;;) {
+      zmq::message_t message;
+      if (!socket->second.recv(message, zmq::recv_flags::dontwait)) return;
+      if (message.more()) {
+        count_malformed("an acknowledgement has one part");
+        continue;
+      }
+      const auto envelope = wire::from_bytes(bytes_of(message));
+      if (!envelope) {
+        count_malformed(envelope.error().detail);
+        continue;
+      }
+      const auto ack = wire::unpack<wire::FrameAck>(*envelope);
+      if (ack) take_ack(address, *ack);
+      else count_malformed(ack.error().detail);
+    }
+  }
+
+  void take_ack(const std::string& address, const wire::FrameAck& ack) {
+    {
+      std::lock_guard lock(mutex_);
+      Peer& peer = peers_[address];
+      const auto found = std::find_if(peer.unacked.begin(), peer.unacked.end(), [&](const FrameIdentity& frame) {
+        return frame.request == ack.request && frame.epoch == ack.epoch && frame.frame == ack.frame;
+      });
+      if (found == peer.unacked.end()) return;
+      peer.unacked.erase(found);
+      peer.last_sign = std::chrono::steady_clock::now();
+      stats_.acks += 1;
+      if (!ack.accepted) stats_.refused += 1;
+    }
+    if (!ack.accepted && handlers_.refused) handlers_.refused(ack.request, ack.epoch);
+    if (handlers_.writable) handlers_.writable(address);
+  }
+
+  void flush_queues() {
+    std::vector<std::string> addresses;
+    {
+      std::lock_guard lock(mutex_);
+      for (const auto& [address, peer] : peers_)
+        if (!peer.queue.empty()) addresses.push_back(address);
+    }
+    for (const std::string& address : addresses) flush(address, socket_for(address));
+  }
+
+  zmq::socket_t& socket_for(const std::string& address) {
+    const auto it = senders_.find(address);
+    if (it != senders_.end()) return it->second;
+    zmq::socket_t socket(context_, zmq::socket_type::dealer);
+    socket.set(zmq::sockopt::linger, 0);
+    socket.set(zmq::sockopt::sndhwm, static_cast<int>(options_.window) + 1);
+    socket.set(zmq::sockopt::immediate, true);  // frames wait here, not for the peer's next incarnation
+    socket.set(zmq::sockopt::reconnect_ivl, 100);
+    socket.set(zmq::sockopt::reconnect_ivl_max, 2000);
+    try {
+      socket.connect(address);
+    } catch (const zmq::error_t& error) {
+      log::warn("data plane address cannot be dialled", {{"address", address}, {"error", error.what()}});
+    }
+    return senders_.emplace(address, std::move(socket)).first->second;
+  }
+
+  void flush(const std::string& address, zmq::socket_t& socket) {
+    for (;;) {
+      OutgoingFrame frame;
+      {
+        std::lock_guard lock(mutex_);
+        Peer& peer = peers_[address];
+        if (peer.queue.empty()) return;
+        frame = std::move(peer.queue.front());
+        peer.queue.pop_front();
+        peer.unacked.push_back({frame.request, frame.epoch, frame.number, 0});
+      }
+      const auto head = wire::to_bytes(frame.header);
+      zmq::message_t first(head.data(), head.size());
+      if (!socket.send(first, zmq::send_flags::sndmore | zmq::send_flags::dontwait)) {
+        std::lock_guard lock(mutex_);  // not connected yet: poll says when
+        Peer& peer = peers_[address];
+        peer.unacked.pop_back();
+        peer.queue.push_front(std::move(frame));
+        return;
+      }
+      zmq::message_t second = share(frame.payload);
+      socket.send(second, zmq::send_flags::none);  // the rest of an accepted message never blocks
+      std::lock_guard lock(mutex_);
+      stats_.frames_sent += 1;
+      stats_.bytes_sent += frame.payload->size();
+    }
+  }
+
+  void find_lost_peers() {
+    struct Lost {
+      std::string address;
+      std::vector<std::pair<RequestId, Epoch>> requests;
+    };
+    std::vector<Lost> lost;
+    {
+      std::lock_guard lock(mutex_);
+      const auto now = std::chrono::steady_clock::now();
+      for (auto it = peers_.begin(); it != peers_.end();) {
+        if (it->second.outstanding() == 0 || now - it->second.last_sign < options_.ack_timeout) {
+          ++it;
+          continue;
+        }
+        Lost entry{it->first, {}};
+        for (const auto& frame : it->second.queue) entry.requests.emplace_back(frame.request, frame.epoch);
+        for (const auto& frame : it->second.unacked) entry.requests.emplace_back(frame.request, frame.epoch);
+        lost.push_back(std::move(entry));
+        it = peers_.erase(it);
+        stats_.lost_peers += 1;
+      }
+    }
+    for (Lost& entry : lost) {
+      senders_.erase(entry.address);  // with linger 0: unsent payloads are freed here
+      std::sort(entry.requests.begin(), entry.requests.end());
+      entry.requests.erase(std::unique(entry.requests.begin(), entry.requests.end()), entry.requests.end());
+      log::warn("data plane peer lost", {{"address", entry.address}, {"requests", entry.requests.size()}});
+      if (handlers_.lost) handlers_.lost(entry.address, entry.requests);
+    }
+  }
+
+  void count_malformed(std::string_view why) {
+    {
+      std::lock_guard lock(mutex_);
+      stats_.malformed += 1;
+    }
+    log::warn("data plane message refused", {{"reason", why}});
+  }
+
+  const DataPlaneOptions options_;
+  const DataPlaneHandlers handlers_;
+  zmq::context_t context_{1};
+  zmq::socket_t receiver_;
+  std::map<std::string, zmq::socket_t> senders_;  // the plane's thread only
+  const int wake_;
+  std::string address_;
+  std::atomic<bool> stopping_{false};
+  mutable std::mutex mutex_;  // guards peers_ and stats_; never held across a socket call or a handler
+  std::map<std::string, Peer> peers_;
+  DataPlaneStats stats_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+Expected<std::unique_ptr<DataPlane>> make_zmq_plane(const DataPlaneOptions& options, DataPlaneHandlers handlers) {
+  auto plane = std::make_unique<ZmqPlane>(options, std::move(handlers));
+  TROUPE_TRY(plane->start());
+  return plane;
+}
+
+}  // namespace troupe

@@ -1,0 +1,231 @@
+#include "common/transport/data_plane.hpp"
+
+#include <condition_variable>
+#include <mutex>
+
+#include <gtest/gtest.h>
+#include <zmq.hpp>
+
+#include "common/wire/frame.hpp"
+
+namespace troupe {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Counts what a plane reports; wait() ends on the condition or fails after a generous bound.
+struct Recorder {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<wire::KvFrame> frames;
+  std::vector<FramePayload> payloads;
+  int writable = 0, refused = 0, lost = 0;
+  bool accept = true;
+  std::function<void()> on_frame;
+
+  DataPlaneHandlers handlers() {
+    DataPlaneHandlers h;
+    h.received = [this](const wire::Envelope& header, FramePayload payload) {
+      if (on_frame) on_frame();
+      std::lock_guard lock(mutex);
+      frames.push_back(wire::unpack<wire::KvFrame>(header).value());
+      payloads.push_back(std::move(payload));
+      changed.notify_all();
+      return accept;
+    };
+    h.writable = [this](const std::string&) { count(writable); };
+    h.refused = [this](const RequestId&, Epoch) { count(refused); };
+    h.lost = [this](const std::string&, const auto&) { count(lost); };
+    return h;
+  }
+  void count(int& counter) {
+    std::lock_guard lock(mutex);
+    ++counter;
+    changed.notify_all();
+  }
+  template <class Condition>
+  bool wait(Condition condition) {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, 20s, condition);
+  }
+};
+
+struct Frame {
+  wire::Envelope header;
+  RequestId request;
+  FramePayload payload;
+};
+
+Frame make_frame(std::uint32_t number, std::uint32_t bytes = 1024, RequestId request = {1, 1}) {
+  auto payload = std::make_shared<std::vector<std::uint8_t>>(bytes);
+  for (std::size_t i = 0; i < payload->size(); ++i) (*payload)[i] = static_cast<std::uint8_t>(i * 7 + number);
+  wire::KvFrame frame{request, Epoch{3}, ModelId{9, 9}, number, 0, 1, {0}, bytes, frame_checksum(*payload)};
+  return {wire::pack(frame, Epoch{3}), request, payload};
+}
+
+std::unique_ptr<DataPlane> open_plane(Recorder& recorder, std::string listen, std::chrono::milliseconds timeout = 5000ms) {
+  DataPlaneOptions options;
+  options.listen = std::move(listen);
+  options.ack_timeout = timeout;
+  auto plane = DataPlane::create(options, recorder.handlers());
+  EXPECT_TRUE(plane.has_value()) << (plane ? "" : to_string(plane.error()));
+  return plane ? std::move(*plane) : nullptr;
+}
+
+class BothPlanes : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(BothPlanes, DeliverFramesInOrderAndReturnCredit) {
+  Recorder in, out;
+  const bool local = std::string(GetParam()) == "local";
+  auto receiver = open_plane(in, local ? "local://receiver" : "tcp://127.0.0.1:0");
+  auto sender = open_plane(out, local ? "local://sender" : "tcp://127.0.0.1:0");
+  constexpr std::uint32_t kFrames = 50;
+  for (std::uint32_t i = 0; i < kFrames;) {
+    const Frame frame = make_frame(i, 64 * 1024);
+    const SendResult result = sender->send(receiver->address(), frame.header, frame.request, frame.payload);
+    ASSERT_NE(result, SendResult::closed);
+    if (result == SendResult::sent) {
+      ++i;
+    } else {
+      int before = 0;
+      {
+        std::lock_guard lock(out.mutex);
+        before = out.writable;
+      }
+      if (sender->stats().in_flight == 4) {
+        ASSERT_TRUE(out.wait([&] { return out.writable > before || sender->stats().in_flight < 4; }));
+      }
+    }
+  }
+  ASSERT_TRUE(in.wait([&] { return in.frames.size() == kFrames; }));
+  for (std::uint32_t i = 0; i < kFrames; ++i) {
+    EXPECT_EQ(in.frames[i].frame, i);
+    EXPECT_EQ(*in.payloads[i], *make_frame(i, 64 * 1024).payload);
+  }
+  EXPECT_EQ(receiver->stats().bytes_received, kFrames * 64u * 1024u);
+}
+
+TEST_P(BothPlanes, TellTheSenderThatNobodyWaits) {
+  Recorder in, out;
+  const bool local = std::string(GetParam()) == "local";
+  in.accept = false;
+  auto receiver = open_plane(in, local ? "local://receiver" : "tcp://127.0.0.1:0");
+  auto sender = open_plane(out, local ? "local://sender" : "tcp://127.0.0.1:0");
+  const Frame frame = make_frame(0);
+  ASSERT_EQ(sender->send(receiver->address(), frame.header, frame.request, frame.payload), SendResult::sent);
+  EXPECT_TRUE(out.wait([&] { return out.refused == 1; }));
+  EXPECT_EQ(sender->stats().refused, 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(DataPlane, BothPlanes, ::testing::Values("local", "tcp"), [](const auto& instance) { return std::string(instance.param); });
+
+TEST(LocalPlane, HandsOverThePayloadWithoutACopy) {
+  Recorder in, out;
+  auto receiver = open_plane(in, "local://receiver");
+  auto sender = open_plane(out, "local://sender");
+  const Frame frame = make_frame(0);
+  ASSERT_EQ(sender->send("local://receiver", frame.header, frame.request, frame.payload), SendResult::sent);
+  ASSERT_EQ(in.payloads.size(), 1u);
+  EXPECT_EQ(in.payloads[0].get(), frame.payload.get());
+  EXPECT_EQ(sender->send("local://nobody", frame.header, frame.request, frame.payload), SendResult::closed);
+}
+
+TEST(LocalPlane, RefusesATakenName) {
+  Recorder in;
+  auto receiver = open_plane(in, "local://one");
+  DataPlaneOptions options;
+  options.listen = "local://one";
+  EXPECT_EQ(DataPlane::create(options, in.handlers()).error().code, Errc::address_in_use);
+}
+
+TEST(ZmqPlane, SaysThatTheWindowIsFullAndThenThatItHasRoom) {
+  Recorder in, out;
+  std::mutex gate;
+  std::unique_lock hold(gate);
+  in.on_frame = [&] { std::lock_guard pass(gate); };
+  auto receiver = open_plane(in, "tcp://127.0.0.1:0");
+  auto sender = open_plane(out, "tcp://127.0.0.1:0");
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    const Frame frame = make_frame(i);
+    ASSERT_EQ(sender->send(receiver->address(), frame.header, frame.request, frame.payload), SendResult::sent);
+  }
+  const Frame fifth = make_frame(4);
+  EXPECT_EQ(sender->send(receiver->address(), fifth.header, fifth.request, fifth.payload), SendResult::window_full);
+  hold.unlock();
+  EXPECT_TRUE(out.wait([&] { return out.writable == 4; }));
+  EXPECT_EQ(sender->send(receiver->address(), fifth.header, fifth.request, fifth.payload), SendResult::sent);
+  EXPECT_TRUE(in.wait([&] { return in.frames.size() == 5; }));
+}
+
+TEST(ZmqPlane, ReportsAPeerThatNeverAnswersAndForgetsItsFrames) {
+  Recorder out;
+  auto sender = open_plane(out, "tcp://127.0.0.1:0", 200ms);
+  zmq::context_t context;
+  zmq::socket_t silent(context, zmq::socket_type::router);
+  silent.bind("tcp://127.0.0.1:*");
+  const std::string address = silent.get(zmq::sockopt::last_endpoint);
+  const Frame frame = make_frame(0);
+  ASSERT_EQ(sender->send(address, frame.header, frame.request, frame.payload), SendResult::sent);
+  EXPECT_TRUE(out.wait([&] { return out.lost == 1; }));
+  EXPECT_EQ(sender->stats().in_flight, 0u);
+  EXPECT_EQ(sender->stats().peers, 0u);
+}
+
+TEST(ZmqPlane, DropsFramesOfACancelledRequestThatHaveNotLeft) {
+  Recorder out;
+  auto sender = open_plane(out, "tcp://127.0.0.1:0", 60s);
+  zmq::context_t context;
+  zmq::socket_t taken(context, zmq::socket_type::router);
+  taken.bind("tcp://127.0.0.1:*");
+  const std::string address = taken.get(zmq::sockopt::last_endpoint);
+  taken.close();  // nobody listens: frames stay queued
+  const Frame frame = make_frame(0);
+  ASSERT_EQ(sender->send(address, frame.header, frame.request, frame.payload), SendResult::sent);
+  EXPECT_EQ(sender->stats().in_flight, 1u);
+  sender->drop(frame.request);
+  EXPECT_EQ(sender->stats().in_flight, 0u);
+}
+
+TEST(ZmqPlane, RefusesGarbageACorruptPayloadAndAWrongLengthWithoutHarm) {
+  Recorder in, out;
+  auto receiver = open_plane(in, "tcp://127.0.0.1:0");
+  zmq::context_t context;
+  zmq::socket_t raw(context, zmq::socket_type::dealer);
+  raw.set(zmq::sockopt::linger, 0);
+  raw.connect(receiver->address());
+  raw.send(zmq::str_buffer("junk"), zmq::send_flags::none);
+  Frame frame = make_frame(0);
+  const auto head = wire::to_bytes(frame.header);
+  auto body = *frame.payload;
+  body.pop_back();
+  raw.send(zmq::buffer(head), zmq::send_flags::sndmore);
+  raw.send(zmq::buffer(body), zmq::send_flags::none);
+  body = *frame.payload;
+  body[17] ^= 1;
+  raw.send(zmq::buffer(head), zmq::send_flags::sndmore);
+  raw.send(zmq::buffer(body), zmq::send_flags::none);
+  zmq::message_t ack_bytes;
+  ASSERT_TRUE(raw.recv(ack_bytes).has_value());  // the corrupt frame alone is answered: its header was whole
+  const auto ack = wire::unpack<wire::FrameAck>(
+      wire::from_bytes({static_cast<const std::uint8_t*>(ack_bytes.data()), ack_bytes.size()}).value());
+  ASSERT_TRUE(ack.has_value());
+  EXPECT_FALSE(ack->accepted);
+  EXPECT_EQ(receiver->stats().malformed, 3u);
+  EXPECT_TRUE(in.frames.empty());
+  auto sender = open_plane(out, "tcp://127.0.0.1:0");
+  ASSERT_EQ(sender->send(receiver->address(), frame.header, frame.request, frame.payload), SendResult::sent);
+  EXPECT_TRUE(in.wait([&] { return in.frames.size() == 1; }));
+}
+
+TEST(DataPlane, RefusesATakenPortAndAnUnknownScheme) {
+  Recorder in;
+  auto receiver = open_plane(in, "tcp://127.0.0.1:0");
+  DataPlaneOptions options;
+  options.listen = receiver->address();
+  EXPECT_EQ(DataPlane::create(options, in.handlers()).error().code, Errc::address_in_use);
+  options.listen = "carrier-pigeon://roof";
+  EXPECT_EQ(DataPlane::create(options, in.handlers()).error().code, Errc::invalid_argument);
+}
+
+}  // namespace
+}  // namespace troupe
