@@ -105,17 +105,20 @@ std::string dump_json(const Config& config, RoleSet roles) {
   return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-std::string help_text(const Schema& schema, RoleSet roles) {
+std::string help_text_of_flags(const Schema& schema, RoleSet roles) {
   std::string out;
   for (const Option& option : schema.options()) {
     if ((option.roles & roles) == 0) continue;
     out += "  " + flag_name(option.name) + "  " + facts(option) + "\n" + wrapped(option.help, "      ");
   }
-  out +=
-      "\nEvery flag is also an environment variable (TROUPE_HTTP_PORT) and a key of the YAML file that\n"
-      "--config or TROUPE_CONFIG names (http: {port: 8080}); flag beats environment beats file beats "
-      "default.\n";
   return out;
+}
+
+std::string help_text(const Schema& schema, RoleSet roles) {
+  return help_text_of_flags(schema, roles) +
+         "\nEvery flag is also an environment variable (TROUPE_HTTP_PORT) and a key of the YAML file that\n"
+         "--config or TROUPE_CONFIG names (http: {port: 8080}); flag beats environment beats file beats "
+         "default.\n";
 }
 
 }  // namespace troupe

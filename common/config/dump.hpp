@@ -13,8 +13,10 @@ namespace troupe {
 /// {"http.port": {"value": 8080, "text": "8080", "origin": "flag", "place": "--http-port"}, ...}
 [[nodiscard]] std::string dump_json(const Config& config, RoleSet roles = kEveryRole);
 
-/// One entry per option: flag, type, default, bounds, help.
+/// One entry per option: flag, type, default, bounds, help; and how variables and the file follow from them.
 [[nodiscard]] std::string help_text(const Schema& schema, RoleSet roles = kEveryRole);
+/// The entries alone, for a tool whose schema is of flags only.
+[[nodiscard]] std::string help_text_of_flags(const Schema& schema, RoleSet roles = kEveryRole);
 
 [[nodiscard]] std::string_view name(Origin origin);
 
