@@ -1,0 +1,131 @@
+// The Tokenizer that every file gets: special tokens are found first, what lies between goes to the file's algorithm.
+#include <fmt/format.h>
+
+#include "common/tokenizer/fragment_encoder.hpp"
+#include "common/tokenizer/pre_tokenizer.hpp"
+#include "common/tokenizer/special_tokens.hpp"
+#include "common/tokenizer/utf8.hpp"
+#include "common/tokenizer/vocabulary.hpp"
+
+namespace troupe {
+namespace {
+
+constexpr std::size_t kMaxTextBytes = std::size_t{1} << 28;
+
+struct Settings {
+  TokenId bos = -1, eos = -1;
+  bool add_bos = false, add_eos = false, space_prefix = false;
+  std::string chat_template;
+};
+
+class TextTokenizer final : public Tokenizer {
+ public:
+  TextTokenizer(std::unique_ptr<Vocabulary> vocabulary, std::unique_ptr<FragmentEncoder> encoder,
+                SpecialTokenFinder finder, Settings settings)
+      : vocabulary_(std::move(vocabulary)),
+        encoder_(std::move(encoder)),
+        finder_(std::move(finder)),
+        settings_(std::move(settings)) {}
+
+  Expected<std::vector<TokenId>> encode(std::string_view text, SpecialTokens special, bool add_bos) const override {
+    if (text.size() > kMaxTextBytes)
+      return fail(Errc::invalid_argument, fmt::format("{} bytes of text, expected at most {}", text.size(), kMaxTextBytes));
+    if (const auto offset = utf8::first_invalid(text))
+      return fail(Errc::invalid_utf8, fmt::format("byte {} of the text", *offset));
+    std::vector<TokenId> ids;
+    ids.reserve(text.size() / 3 + 4);
+    if (add_bos && settings_.add_bos && settings_.bos >= 0) ids.push_back(settings_.bos);
+    encode_parts(text, special, ids);
+    if (add_bos && settings_.add_eos && settings_.eos >= 0) ids.push_back(settings_.eos);
+    return ids;
+  }
+
+  std::string token_bytes(TokenId token, bool show_special) const override {
+    if (!vocabulary_->contains(token)) return {};
+    if (vocabulary_->is_special(token) && !show_special) return {};
+    return std::string(vocabulary_->bytes(token));
+  }
+
+  Expected<std::string> decode(std::span<const TokenId> tokens, bool show_special) const override {
+    std::string bytes;
+    bool first = settings_.space_prefix;
+    for (const TokenId token : tokens) {
+      if (!vocabulary_->contains(token))
+        return fail(Errc::invalid_argument, fmt::format("token {} of a vocabulary of {}", token, vocabulary_->size()));
+      if (vocabulary_->is_special(token) && !show_special) continue;
+      const std::string_view piece = vocabulary_->bytes(token);
+      if (piece.empty()) continue;
+      bytes += first && piece.front() == ' ' ? piece.substr(1) : piece;
+      first = false;
+    }
+    return utf8::with_replacements(bytes);
+  }
+
+  std::size_t vocab_size() const override { return vocabulary_->size(); }
+  TokenId bos() const override { return settings_.bos; }
+  TokenId eos() const override { return settings_.eos; }
+  std::span<const TokenId> end_tokens() const override { return vocabulary_->end_tokens(); }
+  bool is_special(TokenId token) const override {
+    return vocabulary_->contains(token) && vocabulary_->is_special(token);
+  }
+  std::string_view token_text(TokenId token) const override {
+    return vocabulary_->contains(token) ? vocabulary_->spelling(token) : std::string_view{};
+  }
+  std::string_view chat_template() const override { return settings_.chat_template; }
+  bool adds_space_prefix() const override { return settings_.space_prefix; }
+
+ private:
+  void encode_parts(std::string_view text, SpecialTokens special, std::vector<TokenId>& ids) const {
+    std::size_t at = 0;
+    bool starts_text = true;
+    while (at < text.size()) {
+      const auto match = finder_.find(text, at, special);
+      const std::size_t end = match ? match->begin : text.size();
+      if (end > at) {
+        encoder_->encode(text.substr(at, end - at), starts_text, ids);
+        starts_text = false;
+      }
+      if (!match) return;
+      ids.push_back(match->id);
+      starts_text = true;
+      at = match->end;
+    }
+  }
+
+  std::unique_ptr<Vocabulary> vocabulary_;  // the encoder refers to it
+  std::unique_ptr<FragmentEncoder> encoder_;
+  SpecialTokenFinder finder_;
+  Settings settings_;
+};
+
+}  // namespace
+
+Expected<std::shared_ptr<const Tokenizer>> make_tokenizer(const TokenizerSpec& spec) {
+  const bool scored = spec.model == "llama";
+  if (!scored && spec.model != "gpt2" && spec.model != "gemma4")
+    return fail(Errc::file_unsupported,
+                fmt::format("tokenizer.ggml.model is \"{}\", known are gpt2, llama, gemma4", spec.model));
+  const Spelling spelling = spec.model == "gpt2" ? Spelling::byte_alphabet : Spelling::space_mark;
+  auto made = Vocabulary::make(spec, spelling);
+  if (!made) return tl::unexpected<Error>(std::move(made.error()));
+  auto vocabulary = std::make_unique<Vocabulary>(std::move(*made));
+
+  const bool space_prefix = scored && spec.add_space_prefix.value_or(true);
+  auto encoder = scored ? make_scored_pair_encoder(spec, *vocabulary, space_prefix)
+                        : make_byte_pair_encoder(spec, *vocabulary);
+  if (!encoder) return tl::unexpected<Error>(std::move(encoder.error()));
+
+  const PreTokenizerRule* rule = scored ? nullptr : find_pre_tokenizer(spec.pre);
+  const bool bos_by_default = scored || (rule != nullptr && rule->add_bos);
+  Settings settings{spec.bos,
+                    spec.eos,
+                    spec.add_bos.value_or(bos_by_default),
+                    spec.add_eos.value_or(false),
+                    space_prefix,
+                    spec.chat_template};
+  SpecialTokenFinder finder(*vocabulary, spec.file_name, spec.pre);
+  return std::make_shared<const TextTokenizer>(std::move(vocabulary), std::move(*encoder), std::move(finder),
+                                               std::move(settings));
+}
+
+}  // namespace troupe
