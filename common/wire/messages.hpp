@@ -73,6 +73,7 @@ struct Load {
   std::uint32_t pages_total = 0, pages_free = 0, pages_cached = 0, pages_reserved = 0;
   std::uint32_t queued_prompt_tokens = 0;
   std::uint64_t prompt_tokens = 0, generated_tokens = 0, cached_tokens = 0;
+  std::uint32_t capacity = 0;  ///< running and waiting together at most; 0: not said
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("model", s.model);
@@ -86,6 +87,7 @@ struct Load {
     v("prompt_tokens", s.prompt_tokens);
     v("generated_tokens", s.generated_tokens);
     v("cached_tokens", s.cached_tokens);
+    v.since(2, "capacity", s.capacity);
   }
 };
 
@@ -123,7 +125,7 @@ struct JoinReply {
 };
 
 struct Heartbeat {
-  TROUPE_MESSAGE(Heartbeat, 1, 1);
+  TROUPE_MESSAGE(Heartbeat, 2, 1);
   NodeId node;
   std::uint64_t progress = 0;  ///< bumped per layer; stands still under work only when hung
   bool busy = false;           ///< there is work, so progress must move
@@ -229,7 +231,7 @@ struct PlaceRequest {
 };
 
 struct Placement {
-  TROUPE_MESSAGE(Placement, 1, 1);
+  TROUPE_MESSAGE(Placement, 2, 1);
   RequestId request;
   Epoch epoch;
   NodeId decode;
@@ -239,6 +241,7 @@ struct Placement {
   std::string prefill_address;
   std::uint32_t cached_tokens = 0;  ///< what the router believes the decode worker holds
   std::string reason;               ///< of the choice, for logs and the response's "troupe" object
+  std::string prefill_data_address; ///< where a prompt too long for a control message goes
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -250,6 +253,7 @@ struct Placement {
     v("prefill_address", s.prefill_address);
     v("cached_tokens", s.cached_tokens);
     v("reason", s.reason);
+    v.since(2, "prefill_data_address", s.prefill_data_address);
   }
 };
 
@@ -301,7 +305,7 @@ struct WireSampling {
 
 /// Gateway to decode worker. A prompt too long for a control message follows as a PromptFrame on the data plane.
 struct Generate {
-  TROUPE_MESSAGE(Generate, 1, 1);
+  TROUPE_MESSAGE(Generate, 2, 1);
   RequestId request;
   Epoch epoch;
   ModelId model;
@@ -318,6 +322,7 @@ struct Generate {
   bool prompt_logprobs = false;
   std::uint32_t deadline_ms = 0;        ///< from now; 0: none
   std::string prefill_address;          ///< empty: prefill here
+  std::string prefill_data_address;
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -336,6 +341,7 @@ struct Generate {
     v("prompt_logprobs", s.prompt_logprobs);
     v("deadline_ms", s.deadline_ms);
     v("prefill_address", s.prefill_address);
+    v.since(2, "prefill_data_address", s.prefill_data_address);
   }
 };
 
@@ -353,7 +359,7 @@ struct WireToken {
 
 /// Decode worker to gateway: everything one engine step made for that gateway, as one message.
 struct Tokens {
-  TROUPE_MESSAGE(Tokens, 1, 1);
+  TROUPE_MESSAGE(Tokens, 2, 1);
   struct Entry {
     RequestId request;
     Epoch epoch;
@@ -364,6 +370,8 @@ struct Tokens {
     std::optional<WireError> error;
     std::uint32_t cached_tokens = 0;
     std::vector<WireToken> prompt_tokens;
+    std::uint32_t prompt_first = 0;     ///< index of prompt_tokens[0]: a long echo comes in parts
+    std::uint32_t prompt_total = 0;     ///< prompt tokens reported in all
     template <class V, class S>
     static void fields(V&& v, S& s) {
       v("request", s.request);
@@ -375,6 +383,8 @@ struct Tokens {
       v("error", s.error);
       v("cached_tokens", s.cached_tokens);
       v("prompt_tokens", s.prompt_tokens, kMaxPromptTokens);
+      v.since(2, "prompt_first", s.prompt_first);
+      v.since(2, "prompt_total", s.prompt_total);
     }
   };
   NodeId node;
@@ -539,6 +549,18 @@ struct Pong {
   static void fields(V&& v, S& s) {
     v("number", s.number);
     v("node", s.node);
+  }
+};
+
+/// Router to gateways: this node will not finish what it was given (dead, hung, replaced or gone).
+struct WorkerGone {
+  TROUPE_MESSAGE(WorkerGone, 1, 1);
+  NodeId node;
+  std::string reason;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("node", s.node);
+    v("reason", s.reason);
   }
 };
 

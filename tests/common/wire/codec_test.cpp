@@ -1,0 +1,125 @@
+#include <gtest/gtest.h>
+
+#include "common/wire/frame.hpp"
+#include "common/wire/messages.hpp"
+#include "tests/common/wire/samples.hpp"
+
+namespace troupe::wire {
+namespace {
+
+// A message as two releases of it: the newer one appended a field.
+struct Old {
+  static constexpr std::string_view kName = "Old";
+  static constexpr std::uint16_t kNumber = 900, kVersion = 1, kOldestReader = 1;
+  std::uint32_t a = 0;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("a", s.a);
+  }
+};
+struct New {
+  static constexpr std::string_view kName = "New";
+  static constexpr std::uint16_t kNumber = 900, kVersion = 2, kOldestReader = 1;
+  std::uint32_t a = 0;
+  std::string b = "default";
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("a", s.a);
+    v.since(2, "b", s.b);
+  }
+};
+struct Breaking : New {
+  static constexpr std::uint16_t kOldestReader = 2;
+};
+
+TEST(Codec, EveryMessageRoundTripsToTheSameBytes) {
+  const auto samples = message_samples();
+  int declared = 0;
+#define X(name, number) ++declared;
+#include "common/wire/message_ids.def"
+#undef X
+  ASSERT_EQ(samples.size(), static_cast<std::size_t>(declared)) << "a message has no sample";
+  for (const Envelope& sample : samples) {
+    const auto again = recode(sample);
+    ASSERT_TRUE(again.has_value()) << message_name(sample.type) << ": " << to_string(again.error());
+    EXPECT_EQ(*again, sample.payload) << message_name(sample.type);
+  }
+}
+
+TEST(Codec, RefusesEveryTruncationAndEveryTrailingByte) {
+  for (const Envelope& sample : message_samples()) {
+    for (std::size_t size = 0; size < sample.payload.size(); ++size) {
+      Envelope cut = sample;
+      cut.payload.resize(size);
+      const auto result = recode(cut);
+      ASSERT_FALSE(result.has_value()) << message_name(sample.type) << " cut to " << size;
+      EXPECT_EQ(result.error().code, Errc::wire_malformed);
+    }
+    Envelope longer = sample;
+    longer.payload.push_back(0);
+    EXPECT_FALSE(recode(longer).has_value()) << message_name(sample.type);
+  }
+}
+
+TEST(Codec, ACountBeyondTheBytesLeftIsRefusedBeforeAllocation) {
+  auto payload = encode(Leave{NodeId{1, 2}, "x"});
+  payload[4 + 16 + 3] = 0x7F;  // the string's count becomes 0x7F000001
+  const auto result = decode<Leave>(payload);
+  ASSERT_FALSE(result.has_value());
+  EXPECT_NE(result.error().detail.find("Leave.reason"), std::string::npos) << result.error().detail;
+}
+
+TEST(Codec, AnUnknownEnumeratorIsRefusedByName) {
+  auto payload = encode(Join{});
+  payload[4 + 16] = 9;  // role
+  const auto result = decode<Join>(payload);
+  ASSERT_FALSE(result.has_value());
+  EXPECT_NE(result.error().detail.find("Join.role"), std::string::npos) << result.error().detail;
+}
+
+TEST(Codec, AnOldReaderTakesANewerMessageThatAllowsIt) {
+  const auto old = decode<Old>(encode(New{5, "new"}));
+  ASSERT_TRUE(old.has_value()) << to_string(old.error());
+  EXPECT_EQ(old->a, 5u);
+}
+
+TEST(Codec, ANewReaderTakesAnOlderMessageWithDefaults) {
+  const auto result = decode<New>(encode(Old{6}));
+  ASSERT_TRUE(result.has_value()) << to_string(result.error());
+  EXPECT_EQ(result->a, 6u);
+  EXPECT_EQ(result->b, "default");
+}
+
+TEST(Codec, AnOldReaderRefusesAMessageThatBreaksWithIt) {
+  Breaking message;
+  Encoder encoder;
+  encoder.put(Breaking::kVersion, {});
+  encoder.put(Breaking::kOldestReader, {});
+  New::fields(encoder, message);
+  const auto result = decode<Old>(encoder.take());
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().code, Errc::wire_version);
+}
+
+TEST(Codec, AnEnvelopeOfAnotherTypeIsRefused) {
+  EXPECT_FALSE(unpack<Pong>(pack(Ping{1})).has_value());
+  EXPECT_FALSE(recode(Envelope{4711, {}, {1, 0, 1, 0}}).has_value());
+}
+
+TEST(Frame, AnEnvelopeRoundTripsAsBytes) {
+  for (const Envelope& sample : message_samples()) {
+    const auto again = from_bytes(to_bytes(sample));
+    ASSERT_TRUE(again.has_value());
+    EXPECT_EQ(again->type, sample.type);
+    EXPECT_EQ(again->epoch, sample.epoch);
+    EXPECT_EQ(again->payload, sample.payload);
+  }
+  EXPECT_FALSE(from_bytes(std::vector<std::uint8_t>{1, 2, 3}).has_value());
+}
+
+TEST(CodecDeathTest, AFieldOverItsBoundIsAProgrammersFault) {
+  EXPECT_DEATH((void)encode(Leave{NodeId{}, std::string(5000, 'x')}), "over its bound");
+}
+
+}  // namespace
+}  // namespace troupe::wire

@@ -1,0 +1,54 @@
+#pragma once
+// One filled sample of every message, for golden files and round trips.
+#include <vector>
+
+#include "common/wire/messages.hpp"
+
+namespace troupe::wire {
+
+inline std::vector<Envelope> message_samples() {
+  const NodeId node{1, 2};
+  const RequestId request{3, 4};
+  const ModelId model{5, 6};
+  const Epoch epoch{7};
+  const ModelInfo info{"smollm2", model, 8192, 30, 49152, "arith1-act32-kvf16"};
+  const Load load{model, 1, 2, 100, 50, 20, 5, 77, 1000, 2000, 300, 320};
+  SamplingParams sampling;
+  sampling.temperature = 0.7f;
+  sampling.logit_bias = {{11, -1.5f}, {12, 2.5f}};
+  sampling.seed = 0x1122334455667788ULL;
+  sampling.logprobs = 3;
+  sampling.report_logprobs = true;
+  const WireToken token{42, -0.5f, {{42, -0.5f}, {7, -1.25f}}};
+  const WireError error{Errc::queue_full, "64 of 64"};
+  const std::vector<BlockKey> keys = {{21, 22}, {23, 24}};
+  return {
+      pack(Join{node, Role::prefill, "prefill-0", "tcp://127.0.0.1:7001", "tcp://127.0.0.1:7002", {info}}),
+      pack(JoinReply{node, error, 500}),
+      pack(Heartbeat{node, 99, true, false, {load}}),
+      pack(Leave{node, "drain"}),
+      pack(KvUpdate{node, model, 5, false, keys, {{25, 26}}}),
+      pack(KvSnapshotRequest{node, model}),
+      pack(ModelTable{{{info, 2}}}),
+      pack(PlaceRequest{request, epoch, "smollm2", "default", 100, 50, 2, keys, {node}, 60000}, epoch),
+      pack(Placement{request, epoch, node, "tcp://127.0.0.1:7003", "tcp://127.0.0.1:7004", NodeId{8, 9},
+                     "tcp://127.0.0.1:7001", 32, "prefix", "tcp://127.0.0.1:7002"}, epoch),
+      pack(PlaceRefused{request, epoch, error, 1500}, epoch),
+      pack(RequestEnded{request, epoch}, epoch),
+      pack(Generate{request, epoch, model, "default", {1, 2, 3}, false, 3, 1, 0, 2, 50, {2}, {sampling}, true, 60000,
+                    "tcp://127.0.0.1:7001", "tcp://127.0.0.1:7002"}, epoch),
+      pack(Tokens{node, 17, {{request, epoch, 1, 4, {token}, FinishReason::stop, error, 32, {token}}}}, epoch),
+      pack(Resend{request, epoch, 1, 3}, epoch),
+      pack(Cancel{request, epoch}, epoch),
+      pack(PrefillRequest{request, epoch, model, "default", {1, 2, 3}, false, 2, 0, "tcp://127.0.0.1:7004", 60000}, epoch),
+      pack(PrefillDone{request, epoch, error, 9, 16}, epoch),
+      pack(KvFrame{request, epoch, model, 3, 4, 2, {0, 1}, 128, 0xABCDEF}, epoch),
+      pack(FrameAck{request, epoch, 3, false}, epoch),
+      pack(PromptFrame{request, epoch, 0, 20000, 0x123456}, epoch),
+      pack(Ping{12}),
+      pack(Pong{12, node}),
+      pack(WorkerGone{node, "lost"}),
+  };
+}
+
+}  // namespace troupe::wire
