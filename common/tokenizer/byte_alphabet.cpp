@@ -8,8 +8,8 @@ namespace troupe {
 namespace {
 
 struct Alphabet {
-  std::array<char32_t, 256> letter{};          // byte -> code point
-  std::array<std::int16_t, 0x180> byte_of{};   // code point -> byte, -1: none
+  std::array<char32_t, 256> letter{};         // byte -> code point
+  std::array<std::int16_t, 0x180> byte_of{};  // code point -> byte, -1: none
 };
 
 bool stands_for_itself(unsigned byte) {

@@ -1,7 +1,7 @@
 #pragma once
-// The printable alphabet in which byte-level BPE vocabularies spell bytes (Radford et al. 2019, "Language Models are
-// Unsupervised Multitask Learners", code release): printable Latin-1 bytes stand for themselves, the other 68 bytes
-// for U+0100 and up in ascending order.
+// The printable alphabet in which byte-level BPE vocabularies spell bytes (Radford et al. 2019, "Language
+// Models are Unsupervised Multitask Learners", code release): printable Latin-1 bytes stand for themselves,
+// the other 68 bytes for U+0100 and up in ascending order.
 #include <cstdint>
 #include <optional>
 #include <string>

@@ -1,5 +1,6 @@
-// Byte-pair encoding over bytes (Sennrich et al. 2016, arXiv 1508.07909; over bytes: Radford et al. 2019): the text is
-// cut into words by the pre-tokenizer, and in each word the pair that stands first in the merge list joins first.
+// Byte-pair encoding over bytes (Sennrich et al. 2016, arXiv 1508.07909; over bytes: Radford et al. 2019):
+// the text is cut into words by the pre-tokenizer, and in each word the pair that stands first in the merge
+// list joins first.
 #include <fmt/format.h>
 
 #include <array>
@@ -18,10 +19,9 @@ namespace {
 /// Symbols are ids of text tokens, and behind them numbers for strings that only occur inside merges.
 class BytePairEncoder final : public FragmentEncoder {
  public:
-  BytePairEncoder(const PreTokenizerRule& rule, const Vocabulary& vocabulary, TokenId unknown)
+  BytePairEncoder(const PreTokenizerRule& rule, const Vocabulary& vocabulary)
       : rule_(rule),
         vocabulary_(vocabulary),
-        unknown_(unknown),
         next_symbol_(static_cast<std::int32_t>(vocabulary.size())),
         symbols_(vocabulary.size()),
         whole_(vocabulary.size()) {
@@ -53,13 +53,15 @@ class BytePairEncoder final : public FragmentEncoder {
       text = marked;
     }
     MergeScratch scratch;
-    auto word = [&](std::size_t begin, std::size_t end) { encode_word(text.substr(begin, end - begin), scratch, out); };
+    auto word = [&](std::size_t begin, std::size_t end) {
+      encode_word(text.substr(begin, end - begin), scratch, out);
+    };
     for_each_word(rule_.stages, text.data(), 0, text.size(), word);
   }
 
  private:
-  /// Merges and words are matched as the bytes they mean. nullopt: spelled outside the alphabet, which no text can
-  /// reach (Command R's vocabulary has such tokens).
+  /// Merges and words are matched as the bytes they mean. nullopt: spelled outside the alphabet, which no
+  /// text can reach (Command R's vocabulary has such tokens).
   [[nodiscard]] std::optional<std::string> key_of_spelling(std::string_view spelled) const {
     if (rule_.raw_characters) return std::string(spelled);
     return bytes_from_alphabet(spelled);
@@ -93,9 +95,12 @@ class BytePairEncoder final : public FragmentEncoder {
   }
 
   [[nodiscard]] bool stays_whole(std::string_view word) const {
-    return rule_.whole_words_first || (rule_.raw_characters && word.find_first_not_of('\n') == std::string_view::npos);
+    return rule_.whole_words_first ||
+           (rule_.raw_characters && word.find_first_not_of('\n') == std::string_view::npos);
   }
 
+  /// Bytes without a token are left out before merging, as Hugging Face does (SmolLM2 has none for U+0004,
+  /// and its unknown token is a special one, which text must not turn into).
   void merge_word(std::string_view word, MergeScratch& scratch) const {
     scratch.symbols.clear();
     if (rule_.raw_characters) {
@@ -106,11 +111,14 @@ class BytePairEncoder final : public FragmentEncoder {
         at += length;
       }
     } else {
-      for (std::size_t at = 0; at < word.size(); ++at)
-        scratch.symbols.push_back(
-            {static_cast<std::uint32_t>(at), 1, byte_symbols_[static_cast<unsigned char>(word[at])]});
+      for (std::size_t at = 0; at < word.size(); ++at) {
+        const std::int32_t symbol = byte_symbols_[static_cast<unsigned char>(word[at])];
+        if (vocabulary_.contains(symbol))
+          scratch.symbols.push_back({static_cast<std::uint32_t>(at), 1, symbol});
+      }
     }
-    merge_symbols(scratch, [this](const Symbol& left, const Symbol& right) { return merges_.find(left.id, right.id); });
+    merge_symbols(
+        scratch, [this](const Symbol& left, const Symbol& right) { return merges_.find(left.id, right.id); });
   }
 
   void emit(const Symbol& symbol, std::string_view word, std::vector<TokenId>& out) const {
@@ -118,15 +126,19 @@ class BytePairEncoder final : public FragmentEncoder {
       out.push_back(symbol.id);
       return;
     }
-    for (const char byte : word.substr(symbol.begin, symbol.length)) {
+    // A string between two merges that is no token itself, or a character the vocabulary lacks: its bytes.
+    const std::string_view bytes =
+        symbol.id < 0
+            ? word.substr(symbol.begin, symbol.length)
+            : std::string_view(inner_texts_[static_cast<std::size_t>(symbol.id) - vocabulary_.size()]);
+    for (const char byte : bytes) {
       const TokenId id = vocabulary_.byte_token(byte);
-      if (id >= 0 || unknown_ >= 0) out.push_back(id >= 0 ? id : unknown_);
+      if (id >= 0) out.push_back(id);
     }
   }
 
   const PreTokenizerRule& rule_;
   const Vocabulary& vocabulary_;
-  TokenId unknown_;
   std::int32_t next_symbol_;
   StringMap symbols_;
   std::vector<std::string> inner_texts_;
@@ -142,14 +154,14 @@ Expected<std::unique_ptr<FragmentEncoder>> make_byte_pair_encoder(const Tokenize
   const std::string name = spec.model == "gemma4" ? "gemma4" : spec.pre.empty() ? "default" : spec.pre;
   const PreTokenizerRule* rule = find_pre_tokenizer(name);
   if (rule == nullptr)
-    return fail(Errc::file_unsupported, fmt::format("tokenizer.ggml.pre is \"{}\", known are {}", name,
-                                                    known_pre_tokenizers()));
-  auto encoder = std::make_unique<BytePairEncoder>(*rule, vocabulary, spec.unknown);
+    return fail(Errc::file_unsupported,
+                fmt::format("tokenizer.ggml.pre is \"{}\", known are {}", name, known_pre_tokenizers()));
+  auto encoder = std::make_unique<BytePairEncoder>(*rule, vocabulary);
   for (std::size_t i = 0; i < spec.merges.size(); ++i) {
     if (!encoder->add_merge(spec.merges[i], static_cast<std::uint32_t>(i)))
       return fail(Errc::file_malformed,
-                  fmt::format("tokenizer.ggml.merges[{}] is \"{}\", expected two tokens with a space between", i,
-                              spec.merges[i].substr(0, 60)));
+                  fmt::format("tokenizer.ggml.merges[{}] is \"{}\", expected two tokens with a space between",
+                              i, spec.merges[i].substr(0, 60)));
   }
   return encoder;
 }

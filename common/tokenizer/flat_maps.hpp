@@ -1,7 +1,7 @@
 #pragma once
-// Two read-mostly hash tables with open addressing, for the lookups that dominate encoding: byte string -> id and
-// (id, id) -> merge. Filled once at load; lookups never allocate. Keys come from the vocabulary alone, so text cannot
-// make the tables grow or degrade.
+// Two read-mostly hash tables with open addressing, for the lookups that dominate encoding: byte string -> id
+// and (id, id) -> merge. Filled once at load; lookups never allocate. Keys come from the vocabulary alone, so
+// text cannot make the tables grow or degrade.
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -11,7 +11,8 @@
 
 namespace troupe {
 
-/// Byte strings to non-negative ids. Total key bytes must stay under 4 GiB (checked where vocabularies are read).
+/// Byte strings to non-negative ids. Total key bytes must stay under 4 GiB (checked where vocabularies are
+/// read).
 class StringMap {
  public:
   static constexpr std::int32_t kAbsent = -1;
@@ -115,7 +116,8 @@ class PairMap {
   };
 
   static std::uint64_t key_of(std::int32_t left, std::int32_t right) {
-    return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 | static_cast<std::uint32_t>(right);
+    return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 |
+           static_cast<std::uint32_t>(right);
   }
 
   [[nodiscard]] std::size_t slot_of(std::uint64_t key) const {

@@ -1,7 +1,8 @@
 #pragma once
-// The merge loop that byte-pair encoding (Sennrich et al. 2016, arXiv 1508.07909) and SentencePiece's BPE (Kudo and
-// Richardson 2018, arXiv 1808.06226) share: of all neighbours that may join, the pair of lowest priority joins first,
-// the leftmost among equals. Short words rescan an array, long ones use a heap over a linked list; both give the same.
+// The merge loop that byte-pair encoding (Sennrich et al. 2016, arXiv 1508.07909) and SentencePiece's BPE
+// (Kudo and Richardson 2018, arXiv 1808.06226) share: of all neighbours that may join, the pair of lowest
+// priority joins first, the leftmost among equals. Short words rescan an array, long ones use a heap over a
+// linked list; both give the same.
 #include <algorithm>
 #include <cstdint>
 #include <functional>
@@ -47,9 +48,8 @@ void merge_by_rescanning(MergeScratch& scratch, const Lookup& lookup) {
   pairs.clear();
   for (std::size_t i = 0; i + 1 < symbols.size(); ++i) pairs.push_back(lookup(symbols[i], symbols[i + 1]));
   while (!pairs.empty()) {
-    const auto best = std::min_element(pairs.begin(), pairs.end(), [](const Merge& a, const Merge& b) {
-      return a.priority < b.priority;
-    });
+    const auto best = std::min_element(
+        pairs.begin(), pairs.end(), [](const Merge& a, const Merge& b) { return a.priority < b.priority; });
     if (best->id < 0) return;
     const auto at = static_cast<std::size_t>(best - pairs.begin());
     symbols[at].length += symbols[at + 1].length;
@@ -71,7 +71,8 @@ void merge_by_heap(MergeScratch& scratch, const Lookup& lookup) {
   const auto count = static_cast<std::uint32_t>(symbols.size());
   links.resize(count);
   heap.clear();
-  for (std::uint32_t i = 0; i < count; ++i) links[i] = {i == 0 ? kNone : i - 1, i + 1 == count ? kNone : i + 1};
+  for (std::uint32_t i = 0; i < count; ++i)
+    links[i] = {i == 0 ? kNone : i - 1, i + 1 == count ? kNone : i + 1};
 
   const auto consider = [&](std::uint32_t left, std::uint32_t right) {
     if (left == kNone || right == kNone) return;

@@ -23,10 +23,11 @@ constexpr Stage kTekken[] = {st::tekken};
 constexpr Stage kGpt4o[] = {st::gpt4o};
 constexpr Stage kBloom[] = {st::bloom};
 constexpr Stage kViking[] = {st::bloom, st::one_number};
-constexpr Stage kDeepseekLlm[] = {st::one_newline,    st::deepseek_cased_letters, st::deepseek_punctuation,
-                                  st::deepseek_trailing_space, st::deepseek_asian, st::numbers};
-constexpr Stage kDeepseekCoder[] = {st::one_newline, st::deepseek_coder_letters, st::deepseek_coder_punctuation,
-                                    st::deepseek_asian, st::one_number};
+constexpr Stage kDeepseekLlm[] = {st::one_newline,          st::deepseek_cased_letters,
+                                  st::deepseek_punctuation, st::deepseek_trailing_space,
+                                  st::deepseek_asian,       st::numbers};
+constexpr Stage kDeepseekCoder[] = {st::one_newline, st::deepseek_coder_letters,
+                                    st::deepseek_coder_punctuation, st::deepseek_asian, st::one_number};
 constexpr Stage kDeepseek3[] = {st::up_to_three_numbers, st::deepseek3_asian, st::deepseek3_words};
 constexpr Stage kLines[] = {st::lines_and_newlines};
 

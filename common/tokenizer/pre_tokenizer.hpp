@@ -1,6 +1,6 @@
 #pragma once
-// Which stages cut a text into words, by the name that `tokenizer.ggml.pre` gives. Adding a name that shares a rule is
-// one row in pre_tokenizer.cpp.
+// Which stages cut a text into words, by the name that `tokenizer.ggml.pre` gives. Adding a name that shares
+// a rule is one row in pre_tokenizer.cpp.
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,8 +22,8 @@ struct PreTokenizerRule {
 /// "default, gpt-2, ..." for messages.
 [[nodiscard]] std::string known_pre_tokenizers();
 
-/// Cuts text[begin, end) by each stage in turn and calls sink(begin, end) for every word, in order; words cover the
-/// text. What a stage does not match goes on as a piece of its own.
+/// Cuts text[begin, end) by each stage in turn and calls sink(begin, end) for every word, in order; words
+/// cover the text. What a stage does not match goes on as a piece of its own.
 template <class Sink>
 void for_each_word(std::span<const pre_tokenizer_stages::Stage> stages, const char* text, std::size_t begin,
                    std::size_t end, Sink& sink) {

@@ -1,7 +1,7 @@
 #pragma once
-// The stages pre-tokenizers are made of: each is one regular expression of a published tokenizer.json, written by hand
-// as a scanner (the expression stands above each in pre_tokenizer_stages.cpp). A stage sees one piece at a time: its
-// look-aheads end with the piece.
+// The stages pre-tokenizers are made of: each is one regular expression of a published tokenizer.json,
+// written by hand as a scanner (the expression stands above each in pre_tokenizer_stages.cpp). A stage sees
+// one piece at a time: its look-aheads end with the piece.
 #include <cstddef>
 
 namespace troupe::pre_tokenizer_stages {
@@ -11,7 +11,8 @@ struct Piece {
   std::size_t begin, end;
 };
 
-/// The first match at or after `from` that ends by `limit`. `text` is valid UTF-8 and both are character boundaries.
+/// The first match at or after `from` that ends by `limit`. `text` is valid UTF-8 and both are character
+/// boundaries.
 using Stage = Piece (*)(const char* text, std::size_t from, std::size_t limit);
 
 // Words with their leading space.

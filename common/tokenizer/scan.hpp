@@ -26,11 +26,14 @@ class Scan {
     if (pos >= end_) return {};
     const auto lead = static_cast<unsigned char>(text_[pos]);
     if (lead < 0x80) return {classes_[lead], 1};
-    return {classes_[utf8::decode_valid(text_ + pos)], static_cast<std::uint8_t>(utf8::length_from_lead(text_[pos]))};
+    return {classes_[utf8::decode_valid(text_ + pos)],
+            static_cast<std::uint8_t>(utf8::length_from_lead(text_[pos]))};
   }
   /// 0 behind the end.
   [[nodiscard]] char byte(std::size_t pos) const { return pos < end_ ? text_[pos] : '\0'; }
-  [[nodiscard]] char32_t code(std::size_t pos) const { return pos < end_ ? utf8::decode_valid(text_ + pos) : U'\0'; }
+  [[nodiscard]] char32_t code(std::size_t pos) const {
+    return pos < end_ ? utf8::decode_valid(text_ + pos) : U'\0';
+  }
 
   /// Where the run of characters of any class in `mask` ends.
   [[nodiscard]] std::size_t run(std::size_t pos, unsigned mask) const {

@@ -1,6 +1,7 @@
-// SentencePiece's BPE (Kudo and Richardson 2018, arXiv 1808.06226): neighbours whose joined text is a token join, the
-// highest score first; characters the vocabulary lacks become byte tokens. SentencePiece knows no words, but a cut is
-// exact wherever no token holds the two characters around it side by side, so text is cut before most space marks.
+// SentencePiece's BPE (Kudo and Richardson 2018, arXiv 1808.06226): neighbours whose joined text is a token
+// join, the highest score first; characters the vocabulary lacks become byte tokens. SentencePiece knows no
+// words, but a cut is exact wherever no token holds the two characters around it side by side, so text is cut
+// before most space marks.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -34,7 +35,8 @@ class ScoredPairEncoder final : public FragmentEncoder {
     for (TokenId id = 0; vocabulary.contains(id); ++id) {
       priorities_.push_back(priority_of(spec.scores[static_cast<std::size_t>(id)]));
       const std::string_view text = vocabulary.spelling(id);
-      // A user-defined token is found by its spelling before this; one spelled with space marks can only be met here.
+      // A user-defined token is found by its spelling before this; one spelled with space marks can only be
+      // met here.
       const bool defined_in_marks =
           vocabulary.kind(id) == TokenKind::user_defined && text.find(kSpaceMark) != std::string_view::npos;
       if (!vocabulary.is_text(id) && !defined_in_marks) continue;
@@ -75,7 +77,8 @@ class ScoredPairEncoder final : public FragmentEncoder {
     char32_t previous = kMark;
     for (std::size_t at = 0; at < text.size(); at += utf8::length_from_lead(text[at])) {
       const char32_t code = utf8::decode_valid(text.data() + at);
-      if (code == kMark && previous != kMark && std::ranges::find(joined_to_mark_, previous) == joined_to_mark_.end())
+      if (code == kMark && previous != kMark &&
+          std::ranges::find(joined_to_mark_, previous) == joined_to_mark_.end())
         joined_to_mark_.push_back(previous);
       previous = code;
     }
@@ -119,7 +122,8 @@ class ScoredPairEncoder final : public FragmentEncoder {
   }
 
   void emit_bytes(std::string_view bytes, std::vector<TokenId>& out) const {
-    const bool all_known = std::ranges::all_of(bytes, [this](char b) { return vocabulary_.byte_token(b) >= 0; });
+    const bool all_known =
+        std::ranges::all_of(bytes, [this](char b) { return vocabulary_.byte_token(b) >= 0; });
     if (all_known) {
       for (const char byte : bytes) out.push_back(vocabulary_.byte_token(byte));
     } else if (unknown_ >= 0) {

@@ -1,6 +1,7 @@
 #pragma once
-// Remembers which tokens come out whole when their own text is encoded, as nearly all do: such a word needs one lookup
-// and no merging. Found out at a token's first use; racing threads find the same answer, so relaxed atomics do.
+// Remembers which tokens come out whole when their own text is encoded, as nearly all do: such a word needs
+// one lookup and no merging. Found out at a token's first use; racing threads find the same answer, so
+// relaxed atomics do.
 #include <atomic>
 #include <cstdint>
 #include <vector>

@@ -13,7 +13,8 @@ struct Strip {
 /// Files do not carry these flags of tokenizer.json, so they are known by family.
 Strip strip_of(std::string_view text, std::string_view file_name, std::string_view pre_name) {
   std::string name(file_name);
-  std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(name, name.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (name.find("phi-3") != std::string::npos || name.find("phi3") != std::string::npos)
     return {.right = text != "<unk>" && text != "<s>" && text != "<|endoftext|>"};
   if (pre_name.starts_with("jina-v2-")) return {.left = text == "<mask>"};
@@ -26,9 +27,13 @@ bool looks_like_marker(std::string_view text) {
          (text[1] == '|' || text[text.size() - 2] == '|');
 }
 
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+bool is_space(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
-unsigned char byte_at(std::string_view text, std::size_t at) { return static_cast<unsigned char>(text[at]); }
+unsigned char byte_at(std::string_view text, std::size_t at) {
+  return static_cast<unsigned char>(text[at]);
+}
 
 }  // namespace
 
@@ -40,7 +45,8 @@ void SpecialTokenFinder::Set::build() {
   for (std::size_t byte = 1; byte < first.size(); ++byte) first[byte] += first[byte - 1];
 }
 
-const SpecialTokenFinder::Entry* SpecialTokenFinder::Set::longest_at(std::string_view text, std::size_t at) const {
+const SpecialTokenFinder::Entry* SpecialTokenFinder::Set::longest_at(std::string_view text,
+                                                                     std::size_t at) const {
   // Sorted order puts a prefix first; each further byte narrows the range of entries that still agree.
   const unsigned char lead = byte_at(text, at);
   auto low = entries.begin() + first[lead];

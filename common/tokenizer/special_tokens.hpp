@@ -1,7 +1,8 @@
 #pragma once
-// Finds tokens that stand in the text by their spelling, before any other rule: the leftmost, and of several there the
-// longest. Control tokens are looked for only when the caller allows; those a user defined (runs of spaces, HTML tags)
-// always, unless they look like a marker ("<|...|>"), since a marker in what a person typed is text.
+// Finds tokens that stand in the text by their spelling, before any other rule: the leftmost, and of several
+// there the longest. Control tokens are looked for only when the caller allows; those a user defined (runs of
+// spaces, HTML tags) always, unless they look like a marker ("<|...|>"), since a marker in what a person
+// typed is text.
 #include <array>
 #include <optional>
 #include <string>
@@ -23,7 +24,8 @@ class SpecialTokenFinder {
   SpecialTokenFinder(const Vocabulary& vocabulary, std::string_view file_name, std::string_view pre_name);
 
   /// The next match at or after `from`. Cost: linear in the text that is passed over.
-  [[nodiscard]] std::optional<Match> find(std::string_view text, std::size_t from, SpecialTokens special) const;
+  [[nodiscard]] std::optional<Match> find(std::string_view text, std::size_t from,
+                                          SpecialTokens special) const;
 
  private:
   struct Entry {

@@ -1,4 +1,5 @@
-// The Tokenizer that every file gets: special tokens are found first, what lies between goes to the file's algorithm.
+// The Tokenizer that every file gets: special tokens are found first, what lies between goes to the file's
+// algorithm.
 #include <fmt/format.h>
 
 #include "common/tokenizer/fragment_encoder.hpp"
@@ -27,9 +28,11 @@ class TextTokenizer final : public Tokenizer {
         finder_(std::move(finder)),
         settings_(std::move(settings)) {}
 
-  Expected<std::vector<TokenId>> encode(std::string_view text, SpecialTokens special, bool add_bos) const override {
+  Expected<std::vector<TokenId>> encode(std::string_view text, SpecialTokens special,
+                                        bool add_bos) const override {
     if (text.size() > kMaxTextBytes)
-      return fail(Errc::invalid_argument, fmt::format("{} bytes of text, expected at most {}", text.size(), kMaxTextBytes));
+      return fail(Errc::invalid_argument,
+                  fmt::format("{} bytes of text, expected at most {}", text.size(), kMaxTextBytes));
     if (const auto offset = utf8::first_invalid(text))
       return fail(Errc::invalid_utf8, fmt::format("byte {} of the text", *offset));
     std::vector<TokenId> ids;
@@ -51,7 +54,8 @@ class TextTokenizer final : public Tokenizer {
     bool first = settings_.space_prefix;
     for (const TokenId token : tokens) {
       if (!vocabulary_->contains(token))
-        return fail(Errc::invalid_argument, fmt::format("token {} of a vocabulary of {}", token, vocabulary_->size()));
+        return fail(Errc::invalid_argument,
+                    fmt::format("token {} of a vocabulary of {}", token, vocabulary_->size()));
       if (vocabulary_->is_special(token) && !show_special) continue;
       const std::string_view piece = vocabulary_->bytes(token);
       if (piece.empty()) continue;
@@ -117,12 +121,9 @@ Expected<std::shared_ptr<const Tokenizer>> make_tokenizer(const TokenizerSpec& s
 
   const PreTokenizerRule* rule = scored ? nullptr : find_pre_tokenizer(spec.pre);
   const bool bos_by_default = scored || (rule != nullptr && rule->add_bos);
-  Settings settings{spec.bos,
-                    spec.eos,
-                    spec.add_bos.value_or(bos_by_default),
-                    spec.add_eos.value_or(false),
-                    space_prefix,
-                    spec.chat_template};
+  Settings settings{
+      spec.bos,     spec.eos,          spec.add_bos.value_or(bos_by_default), spec.add_eos.value_or(false),
+      space_prefix, spec.chat_template};
   SpecialTokenFinder finder(*vocabulary, spec.file_name, spec.pre);
   return std::make_shared<const TextTokenizer>(std::move(vocabulary), std::move(*encoder), std::move(finder),
                                                std::move(settings));

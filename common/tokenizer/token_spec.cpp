@@ -89,7 +89,8 @@ Expected<std::shared_ptr<const Tokenizer>> Tokenizer::from_gguf(const gguf::File
   const auto spec = read_token_spec(file);
   if (!spec) return tl::unexpected<Error>(spec.error());
   auto tokenizer = make_tokenizer(*spec);
-  if (!tokenizer) tokenizer.error().detail = fmt::format("{}: {}", file.path().string(), tokenizer.error().detail);
+  if (!tokenizer)
+    tokenizer.error().detail = fmt::format("{}: {}", file.path().string(), tokenizer.error().detail);
   return tokenizer;
 }
 

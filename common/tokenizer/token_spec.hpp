@@ -16,17 +16,25 @@
 namespace troupe {
 
 /// As numbered in `tokenizer.ggml.token_type`.
-enum class TokenKind : std::uint8_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
+enum class TokenKind : std::uint8_t {
+  normal = 1,
+  unknown = 2,
+  control = 3,
+  user_defined = 4,
+  unused = 5,
+  byte = 6
+};
 
 /// The views must outlive make_tokenizer() only.
 struct TokenizerSpec {
-  std::string model;      ///< "gpt2" (byte-level BPE), "gemma4" (BPE over characters), "llama" (SentencePiece BPE)
-  std::string pre;        ///< name of the pre-tokenizer; empty: "default"
+  std::string
+      model;        ///< "gpt2" (byte-level BPE), "gemma4" (BPE over characters), "llama" (SentencePiece BPE)
+  std::string pre;  ///< name of the pre-tokenizer; empty: "default"
   std::string file_name;  ///< general.name: some families strip space around their special tokens
   std::vector<std::string_view> tokens;
-  std::vector<TokenKind> kinds;           ///< empty: all normal
-  std::vector<float> scores;              ///< "llama" only
-  std::vector<std::string_view> merges;   ///< BPE only: "left right", the first is the strongest
+  std::vector<TokenKind> kinds;          ///< empty: all normal
+  std::vector<float> scores;             ///< "llama" only
+  std::vector<std::string_view> merges;  ///< BPE only: "left right", the first is the strongest
   TokenId bos = -1, eos = -1, eot = -1, eom = -1, unknown = -1;
   std::optional<bool> add_bos, add_eos, add_space_prefix;
   std::string chat_template;
@@ -36,7 +44,8 @@ struct TokenizerSpec {
 /// Errors: file_malformed names key, found and expected.
 [[nodiscard]] Expected<TokenizerSpec> read_token_spec(const gguf::File& file);
 
-/// Errors: file_malformed (sizes that disagree, ids outside the vocabulary), file_unsupported (names the known ones).
+/// Errors: file_malformed (sizes that disagree, ids outside the vocabulary), file_unsupported (names the
+/// known ones).
 [[nodiscard]] Expected<std::shared_ptr<const Tokenizer>> make_tokenizer(const TokenizerSpec& spec);
 
 }  // namespace troupe

@@ -1,6 +1,6 @@
 #pragma once
-// Text to token ids and back, by the rules a GGUF file names: byte-level BPE with its pre-tokenizer, or SentencePiece
-// (BPE by score) with byte fallback. Immutable after construction; Threads: any.
+// Text to token ids and back, by the rules a GGUF file names: byte-level BPE with its pre-tokenizer, or
+// SentencePiece (BPE by score) with byte fallback. Immutable after construction; Threads: any.
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -19,19 +19,23 @@ enum class SpecialTokens : std::uint8_t { as_text, parse };
 
 class Tokenizer {
  public:
-  /// Reads `tokenizer.ggml.*`. Errors: file_malformed, file_unsupported (an unknown model or pre-tokenizer is named together with the known ones).
+  /// Reads `tokenizer.ggml.*`. Errors: file_malformed, file_unsupported (an unknown model or pre-tokenizer is
+  /// named together with the known ones).
   [[nodiscard]] static Expected<std::shared_ptr<const Tokenizer>> from_gguf(const gguf::File& file);
 
   virtual ~Tokenizer() = default;
-  /// `add_bos`: put the model's begin token first if the model wants one (its own flag decides), and its end token last
-  /// if it wants that, as a few embedding models do. Errors: invalid_utf8 (names the byte offset), invalid_argument
-  /// (over 256 MiB). Cost: linear in words, O(n log n) in the length of a word.
-  [[nodiscard]] virtual Expected<std::vector<TokenId>> encode(std::string_view text, SpecialTokens special, bool add_bos) const = 0;
-  /// The bytes a token stands for; may end inside a UTF-8 character (see StreamDecoder). Special tokens give "" unless `show_special`.
+  /// `add_bos`: put the model's begin token first if the model wants one (its own flag decides), and its end
+  /// token last if it wants that, as a few embedding models do. Errors: invalid_utf8 (names the byte offset),
+  /// invalid_argument (over 256 MiB). Cost: linear in words, O(n log n) in the length of a word.
+  [[nodiscard]] virtual Expected<std::vector<TokenId>> encode(std::string_view text, SpecialTokens special,
+                                                              bool add_bos) const = 0;
+  /// The bytes a token stands for; may end inside a UTF-8 character (see StreamDecoder). Special tokens give
+  /// "" unless `show_special`.
   [[nodiscard]] virtual std::string token_bytes(TokenId token, bool show_special = false) const = 0;
   /// Valid UTF-8, the text that a StreamDecoder at the start of a text gives in parts.
   /// Errors: invalid_argument for a token outside the vocabulary.
-  [[nodiscard]] virtual Expected<std::string> decode(std::span<const TokenId> tokens, bool show_special = false) const = 0;
+  [[nodiscard]] virtual Expected<std::string> decode(std::span<const TokenId> tokens,
+                                                     bool show_special = false) const = 0;
 
   [[nodiscard]] virtual std::size_t vocab_size() const = 0;
   [[nodiscard]] virtual TokenId bos() const = 0;  ///< -1: none
@@ -39,17 +43,19 @@ class Tokenizer {
   /// Every token that ends generation (eos, eot, end-of-message ...).
   [[nodiscard]] virtual std::span<const TokenId> end_tokens() const = 0;
   [[nodiscard]] virtual bool is_special(TokenId token) const = 0;
-  [[nodiscard]] virtual std::string_view token_text(TokenId token) const = 0;  ///< as spelled in the vocabulary
-  [[nodiscard]] virtual std::string_view chat_template() const = 0;            ///< Jinja source from the file; empty: none
+  [[nodiscard]] virtual std::string_view token_text(
+      TokenId token) const = 0;  ///< as spelled in the vocabulary
+  [[nodiscard]] virtual std::string_view chat_template()
+      const = 0;  ///< Jinja source from the file; empty: none
   /// Does the first piece of a text carry a space that is not of the text? (SentencePiece's prefix.)
   [[nodiscard]] virtual bool adds_space_prefix() const { return false; }
 };
 
-/// Token ids to text for a stream: holds back bytes until they complete a UTF-8 character, so every part is valid UTF-8.
-/// A space prefix that SentencePiece adds to the first piece is dropped when the stream starts a text; pass
-/// `starts_text = false` for the continuation of a raw prompt. Bytes that cannot become a character give U+FFFD at
-/// once, a character cut off at the end gives one at flush. Tokens outside the vocabulary give nothing.
-/// Threads: one at a time.
+/// Token ids to text for a stream: holds back bytes until they complete a UTF-8 character, so every part is
+/// valid UTF-8. A space prefix that SentencePiece adds to the first piece is dropped when the stream starts a
+/// text; pass `starts_text = false` for the continuation of a raw prompt. Bytes that cannot become a
+/// character give U+FFFD at once, a character cut off at the end gives one at flush. Tokens outside the
+/// vocabulary give nothing. Threads: one at a time.
 class StreamDecoder {
  public:
   explicit StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer, bool show_special = false,

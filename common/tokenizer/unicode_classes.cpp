@@ -15,7 +15,8 @@ std::uint16_t classes_of_category(UCharCategory category) {
   if (mask & U_GC_P_MASK) bits |= CharClass::punctuation;
   if (mask & U_GC_S_MASK) bits |= CharClass::symbol;
   if (mask & U_GC_M_MASK) bits |= CharClass::mark;
-  if (mask & (U_GC_LU_MASK | U_GC_LT_MASK | U_GC_LM_MASK | U_GC_LO_MASK | U_GC_M_MASK)) bits |= CharClass::upper_like;
+  if (mask & (U_GC_LU_MASK | U_GC_LT_MASK | U_GC_LM_MASK | U_GC_LO_MASK | U_GC_M_MASK))
+    bits |= CharClass::upper_like;
   if (mask & (U_GC_LL_MASK | U_GC_LM_MASK | U_GC_LO_MASK | U_GC_M_MASK)) bits |= CharClass::lower_like;
   return bits;
 }

@@ -1,5 +1,6 @@
 #pragma once
-// The character classes that pre-tokenizer rules speak of (\p{L}, \s, ...), from ICU's tables: this is the ICU wall.
+// The character classes that pre-tokenizer rules speak of (\p{L}, \s, ...), from ICU's tables: this is the
+// ICU wall.
 #include <cstdint>
 
 namespace troupe {
@@ -17,7 +18,8 @@ struct CharClass {
   static constexpr std::uint16_t lower_like = 256;  ///< \p{Ll} \p{Lm} \p{Lo} \p{M}
 };
 
-/// 0x110000 entries, one per code point. Threads: any. Cost: the first call builds the table, some milliseconds.
+/// 0x110000 entries, one per code point. Threads: any. Cost: the first call builds the table, some
+/// milliseconds.
 [[nodiscard]] const std::uint16_t* char_classes();
 
 }  // namespace troupe

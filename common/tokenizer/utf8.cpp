@@ -7,7 +7,8 @@ namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
-/// What the second byte may be, by the lead byte (table 3-7); `count` is the whole sequence, 0 for a bad lead.
+/// What the second byte may be, by the lead byte (table 3-7); `count` is the whole sequence, 0 for a bad
+/// lead.
 struct LeadRule {
   std::uint8_t count, second_low, second_high;
 };
@@ -91,7 +92,8 @@ void append(std::string& out, char32_t code) {
   } else if (code < 0x10000) {
     put(0xE0 | code >> 12), put(0x80 | (code >> 6 & 0x3F)), put(0x80 | (code & 0x3F));
   } else {
-    put(0xF0 | code >> 18), put(0x80 | (code >> 12 & 0x3F)), put(0x80 | (code >> 6 & 0x3F)), put(0x80 | (code & 0x3F));
+    put(0xF0 | code >> 18), put(0x80 | (code >> 12 & 0x3F)), put(0x80 | (code >> 6 & 0x3F)),
+        put(0x80 | (code & 0x3F));
   }
 }
 

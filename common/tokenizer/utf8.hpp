@@ -1,7 +1,7 @@
 #pragma once
-// UTF-8 as this project needs it: find the first bad byte, read known-good text fast, and turn a stream of bytes into
-// whole characters. "Bad" is what the Unicode Standard (section 3.9, table 3-7) calls ill-formed: overlong forms,
-// surrogates and values over U+10FFFF included.
+// UTF-8 as this project needs it: find the first bad byte, read known-good text fast, and turn a stream of
+// bytes into whole characters. "Bad" is what the Unicode Standard (section 3.9, table 3-7) calls ill-formed:
+// overlong forms, surrogates and values over U+10FFFF included.
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -24,8 +24,8 @@ struct Step {
 /// Byte offset of the first ill-formed or cut-off sequence; nullopt: the text is valid.
 [[nodiscard]] std::optional<std::size_t> first_invalid(std::string_view text);
 
-/// Moves every finished character of `pending` to the end of `out`; an ill-formed part becomes one U+FFFD, a tail that
-/// may still be completed stays in `pending`.
+/// Moves every finished character of `pending` to the end of `out`; an ill-formed part becomes one U+FFFD, a
+/// tail that may still be completed stays in `pending`.
 void drain(std::string& pending, std::string& out);
 
 /// The text with each ill-formed part, a cut-off tail included, replaced by U+FFFD.

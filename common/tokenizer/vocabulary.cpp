@@ -14,10 +14,29 @@ namespace {
 
 /// Spellings that end an answer or a turn in model families, for files that do not name them by id.
 constexpr std::string_view kEndSpellings[] = {
-    "<|im_end|>",  "<|eot_id|>", "<|eom_id|>",      "<|end|>",       "<|return|>",     "<|call|>", "<|calls|>",
-    "<|flush|>",   "</s>",       "<|endoftext|>",   "<end_of_turn>", "<|end_of_text|>", "<EOT>",   "_<EOT>",
-    "[EOT]",       "[EOS]",      "<eos>",           "<turn|>",       "<end_of_utterance>",
-    "<|END_OF_TURN_TOKEN|>",     "<\xEF\xBD\x9C" "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>", "[e~[",
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<|calls|>",
+    "<|flush|>",
+    "</s>",
+    "<|endoftext|>",
+    "<end_of_turn>",
+    "<|end_of_text|>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<eos>",
+    "<turn|>",
+    "<end_of_utterance>",
+    "<|END_OF_TURN_TOKEN|>",
+    "<\xEF\xBD\x9C"
+    "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>",
+    "[e~[",
 };
 
 constexpr std::size_t kMaxVocabularyBytes = std::size_t{1} << 30;
@@ -77,8 +96,10 @@ void Vocabulary::find_end_tokens(const TokenizerSpec& spec) {
     has_return = has_return || text == "<|return|>" || text == "<|flush|>";
     has_call = has_call || text == "<|call|>" || text == "<|calls|>";
     // "</s>" is also an HTML tag: only a control token of that spelling ends an answer.
-    const bool marked = kind(id) == TokenKind::control || (kind(id) == TokenKind::user_defined && text != "</s>");
-    if (marked && std::ranges::find(kEndSpellings, text) != std::end(kEndSpellings)) end_tokens_.push_back(id);
+    const bool marked =
+        kind(id) == TokenKind::control || (kind(id) == TokenKind::user_defined && text != "</s>");
+    if (marked && std::ranges::find(kEndSpellings, text) != std::end(kEndSpellings))
+      end_tokens_.push_back(id);
   }
   // Families with <|return|> and <|call|> use <|end|> between the parts of one answer.
   if (has_return && has_call)

@@ -1,5 +1,6 @@
 #pragma once
-// What every tokenizer knows of its tokens, whatever the algorithm: spelling, bytes, kind, and which ones end an answer.
+// What every tokenizer knows of its tokens, whatever the algorithm: spelling, bytes, kind, and which ones end
+// an answer.
 #include <array>
 #include <span>
 #include <string>

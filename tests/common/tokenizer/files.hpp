@@ -25,7 +25,9 @@ inline std::filesystem::path cache_dir() {
 inline std::filesystem::path shared_vocabularies() {
   return std::filesystem::path(env_or("TROUPE_SHARED", "../shared")) / "data/tokenizer";
 }
-inline std::filesystem::path models() { return env_or("TROUPE_MODELS", (cache_dir() / "models").string()); }
+inline std::filesystem::path models() {
+  return env_or("TROUPE_MODELS", (cache_dir() / "models").string());
+}
 inline std::filesystem::path peer_vocabularies() {
   const std::string fallback = (cache_dir() / "peer/llama_cpp_python-0.3.36").string();
   return std::filesystem::path(env_or("TROUPE_PEER_SOURCE", fallback)) / "vendor/llama.cpp/models";

@@ -1,4 +1,5 @@
-// The published test vectors of each vocabulary: an .inp file of texts and an .out file with one line of ids per text.
+// The published test vectors of each vocabulary: an .inp file of texts and an .out file with one line of ids
+// per text.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,7 +15,8 @@ std::vector<std::string> split_inputs(const std::string& all) {
   const std::string separator = "\n__ggml_vocab_test__\n";
   std::vector<std::string> inputs;
   std::size_t at = 0;
-  for (std::size_t next = 0; (next = all.find(separator, at)) != std::string::npos; at = next + separator.size())
+  for (std::size_t next = 0; (next = all.find(separator, at)) != std::string::npos;
+       at = next + separator.size())
     inputs.push_back(all.substr(at, next - at));
   if (at < all.size()) inputs.push_back(all.substr(at));  // some files have no separator behind the last text
   return inputs;
@@ -68,14 +70,15 @@ class PeerVectors : public testing::TestWithParam<const char*> {};
 
 TEST_P(PeerVectors, GiveThePublishedIdsAndDecodeBack) {
   const auto path = peer_vocabularies() / (std::string("ggml-vocab-") + GetParam() + ".gguf");
-  if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is absent (TROUPE_PEER_SOURCE names its root)";
+  if (!std::filesystem::exists(path))
+    GTEST_SKIP() << path << " is absent (TROUPE_PEER_SOURCE names its root)";
   check_vectors(path);
 }
 
 INSTANTIATE_TEST_SUITE_P(Vocabularies, PeerVectors,
                          testing::Values("gpt-2", "llama-spm", "llama-bpe", "qwen2", "qwen35", "deepseek-llm",
-                                         "deepseek-coder", "falcon", "starcoder", "refact", "phi-3", "command-r",
-                                         "gemma-4"),
+                                         "deepseek-coder", "falcon", "starcoder", "refact", "phi-3",
+                                         "command-r", "gemma-4"),
                          test_name);
 
 }  // namespace
