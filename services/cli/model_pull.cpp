@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -33,6 +34,17 @@ struct ScratchFolder {
   ScratchFolder(const ScratchFolder&) = delete;
   ScratchFolder& operator=(const ScratchFolder&) = delete;
 };
+
+/// What interrupted pulls left behind; young ones may be another process's work.
+void remove_stale_scratch(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> stale;
+  const auto limit = fs::file_time_type::clock::now() - std::chrono::hours(24);
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    if (entry.path().filename().string().starts_with(".pull-") && entry.last_write_time(error) < limit)
+      stale.push_back(entry.path());
+  for (const fs::path& path : stale) fs::remove_all(path, error);
+}
 
 tl::unexpected<Error> io_error(const fs::path& path, std::string_view what) {
   return fail(Errc::io_failed, path.string() + ": " + std::string(what) + ": " + std::strerror(errno));
@@ -110,6 +122,7 @@ Expected<fs::path> pull_model(const KnownModel& model, const fs::path& folder, I
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) return fail(Errc::io_failed, folder.string() + ": " + error.message());
+  remove_stale_scratch(folder);
   const ScratchFolder scratch(folder);  // on the same file system, so that the rename below is atomic
   if (scratch.path.empty()) return io_error(folder, "mkdtemp");
   const fs::path whole = scratch.path / "model";
