@@ -113,6 +113,10 @@ constexpr PreTokenizerRule kRules[] = {
 
 }  // namespace
 
+std::span<const PreTokenizerRule> pre_tokenizers() {
+  return kRules;
+}
+
 const PreTokenizerRule* find_pre_tokenizer(std::string_view name) {
   const auto* found = std::find_if(std::begin(kRules), std::end(kRules),
                                    [name](const PreTokenizerRule& rule) { return rule.name == name; });

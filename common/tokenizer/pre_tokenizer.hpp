@@ -17,6 +17,7 @@ struct PreTokenizerRule {
   bool raw_characters = false;     ///< merges work on characters with U+2581 for a space, not on bytes
 };
 
+[[nodiscard]] std::span<const PreTokenizerRule> pre_tokenizers();
 /// nullptr: no such name.
 [[nodiscard]] const PreTokenizerRule* find_pre_tokenizer(std::string_view name);
 /// "default, gpt-2, ..." for messages.
