@@ -1,0 +1,340 @@
+#include "common/backend/cpu/attention.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "common/tensor/half.hpp"
+
+namespace troupe::backend::cpu {
+namespace {
+
+constexpr std::uint32_t kS = kPageSlots;
+constexpr std::uint32_t kBlockQueries = 48;  // rows x query heads that share a tile
+constexpr std::uint32_t kBlockRows = 16;
+
+using Row = CpuAttentionPlan::Row;
+
+/// Some rows of one sequence against one kv head.
+struct Unit {
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;
+  std::uint32_t head = 0;
+  std::uint32_t split_begin = 0;
+  std::uint32_t split_end = 0;
+};
+
+/// Visible keys of a row within a split, as slots [begin, end).
+struct Visible {
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+  [[nodiscard]] bool none() const { return begin >= end; }
+};
+
+std::uint32_t within(std::uint32_t index, std::uint32_t split) {
+  const std::uint32_t start = split * kS;
+  return index <= start ? 0 : std::min(index - start, kS);
+}
+
+std::uint32_t first_key(const Row& row, std::uint32_t window) {
+  return window != 0 && row.keys() > window ? row.keys() - window : 0;
+}
+
+Visible visible(const Row& row, std::uint32_t window, std::uint32_t split) {
+  return {within(first_key(row, window), split), within(row.keys(), split)};
+}
+
+/// Works through the splits of one unit.
+class UnitRun {
+ public:
+  UnitRun(const AttentionCall& call, const Unit& unit, AttentionScratch& scratch)
+      : call_(call), unit_(unit), s_(scratch), group_(call.params.heads / call.layout.kv_heads),
+        key_dim_(call.layout.key_dim), value_dim_(call.layout.value_dim), padded_((value_dim_ + 15) / 16 * 16),
+        half_(call.layout.dtype == DType::f16) {
+    const std::size_t queries = std::size_t{unit.count} * group_;
+    s_.keys.resize(std::size_t{key_dim_} * kS);
+    s_.values.resize(std::size_t{kS} * padded_);
+    s_.scores.resize(queries * kS);
+    s_.part.resize(queries * padded_);
+    s_.running.resize(queries * padded_);
+    s_.sums.resize(queries);
+    s_.pointers.resize(queries);
+    s_.started.assign(queries, 0);
+  }
+
+  /// Merges every split into the running result and writes the output.
+  void finish_all() {
+    for (std::uint32_t split = unit_.split_begin; split < unit_.split_end; ++split) run_split(split, nullptr, 0);
+    for (std::uint32_t r = 0; r < unit_.count; ++r)
+      for (std::uint32_t h = 0; h < group_; ++h) {
+        const std::uint32_t query = r * group_ + h;
+        call_.kernels->divide(running(query), s_.sums[query].sum, value_dim_, out(r, h));
+      }
+  }
+
+  /// Stores each split's partial: `partials` [row, head, splits, 2 + padded value_dim].
+  void store_partials(float* partials, std::uint32_t splits) {
+    for (std::uint32_t split = unit_.split_begin; split < unit_.split_end; ++split) run_split(split, partials, splits);
+  }
+
+ private:
+  [[nodiscard]] float* running(std::uint32_t query) { return s_.running.data() + std::size_t{query} * padded_; }
+  [[nodiscard]] float* out(std::uint32_t r, std::uint32_t h) {
+    return call_.out + (unit_.first + r) * call_.out_stride + (unit_.head * group_ + h) * std::size_t{value_dim_};
+  }
+  [[nodiscard]] const Row& row(std::uint32_t r) const { return call_.plan->rows[unit_.first + r]; }
+  [[nodiscard]] const std::byte* page(std::uint32_t index) const {
+    return call_.pages + call_.plan->tables[row(0).table + index] * call_.layout.layer_page_bytes();
+  }
+  [[nodiscard]] std::size_t element() const { return half_ ? 2 : 4; }
+  [[nodiscard]] const std::byte* page_keys(std::uint32_t index) const {
+    return page(index) + std::size_t{unit_.head} * key_dim_ * kS * element();
+  }
+  [[nodiscard]] const std::byte* page_values(std::uint32_t index) const {
+    return page(index) + (std::size_t{call_.layout.kv_heads} * key_dim_ + std::size_t{unit_.head} * value_dim_) * kS * element();
+  }
+  void floats(const std::byte* from, std::size_t count, float* to) const {
+    if (half_)
+      call_.kernels->from_half(reinterpret_cast<const std::uint16_t*>(from), count, to);
+    else
+      std::memcpy(to, from, count * 4);
+  }
+
+  void copy_tile(std::uint32_t split) {
+    floats(page_keys(split), std::size_t{key_dim_} * kS, s_.keys.data());
+    const std::byte* values = page_values(split);
+    if (padded_ == value_dim_) return floats(values, std::size_t{kS} * value_dim_, s_.values.data());
+    for (std::uint32_t slot = 0; slot < kS; ++slot)
+      floats(values + std::size_t{slot} * value_dim_ * element(), value_dim_, s_.values.data() + std::size_t{slot} * padded_);
+  }
+
+  /// Puts a row's extras where they count: columns [from, end) of the tile in scratch.
+  void gather(const Row& at, std::uint32_t split, std::uint32_t from, std::uint32_t end) {
+    for (std::uint32_t slot = from; slot < end; ++slot) {
+      const std::uint32_t index = call_.plan->extras[at.extra_begin + split * kS + slot - at.prefix];
+      const std::byte* keys = page_keys(index / kS) + index % kS * element();
+      for (std::uint32_t c = 0; c < key_dim_; ++c, keys += kS * element()) {
+        std::uint16_t bits = 0;
+        float& to = s_.keys[std::size_t{c} * kS + slot];
+        if (half_) {
+          std::memcpy(&bits, keys, 2);
+          to = half_to_float(bits);
+        } else {
+          std::memcpy(&to, keys, 4);
+        }
+      }
+      floats(page_values(index / kS) + index % kS * value_dim_ * element(), value_dim_,
+             s_.values.data() + std::size_t{slot} * padded_);
+    }
+  }
+
+  void run_split(std::uint32_t split, float* partials, std::uint32_t splits) {
+    plain_.clear();
+    gathered_.clear();
+    for (std::uint32_t r = 0; r < unit_.count; ++r) {
+      const Visible seen = visible(row(r), call_.params.window, split);
+      if (seen.none()) continue;
+      (split * kS + seen.end > row(r).prefix ? gathered_ : plain_).push_back({r, seen});
+    }
+    std::uint32_t clean = 0;  // columns of the tile in scratch that are the page's own
+    if (!plain_.empty()) {
+      const bool direct = !half_ && padded_ == value_dim_;
+      if (!direct) {
+        copy_tile(split);
+        clean = kS;
+      }
+      rows_on_tile(plain_, split, direct ? reinterpret_cast<const float*>(page_keys(split)) : s_.keys.data(),
+                   direct ? reinterpret_cast<const float*>(page_values(split)) : s_.values.data(), partials, splits);
+    }
+    for (const Seen& one : gathered_) {
+      const Row& at = row(one.r);
+      const std::uint32_t own = within(at.prefix, split);
+      if (one.seen.begin < own && clean < own) {
+        copy_tile(split);
+        clean = kS;
+      }
+      const std::uint32_t from = std::max(own, one.seen.begin);
+      gather(at, split, from, one.seen.end);
+      clean = std::min(clean, from);
+      rows_on_tile({one}, split, s_.keys.data(), s_.values.data(), partials, splits);
+    }
+  }
+
+  struct Seen {
+    std::uint32_t r = 0;
+    Visible seen;
+  };
+
+  void rows_on_tile(const std::vector<Seen>& rows, std::uint32_t split, const float* keys, const float* values,
+                    float* partials, std::uint32_t splits) {
+    std::uint32_t queries = 0;
+    for (const Seen& one : rows)
+      for (std::uint32_t h = 0; h < group_; ++h)
+        s_.pointers[queries++] = call_.q + (unit_.first + one.r) * call_.q_stride +
+                                 (unit_.head * group_ + h) * std::size_t{key_dim_};
+    call_.kernels->tile({.a = s_.pointers.data(), .rows = queries, .b = keys, .b_stride = kS, .k_begin = 0,
+                         .k_end = key_dim_, .c = s_.scores.data(), .c_stride = kS, .cols = kS, .accumulate = false});
+    parts_.resize(queries);
+    for (std::uint32_t i = 0; i < queries; ++i) {
+      const Visible seen = rows[i / group_].seen;
+      s_.pointers[i] = s_.scores.data() + std::size_t{i} * kS;
+      parts_[i] = call_.kernels->softmax({.scores = s_.scores.data() + std::size_t{i} * kS, .begin = seen.begin,
+                                          .end = seen.end, .scale = call_.params.scale, .softcap = call_.params.softcap});
+    }
+    weigh_values(rows, queries, values);
+    for (std::uint32_t i = 0; i < queries; ++i) {
+      const std::uint32_t r = rows[i / group_].r;
+      keep_part(r, i % group_, parts_[i], s_.part.data() + std::size_t{i} * padded_, split, partials, splits);
+    }
+  }
+
+  /// part = weights x values over each query's visible keys only: what all see together at once, the rest one by one,
+  /// in ascending order. (A hidden key may hold anything.)
+  void weigh_values(const std::vector<Seen>& rows, std::uint32_t queries, const float* values) {
+    Visible common{0, kS};
+    bool equal = true;
+    for (const Seen& one : rows) {
+      common = {std::max(common.begin, one.seen.begin), std::min(common.end, one.seen.end)};
+      equal = equal && one.seen.begin == rows[0].seen.begin && one.seen.end == rows[0].seen.end;
+    }
+    TileJob job{.a = s_.pointers.data(), .rows = queries, .b = values, .b_stride = padded_, .k_begin = common.begin,
+                .k_end = common.end, .c = s_.part.data(), .c_stride = padded_, .cols = padded_, .accumulate = !equal};
+    if (equal) return call_.kernels->tile(job);
+    std::fill_n(s_.part.data(), std::size_t{queries} * padded_, 0.0F);
+    if (common.none()) common = {kS, kS};  // nothing shared: all of it is "before"
+    each_query(rows, queries, job, [&](Visible seen) { return Visible{seen.begin, std::min(seen.end, common.begin)}; });
+    job.k_begin = common.begin;
+    job.k_end = common.end;
+    if (!common.none()) call_.kernels->tile(job);
+    each_query(rows, queries, job, [&](Visible seen) { return Visible{std::max(seen.begin, common.end), seen.end}; });
+  }
+
+  template <class Range>
+  void each_query(const std::vector<Seen>& rows, std::uint32_t queries, TileJob job, const Range& range) {
+    job.rows = 1;
+    for (std::uint32_t i = 0; i < queries; ++i) {
+      const Visible keys = range(rows[i / group_].seen);
+      if (keys.none()) continue;
+      job.a = s_.pointers.data() + i;
+      job.c = s_.part.data() + std::size_t{i} * padded_;
+      job.k_begin = keys.begin;
+      job.k_end = keys.end;
+      call_.kernels->tile(job);
+    }
+  }
+
+  void keep_part(std::uint32_t r, std::uint32_t h, const SoftmaxPart& part, const float* part_out, std::uint32_t split,
+                 float* partials, std::uint32_t splits) {
+    if (partials != nullptr) {
+      const std::size_t query = std::size_t{unit_.first + r} * call_.params.heads + unit_.head * group_ + h;
+      float* to = partials + (query * splits + split) * (padded_ + 2);
+      to[0] = part.max;
+      to[1] = part.sum;
+      std::memcpy(to + 2, part_out, std::size_t{value_dim_} * 4);
+      return;
+    }
+    const std::uint32_t query = r * group_ + h;
+    if (s_.started[query] != 0) return call_.kernels->merge(s_.sums[query], running(query), part, part_out, value_dim_);
+    s_.started[query] = 1;
+    s_.sums[query] = part;
+    std::memcpy(running(query), part_out, std::size_t{value_dim_} * 4);
+  }
+
+  const AttentionCall& call_;
+  const Unit& unit_;
+  AttentionScratch& s_;
+  std::uint32_t group_;
+  std::uint32_t key_dim_;
+  std::uint32_t value_dim_;
+  std::uint32_t padded_;
+  bool half_;
+  std::vector<Seen> plain_;
+  std::vector<Seen> gathered_;
+  std::vector<SoftmaxPart> parts_;
+};
+
+std::vector<Unit> make_units(const AttentionCall& call) {
+  const std::uint32_t group = call.params.heads / call.layout.kv_heads;
+  const std::uint32_t most = std::clamp(kBlockQueries / group, 1U, kBlockRows);
+  std::vector<Unit> units;
+  for (const CpuAttentionPlan::Run& run : call.plan->runs)
+    for (std::uint32_t at = 0; at < run.count; at += most) {
+      Unit unit{run.first + at, std::min(most, run.count - at), 0, UINT32_MAX, 0};
+      for (std::uint32_t r = unit.first; r < unit.first + unit.count; ++r) {
+        const Row& row = call.plan->rows[r];
+        unit.split_begin = std::min(unit.split_begin, first_key(row, call.params.window) / kS);
+        unit.split_end = std::max(unit.split_end, (row.keys() + kS - 1) / kS);
+      }
+      for (unit.head = 0; unit.head < call.layout.kv_heads; ++unit.head) units.push_back(unit);
+    }
+  return units;
+}
+
+/// Merges the stored partials of one query head in ascending order.
+void merge_partials(const AttentionCall& call, std::uint32_t r, std::uint32_t head, float* partials, std::uint32_t splits) {
+  const std::uint32_t value_dim = call.layout.value_dim;
+  const std::size_t step = (value_dim + 15) / 16 * 16 + 2;
+  const Row& row = call.plan->rows[r];
+  float* all = partials + (std::size_t{r} * call.params.heads + head) * splits * step;
+  const std::uint32_t first = first_key(row, call.params.window) / kS;
+  float* into = all + first * step;
+  SoftmaxPart total{into[0], into[1]};
+  for (std::uint32_t split = first + 1; split < (row.keys() + kS - 1) / kS; ++split) {
+    const float* part = all + split * step;
+    call.kernels->merge(total, into + 2, {part[0], part[1]}, part + 2, value_dim);
+  }
+  call.kernels->divide(into + 2, total.sum, value_dim, call.out + r * call.out_stride + head * std::size_t{value_dim});
+}
+
+/// Cuts units along the keys until there is work for every thread.
+std::vector<Unit> cut_units(const std::vector<Unit>& units, std::uint32_t wanted) {
+  const auto pieces = static_cast<std::uint32_t>((wanted + units.size() - 1) / units.size());
+  std::vector<Unit> cut;
+  for (const Unit& unit : units) {
+    const std::uint32_t splits = unit.split_end - unit.split_begin;
+    const std::uint32_t step = std::max(1U, (splits + pieces - 1) / pieces);
+    for (std::uint32_t at = unit.split_begin; at < unit.split_end; at += step) {
+      cut.push_back(unit);
+      cut.back().split_begin = at;
+      cut.back().split_end = std::min(unit.split_end, at + step);
+    }
+  }
+  return cut;
+}
+
+}  // namespace
+
+void run_attention(const AttentionCall& call, ThreadPool& pool, std::vector<AttentionScratch>& scratch,
+                   std::vector<float>& partials) {
+  constexpr std::size_t kSmallWork = 100'000;  // products that one thread does sooner than two agree
+  const std::vector<Unit> units = make_units(call);
+  if (units.empty()) return;
+  std::size_t work = 0;
+  std::uint32_t splits = 0;
+  for (const Unit& unit : units) {
+    work += std::size_t{unit.split_end - unit.split_begin} * unit.count * kS;
+    splits = std::max(splits, unit.split_end);
+  }
+  work *= std::size_t{call.params.heads / call.layout.kv_heads} * (call.layout.key_dim + call.layout.value_dim);
+  if (work < kSmallWork || pool.threads() == 1) {
+    for (const Unit& unit : units) UnitRun(call, unit, scratch[0]).finish_all();
+    return;
+  }
+  const std::uint32_t wanted = 4 * pool.threads();
+  if (units.size() >= wanted || splits < 2) {
+    const auto tasks = static_cast<std::uint32_t>(std::min<std::size_t>(units.size(), ThreadPool::kMaxTasks));
+    pool.run(tasks, [&](std::uint32_t task, std::uint32_t worker) {
+      for (std::size_t i = task; i < units.size(); i += tasks) UnitRun(call, units[i], scratch[worker]).finish_all();
+    });
+    return;
+  }
+  const std::vector<Unit> pieces = cut_units(units, wanted);
+  const std::size_t step = (call.layout.value_dim + 15) / 16 * 16 + 2;
+  partials.resize(call.plan->rows.size() * call.params.heads * splits * step);
+  pool.run(static_cast<std::uint32_t>(pieces.size()), [&](std::uint32_t task, std::uint32_t worker) {
+    UnitRun(call, pieces[task], scratch[worker]).store_partials(partials.data(), splits);
+  });
+  for (std::uint32_t r = 0; r < call.plan->rows.size(); ++r)
+    for (std::uint32_t head = 0; head < call.params.heads; ++head) merge_partials(call, r, head, partials.data(), splits);
+}
+
+}  // namespace troupe::backend::cpu

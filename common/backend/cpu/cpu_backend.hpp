@@ -1,0 +1,115 @@
+#pragma once
+// The CPU backend. A stream runs an op at once, in the caller's thread and the pool's; a graph is a list of op calls.
+// Ops of one backend take turns, whoever calls. A float matrix must be made before rows are prepared for it: only then do
+// prepared rows carry their float32 values.
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "common/backend/backend.hpp"
+#include "common/backend/cpu/activation.hpp"
+#include "common/backend/cpu/attention.hpp"
+#include "common/backend/cpu/kernels.hpp"
+#include "common/backend/cpu/packed_weight.hpp"
+#include "common/backend/cpu/thread_pool.hpp"
+
+namespace troupe::backend::cpu {
+
+class CpuBuffer final : public Buffer {
+ public:
+  explicit CpuBuffer(std::size_t bytes) : memory_(bytes) {}
+  [[nodiscard]] std::size_t bytes() const override { return memory_.bytes(); }
+  [[nodiscard]] std::byte* data() const { return memory_.data(); }
+
+ private:
+  Memory memory_;
+};
+
+class CpuGraph final : public Graph {
+ public:
+  std::vector<std::function<void()>> ops;
+};
+
+class CpuStream final : public Stream {
+ public:
+  std::unique_ptr<CpuGraph> capture;  ///< set between begin_capture and end_capture
+};
+
+class CpuEvent final : public Event {};
+
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend(Isa isa, std::uint32_t threads, Numerics numerics);
+
+  [[nodiscard]] DeviceInfo info() const override;
+  [[nodiscard]] Numerics numerics() const override { return numerics_; }
+  [[nodiscard]] std::string numerics_id() const override;
+
+  [[nodiscard]] Expected<std::unique_ptr<Buffer>> allocate(std::size_t bytes) override;
+  [[nodiscard]] std::size_t activation_bytes(std::uint32_t rows, std::uint32_t cols) const override;
+  [[nodiscard]] Expected<std::unique_ptr<Weight>> make_matrix(gguf::TensorType type, std::uint32_t n, std::uint32_t k,
+                                                              std::span<const std::byte> blocks) override;
+  [[nodiscard]] Expected<std::unique_ptr<Weight>> make_vector(gguf::TensorType type, std::uint32_t n,
+                                                              std::span<const std::byte> blocks) override;
+
+  [[nodiscard]] std::unique_ptr<Stream> make_stream() override { return std::make_unique<CpuStream>(); }
+  [[nodiscard]] std::unique_ptr<Event> make_event() override { return std::make_unique<CpuEvent>(); }
+  void record(Stream&, Event&) override {}
+  void wait(Stream&, const Event&) override {}
+  [[nodiscard]] bool done(const Event&) const override { return true; }
+  void synchronize(Stream&) override {}
+  void begin_capture(Stream& stream) override;
+  [[nodiscard]] std::unique_ptr<Graph> end_capture(Stream& stream) override;
+  void launch(Stream& stream, const Graph& graph) override;
+
+  void upload(Stream& stream, Buffer& to, std::size_t offset, std::span<const std::byte> from) override;
+  void download(Stream& stream, std::span<std::byte> to, const Buffer& from, std::size_t offset) override;
+  void copy(Stream& stream, Buffer& to, std::size_t to_offset, const Buffer& from, std::size_t from_offset,
+            std::size_t bytes) override;
+
+  void embed(Stream& stream, const Weight& table, TensorRef ids, float scale, TensorRef out) override;
+  void rms_norm(Stream& stream, TensorRef x, const Weight& weight, float eps, TensorRef out) override;
+  void prepare(Stream& stream, TensorRef x, TensorRef activation) override;
+  void norm_prepare(Stream& stream, TensorRef x, const Weight& weight, float eps, TensorRef activation) override;
+  void linear(Stream& stream, TensorRef activation, const Weight& weight, const Weight* bias, TensorRef out) override;
+  void add(Stream& stream, TensorRef a, TensorRef b, TensorRef out) override;
+  void gated(Stream& stream, Activation activation, TensorRef gate, TensorRef up, TensorRef out) override;
+  void rope_table(Stream& stream, const RopeParams& params, TensorRef positions, TensorRef table) override;
+  void rope(Stream& stream, RopeStyle style, TensorRef table, std::uint32_t heads, TensorRef x) override;
+  void kv_write(Stream& stream, const KvLayout& layout, Buffer& kv, std::uint32_t layer, TensorRef k, TensorRef v,
+                TensorRef slots) override;
+  void kv_move(Stream& stream, const KvLayout& layout, Buffer& kv, std::uint32_t from_slot, std::uint32_t to_slot) override;
+  [[nodiscard]] std::unique_ptr<AttentionPlan> plan_attention(Stream& stream, const AttentionBatch& batch) override;
+  void attention(Stream& stream, const KvLayout& layout, const Buffer& kv, const AttentionPlan& plan,
+                 const AttentionParams& params, TensorRef q, TensorRef out) override;
+  void gather_rows(Stream& stream, TensorRef x, TensorRef rows, TensorRef out) override;
+  void softcap(Stream& stream, TensorRef x, float cap) override;
+
+ private:
+  [[nodiscard]] ActivationLayout activation_layout(std::uint32_t cols) const {
+    return {numerics_ == Numerics::fast, cols};
+  }
+  /// Runs `op` now, or keeps it for the graph being captured.
+  void submit(Stream& stream, std::function<void()> op);
+  /// body(row, worker) for every row; in parallel when `elements` a row make it worth while.
+  template <class Body>
+  void for_rows(std::uint32_t rows, std::size_t elements, const Body& body);
+  void store_prepared(const float* x, std::uint32_t cols, std::byte* record) const;
+
+  const Kernels& kernels_;
+  Numerics numerics_;
+  ThreadPool pool_;
+  bool float_matrices_ = false;
+  std::mutex attention_turn_;  ///< guards the two below
+  std::vector<AttentionScratch> attention_scratch_;
+  std::vector<float> partials_;
+};
+
+// Views, checked: a mismatch is a programmer's fault.
+[[nodiscard]] float* float_rows(const TensorRef& tensor);
+[[nodiscard]] const std::int32_t* int_row(const TensorRef& tensor);
+[[nodiscard]] std::size_t stride_of(const TensorRef& tensor);
+[[nodiscard]] std::byte* activation_rows(const TensorRef& tensor, const ActivationLayout& layout);
+
+}  // namespace troupe::backend::cpu

@@ -1,0 +1,87 @@
+#pragma once
+// The table of kernels of one instruction set. The bodies are written once over a vector of 16 floats (F32x16) and compiled
+// three times; only the integer products are written per instruction set. All three give the same bits.
+#include <cstddef>
+#include <cstdint>
+
+#include "common/backend/backend.hpp"
+#include "common/backend/cpu/packed_weight.hpp"
+
+namespace troupe::backend::cpu {
+
+/// out[r, n] for a range of panels of one matrix and all rows of a call.
+struct LinearJob {
+  const std::byte* panels = nullptr;
+  std::size_t panel_bytes = 0;
+  PanelKind kind = PanelKind::quantized;
+  QuantFormat format;
+  std::uint32_t n = 0;
+  std::uint32_t k = 0;
+  std::uint32_t panel_begin = 0;
+  std::uint32_t panel_end = 0;
+  const std::byte* rows = nullptr;  ///< codes, or floats
+  std::size_t row_bytes = 0;
+  std::size_t meta_offset = 0;
+  std::uint32_t row_count = 0;
+  const float* bias = nullptr;
+  float* out = nullptr;
+  std::size_t out_stride = 0;
+};
+
+/// c[i, 0..cols) (+)= sum over k in [k_begin, k_end) of a[i][k] * b[k, 0..cols), fused, in ascending k.
+struct TileJob {
+  const float* const* a = nullptr;
+  std::uint32_t rows = 0;
+  const float* b = nullptr;
+  std::size_t b_stride = 0;
+  std::uint32_t k_begin = 0;
+  std::uint32_t k_end = 0;
+  float* c = nullptr;
+  std::size_t c_stride = 0;
+  std::uint32_t cols = 0;  ///< a multiple of 16
+  bool accumulate = false;
+};
+
+/// Scores of one query with 64 keys, turned into weights in place.
+struct SoftmaxJob {
+  float* scores = nullptr;   ///< [64]
+  std::uint32_t begin = 0;   ///< visible keys [begin, end)
+  std::uint32_t end = 0;
+  float scale = 1.0F;
+  float softcap = 0.0F;
+};
+struct SoftmaxPart {
+  float max = 0.0F;
+  float sum = 0.0F;
+};
+
+struct Kernels {
+  Isa isa;
+  void (*linear)(const LinearJob& job);
+  void (*rms_norm)(const float* x, const float* weight, std::uint32_t n, float eps, float* out);
+  void (*quantize)(const float* x, std::uint32_t n, std::byte* record, std::size_t meta_offset);
+  void (*add)(const float* a, const float* b, std::uint32_t n, float* out);
+  void (*scale)(const float* x, std::uint32_t n, float factor, float* out);
+  void (*gated)(Activation activation, const float* gate, const float* up, std::uint32_t n, float* out);
+  void (*softcap)(float* x, std::uint32_t n, float cap);
+  void (*rope_half)(float* x, const float* cosines, const float* sines, std::uint32_t pairs);
+  void (*rope_adjacent)(float* x, const float* cosines, const float* sines, std::uint32_t pairs);
+  void (*from_half)(const std::uint16_t* x, std::size_t n, float* out);
+  void (*to_half)(const float* x, std::size_t n, std::uint16_t* out);
+  void (*tile)(const TileJob& job);
+  SoftmaxPart (*softmax)(const SoftmaxJob& job);
+  /// a = merge(a, b): both outputs against the larger maximum.
+  void (*merge)(SoftmaxPart& a, float* a_out, const SoftmaxPart& b, const float* b_out, std::uint32_t n);
+  void (*divide)(const float* x, float divisor, std::uint32_t n, float* out);
+  // For tests: the bare functions, and a sum over `lanes` logical lanes (16 is the one that is used).
+  void (*exp)(const float* x, std::uint32_t n, float* out);
+  void (*tanh)(const float* x, std::uint32_t n, float* out);
+  float (*sum_of_squares)(const float* x, std::uint32_t n, std::uint32_t lanes);
+};
+
+[[nodiscard]] const Kernels& scalar_kernels();
+[[nodiscard]] const Kernels& avx2_kernels();    ///< call only where supports(Isa::avx2)
+[[nodiscard]] const Kernels& avx512_kernels();  ///< call only where supports(Isa::avx512)
+[[nodiscard]] const Kernels& kernels_for(Isa isa);
+
+}  // namespace troupe::backend::cpu

@@ -1,0 +1,103 @@
+// The kernels for AVX-512 with VNNI (Ice Lake, Zen 4 and later): one vpdpbusd takes four inputs of 16 outputs.
+#include <immintrin.h>
+
+#include "common/backend/cpu/activation.hpp"
+#include "common/backend/cpu/kernels.hpp"
+#include "common/tensor/half.hpp"
+
+#define TROUPE_INLINE inline __attribute__((always_inline))
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")
+
+namespace troupe::backend::cpu {
+namespace {
+namespace avx512 {
+
+constexpr std::uint32_t kQuantRows = 16;
+constexpr std::uint32_t kFloatRows = 16;
+constexpr std::uint32_t kTileRows = 6;
+constexpr std::uint32_t kTileVectors = 4;
+
+#include "common/backend/cpu/vec_avx512.inl"
+#include "common/backend/cpu/math.inl"
+#include "common/backend/cpu/rows.inl"
+#include "common/backend/cpu/tiles.inl"
+#include "common/backend/cpu/linear.inl"
+
+TROUPE_INLINE __m512i load_512(const void* p) { return _mm512_loadu_si512(p); }
+/// Four inputs, repeated for each of 16 outputs.
+TROUPE_INLINE __m512i four_inputs(const std::int8_t* x) {
+  std::int32_t word;
+  __builtin_memcpy(&word, x, 4);
+  return _mm512_set1_epi32(word);
+}
+
+/// The 8 code groups of a block, one byte a code.
+template <class F>
+TROUPE_INLINE void load_codes(const std::byte* block, __m512i* groups) {
+  const __m512i low_bits = _mm512_set1_epi8(15);
+  for (int g = 0; g < (F::kNibbles ? 4 : 8); ++g) {
+    const __m512i bytes = load_512(block + 64 * g);
+    if constexpr (F::kNibbles) {
+      groups[g] = _mm512_and_si512(bytes, low_bits);
+      groups[g + 4] = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), low_bits);
+    } else {
+      groups[g] = bytes;
+    }
+  }
+}
+
+template <class F, int kRows>
+void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
+  constexpr int kGroups = 8 / F::kParts;
+  constexpr std::size_t kAhead = 2048;  // bytes; a matrix is one stream
+  const std::byte* block = job.panels + panel * job.panel_bytes;
+  const __m128i shift = _mm_cvtsi32_si128(job.format.zero_shift);
+  const std::int8_t* x = codes_of(job, row);
+  const BlockMeta* meta = meta_of(job, row);
+  F32x16 acc[kRows];
+  for (int r = 0; r < kRows; ++r) acc[r] = zero();
+  const std::uint32_t blocks = job.k / kBlock;
+  for (std::uint32_t b = 0; b < blocks; ++b, block += F::kBlockBytes, x += 32, ++meta) {
+    if constexpr (kRows < 8)
+      for (std::size_t line = 0; line < F::kBlockBytes; line += 64) _mm_prefetch(block + kAhead + line, _MM_HINT_T0);
+    __m512i codes[8];
+    load_codes<F>(block, codes);
+    for (int part = 0; part < F::kParts; ++part) {
+      const std::size_t offset = F::kScaleStep * static_cast<std::size_t>(part);
+      const F32x16 scales = load_scales<F>(block + F::kCodeBytes + offset);
+      const F32x16 mins = F::kMin ? load_scales<F>(block + F::kMinOffset + offset) : zero();
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        const std::size_t skip = static_cast<std::size_t>(r) * job.row_bytes;
+        const BlockMeta& row_meta = *reinterpret_cast<const BlockMeta*>(reinterpret_cast<const std::byte*>(meta) + skip);
+        __m512i isum = _mm512_setzero_si512();
+        if constexpr (F::kZero)
+          isum = _mm512_sll_epi32(
+              _mm512_set1_epi32(F::kHalves ? row_meta.minus_half_sums[part] : row_meta.minus_sum), shift);
+        for (int g = part * kGroups; g < (part + 1) * kGroups; ++g)
+          isum = _mm512_dpbusd_epi32(isum, codes[g], four_inputs(x + skip + 4 * g));
+        acc[r] = add_block<F>(acc[r], I32x16{isum}, scales, mins, row_meta, part);
+      }
+    }
+  }
+  for (int r = 0; r < kRows; ++r) finish_output(job, panel, row + static_cast<std::uint32_t>(r), acc[r]);
+}
+
+#include "common/backend/cpu/linear_walk.inl"
+
+}  // namespace avx512
+}  // namespace
+}  // namespace troupe::backend::cpu
+
+#pragma GCC pop_options
+
+namespace troupe::backend::cpu {
+
+const Kernels& avx512_kernels() {
+  static constexpr Kernels kernels = avx512::table(Isa::avx512);
+  return kernels;
+}
+
+}  // namespace troupe::backend::cpu

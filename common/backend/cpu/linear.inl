@@ -1,0 +1,39 @@
+// The walk over a matrix: a group of panels that fits the second cache level, blocks of rows, panels. Order of work only;
+// each output's own sum is inside quant_rows() or float_rows().
+
+/// A packed format known to the compiler.
+template <bool kNibblesV, bool kHalvesV, bool kMinV, bool kWideV, bool kZeroV>
+struct Format {
+  static constexpr bool kNibbles = kNibblesV;
+  static constexpr bool kHalves = kHalvesV;
+  static constexpr bool kMin = kMinV;
+  static constexpr bool kWide = kWideV;
+  static constexpr bool kZero = kZeroV;
+  static constexpr int kParts = kHalves ? 2 : 1;  ///< scales per block
+  static constexpr std::size_t kCodeBytes = kNibbles ? 256 : 512;
+  static constexpr std::size_t kScaleStep = kWide ? 64 : 32;
+  static constexpr std::size_t kMinOffset = kCodeBytes + kScaleStep * kParts;
+  static constexpr std::size_t kBlockBytes = kMinOffset + (kMin ? kScaleStep * kParts : 0);
+};
+
+/// 16 scales or mins.
+template <class F>
+TROUPE_INLINE F32x16 load_scales(const std::byte* p) {
+  if constexpr (F::kWide) return load(reinterpret_cast<const float*>(p));
+  return load_half(reinterpret_cast<const std::uint16_t*>(p));
+}
+
+TROUPE_INLINE const BlockMeta* meta_of(const LinearJob& job, std::uint32_t row) {
+  return reinterpret_cast<const BlockMeta*>(job.rows + row * job.row_bytes + job.meta_offset);
+}
+TROUPE_INLINE const std::int8_t* codes_of(const LinearJob& job, std::uint32_t row) {
+  return reinterpret_cast<const std::int8_t*>(job.rows + row * job.row_bytes);
+}
+
+/// One block's contribution to an output: product with the scales rounded once, then fused; the min right after.
+template <class F>
+TROUPE_INLINE F32x16 add_block(F32x16 acc, I32x16 isum, F32x16 scales, F32x16 mins, const BlockMeta& x, int part) {
+  acc = fma(to_float(isum), mul(scales, set1(x.d)), acc);
+  if constexpr (F::kMin) acc = fma(mins, set1(F::kHalves ? x.half_sums[part] : x.sum), acc);
+  return acc;
+}

@@ -1,0 +1,216 @@
+// Ops that work row by row, and the matrix product.
+#include <algorithm>
+#include <cstring>
+
+#include "common/backend/cpu/cpu_backend.hpp"
+#include "common/backend/cpu/rope_math.hpp"
+
+namespace troupe::backend::cpu {
+namespace {
+
+constexpr std::size_t kSmallWork = 16384;  // elements that one thread does sooner than two agree
+
+const PackedWeight& packed(const Weight& weight) { return static_cast<const PackedWeight&>(weight); }
+
+const float* vector_of(const Weight& weight, std::uint32_t n) {
+  TROUPE_CHECK(packed(weight).kind() == PanelKind::vector && weight.rows() == n, "a vector of the row's width was expected");
+  return packed(weight).values();
+}
+
+bool same_shape(const TensorRef& a, const TensorRef& b) { return a.rows == b.rows && a.cols == b.cols; }
+
+}  // namespace
+
+template <class Body>
+void CpuBackend::for_rows(std::uint32_t rows, std::size_t elements, const Body& body) {
+  if (rows * elements < kSmallWork) {
+    const FloatState state;
+    for (std::uint32_t row = 0; row < rows; ++row) body(row);
+    return;
+  }
+  const std::uint32_t tasks = std::min(rows, 4 * pool_.threads());
+  pool_.run(tasks, [&](std::uint32_t task, std::uint32_t) {
+    const auto begin = static_cast<std::uint32_t>(std::uint64_t{rows} * task / tasks);
+    const auto end = static_cast<std::uint32_t>(std::uint64_t{rows} * (task + 1) / tasks);
+    for (std::uint32_t row = begin; row < end; ++row) body(row);
+  });
+}
+
+void CpuBackend::embed(Stream& stream, const Weight& table, TensorRef ids, float scale, TensorRef out) {
+  TROUPE_CHECK(out.cols == table.cols() && ids.rows * ids.cols == out.rows, "embed: shapes");
+  const std::int32_t* id = int_row(ids);
+  float* to = float_rows(out);
+  const PackedWeight& from = packed(table);
+  submit(stream, [=, this, &from] {
+    for_rows(out.rows, 4 * std::size_t{out.cols}, [&](std::uint32_t row) {
+      TROUPE_CHECK(id[row] >= 0 && static_cast<std::uint32_t>(id[row]) < from.rows(), "embed: id outside the table");
+      float* at = to + row * stride_of(out);
+      from.row(static_cast<std::uint32_t>(id[row]), at);
+      if (scale != 1.0F) kernels_.scale(at, out.cols, scale, at);
+    });
+  });
+}
+
+void CpuBackend::rms_norm(Stream& stream, TensorRef x, const Weight& weight, float eps, TensorRef out) {
+  TROUPE_CHECK(same_shape(x, out), "rms_norm: shapes");
+  const float* w = vector_of(weight, x.cols);
+  const float* from = float_rows(x);
+  float* to = float_rows(out);
+  submit(stream, [=, this] {
+    for_rows(x.rows, x.cols, [&](std::uint32_t row) {
+      kernels_.rms_norm(from + row * stride_of(x), w, x.cols, eps, to + row * stride_of(out));
+    });
+  });
+}
+
+void CpuBackend::store_prepared(const float* x, std::uint32_t cols, std::byte* record) const {
+  const ActivationLayout layout = activation_layout(cols);
+  if (layout.quantized) kernels_.quantize(x, cols, record, layout.meta_offset());
+  if (!layout.quantized || float_matrices_) std::memcpy(record + layout.float_offset(), x, std::size_t{cols} * 4);
+}
+
+void CpuBackend::prepare(Stream& stream, TensorRef x, TensorRef activation) {
+  TROUPE_CHECK(same_shape(x, activation), "prepare: shapes");
+  const ActivationLayout layout = activation_layout(x.cols);
+  const float* from = float_rows(x);
+  std::byte* to = activation_rows(activation, layout);
+  submit(stream, [=, this] {
+    for_rows(x.rows, x.cols, [&](std::uint32_t row) {
+      store_prepared(from + row * stride_of(x), x.cols, to + row * layout.row_bytes());
+    });
+  });
+}
+
+void CpuBackend::norm_prepare(Stream& stream, TensorRef x, const Weight& weight, float eps, TensorRef activation) {
+  TROUPE_CHECK(same_shape(x, activation), "norm_prepare: shapes");
+  const ActivationLayout layout = activation_layout(x.cols);
+  const float* w = vector_of(weight, x.cols);
+  const float* from = float_rows(x);
+  std::byte* to = activation_rows(activation, layout);
+  submit(stream, [=, this] {
+    for_rows(x.rows, x.cols, [&](std::uint32_t row) {
+      // The row's float part is its own working memory: prepared rows always have room for it.
+      std::byte* record = to + row * layout.row_bytes();
+      float* normed = reinterpret_cast<float*>(record + layout.float_offset());
+      kernels_.rms_norm(from + row * stride_of(x), w, x.cols, eps, normed);
+      if (layout.quantized) kernels_.quantize(normed, x.cols, record, layout.meta_offset());
+    });
+  });
+}
+
+void CpuBackend::linear(Stream& stream, TensorRef activation, const Weight& weight, const Weight* bias, TensorRef out) {
+  const PackedWeight& w = packed(weight);
+  TROUPE_CHECK(w.kind() != PanelKind::vector, "linear: a matrix was expected");
+  TROUPE_CHECK(activation.cols == w.cols() && activation.rows == out.rows && out.cols == w.rows(), "linear: shapes");
+  const ActivationLayout layout = activation_layout(activation.cols);
+  const bool quantized = w.kind() == PanelKind::quantized;
+  const LinearJob job{.panels = w.data(), .panel_bytes = w.panel_bytes(), .kind = w.kind(), .format = w.format(),
+                      .n = w.rows(), .k = w.cols(), .panel_begin = 0, .panel_end = w.panels(),
+                      .rows = activation_rows(activation, layout) + (quantized ? 0 : layout.float_offset()),
+                      .row_bytes = layout.row_bytes(), .meta_offset = layout.meta_offset(), .row_count = activation.rows,
+                      .bias = bias == nullptr ? nullptr : vector_of(*bias, w.rows()), .out = float_rows(out),
+                      .out_stride = stride_of(out)};
+  submit(stream, [job, this] {
+    if (job.row_count == 0) return;
+    const std::size_t work = std::size_t{job.n} * job.k * job.row_count;
+    const std::uint32_t tasks = work < 4 * kSmallWork ? 1 : std::min(job.panel_end, 4 * pool_.threads());
+    pool_.run(tasks, [&](std::uint32_t task, std::uint32_t) {
+      LinearJob part = job;
+      part.panel_begin = static_cast<std::uint32_t>(std::uint64_t{job.panel_end} * task / tasks);
+      part.panel_end = static_cast<std::uint32_t>(std::uint64_t{job.panel_end} * (task + 1) / tasks);
+      kernels_.linear(part);
+    });
+  });
+}
+
+void CpuBackend::add(Stream& stream, TensorRef a, TensorRef b, TensorRef out) {
+  TROUPE_CHECK(same_shape(a, b) && same_shape(a, out), "add: shapes");
+  const float* from_a = float_rows(a);
+  const float* from_b = float_rows(b);
+  float* to = float_rows(out);
+  submit(stream, [=, this] {
+    for_rows(a.rows, a.cols, [&](std::uint32_t row) {
+      kernels_.add(from_a + row * stride_of(a), from_b + row * stride_of(b), a.cols, to + row * stride_of(out));
+    });
+  });
+}
+
+void CpuBackend::gated(Stream& stream, Activation activation, TensorRef gate, TensorRef up, TensorRef out) {
+  TROUPE_CHECK(same_shape(gate, up) && same_shape(gate, out), "gated: shapes");
+  const float* from_gate = float_rows(gate);
+  const float* from_up = float_rows(up);
+  float* to = float_rows(out);
+  submit(stream, [=, this] {
+    for_rows(gate.rows, 2 * std::size_t{gate.cols}, [&](std::uint32_t row) {
+      kernels_.gated(activation, from_gate + row * stride_of(gate), from_up + row * stride_of(up), gate.cols,
+                     to + row * stride_of(out));
+    });
+  });
+}
+
+void CpuBackend::rope_table(Stream& stream, const RopeParams& params, TensorRef positions, TensorRef table) {
+  TROUPE_CHECK(params.dims % 2 == 0 && table.cols == params.dims && positions.rows * positions.cols == table.rows,
+               "rope_table: shapes");
+  const std::uint32_t pairs = params.dims / 2;
+  TROUPE_CHECK(params.freq_factors.empty() || params.freq_factors.size() == pairs, "rope_table: frequency factors");
+  std::vector<double> frequencies(pairs);
+  for (std::uint32_t i = 0; i < pairs; ++i) {
+    frequencies[i] = rope_frequency(params.base, i, params.dims);
+    if (!params.freq_factors.empty()) frequencies[i] /= static_cast<double>(params.freq_factors[i]);
+  }
+  const std::int32_t* position = int_row(positions);
+  float* to = float_rows(table);
+  submit(stream, [=, this, scale = params.scale, frequencies = std::move(frequencies)] {
+    for_rows(table.rows, 16 * std::size_t{pairs}, [&](std::uint32_t row) {
+      float* at = to + row * stride_of(table);
+      const double scaled = static_cast<double>(position[row]) * scale;
+      for (std::uint32_t i = 0; i < pairs; ++i) {
+        const SineCosine pair = exact_sine_cosine(scaled * frequencies[i]);
+        at[i] = static_cast<float>(pair.cosine);
+        at[pairs + i] = static_cast<float>(pair.sine);
+      }
+    });
+  });
+}
+
+void CpuBackend::rope(Stream& stream, RopeStyle style, TensorRef table, std::uint32_t heads, TensorRef x) {
+  if (style == RopeStyle::none) return;
+  TROUPE_CHECK(heads > 0 && x.cols % heads == 0 && table.rows == x.rows && table.cols <= x.cols / heads, "rope: shapes");
+  const float* angles = float_rows(table);
+  float* values = float_rows(x);
+  const auto rotate = style == RopeStyle::half ? kernels_.rope_half : kernels_.rope_adjacent;
+  submit(stream, [=, this] {
+    for_rows(x.rows, x.cols, [&](std::uint32_t row) {
+      const float* cosines = angles + row * stride_of(table);
+      for (std::uint32_t head = 0; head < heads; ++head)
+        rotate(values + row * stride_of(x) + std::size_t{head} * (x.cols / heads), cosines, cosines + table.cols / 2,
+               table.cols / 2);
+    });
+  });
+}
+
+void CpuBackend::gather_rows(Stream& stream, TensorRef x, TensorRef rows, TensorRef out) {
+  TROUPE_CHECK(x.cols == out.cols && rows.rows * rows.cols == out.rows, "gather_rows: shapes");
+  const float* from = float_rows(x);
+  const std::int32_t* index = int_row(rows);
+  float* to = float_rows(out);
+  submit(stream, [=] {
+    for (std::uint32_t i = 0; i < out.rows; ++i) {
+      TROUPE_CHECK(index[i] >= 0 && static_cast<std::uint32_t>(index[i]) < x.rows, "gather_rows: row out of range");
+      std::memcpy(to + i * stride_of(out), from + static_cast<std::uint32_t>(index[i]) * stride_of(x),
+                  std::size_t{x.cols} * 4);
+    }
+  });
+}
+
+void CpuBackend::softcap(Stream& stream, TensorRef x, float cap) {
+  TROUPE_CHECK(cap > 0.0F, "softcap: the cap must be positive");
+  float* values = float_rows(x);
+  submit(stream, [=, this] {
+    for_rows(x.rows, 2 * std::size_t{x.cols}, [&](std::uint32_t row) {
+      kernels_.softcap(values + row * stride_of(x), x.cols, cap);
+    });
+  });
+}
+
+}  // namespace troupe::backend::cpu

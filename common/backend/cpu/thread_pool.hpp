@@ -1,0 +1,75 @@
+#pragma once
+// The backend's compute threads. A job is a number of tasks with fixed contents; whoever is free claims the next one, so a
+// sleeping or preempted worker delays nobody, and which thread runs a task can never show in a result.
+//
+// Waiting spins for some microseconds (the gap between two ops of a step) and then parks, so an idle backend costs nothing.
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace troupe::backend::cpu {
+
+/// Denormals are kept and rounding is to nearest in every compute thread, whatever the caller's thread is set to.
+class FloatState {
+ public:
+  FloatState();
+  ~FloatState();
+  FloatState(const FloatState&) = delete;
+  FloatState& operator=(const FloatState&) = delete;
+
+ private:
+  std::uint32_t saved_;
+};
+
+class ThreadPool {
+ public:
+  /// `threads` counts the caller of run(), so threads - 1 are started.
+  explicit ThreadPool(std::uint32_t threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  [[nodiscard]] std::uint32_t threads() const { return static_cast<std::uint32_t>(workers_.size()) + 1; }
+
+  /// Runs body(task, worker) for task in [0, tasks), worker in [0, threads()); returns when all are done. Not re-entrant.
+  /// Threads: any; calls take turns.
+  template <class Body>
+  void run(std::uint32_t tasks, const Body& body) {
+    run_erased(tasks, [](const void* context, std::uint32_t task, std::uint32_t worker) {
+      (*static_cast<const Body*>(context))(task, worker);
+    }, &body);
+  }
+
+  static constexpr std::uint32_t kMaxTasks = 65535;
+
+ private:
+  using Function = void (*)(const void* context, std::uint32_t task, std::uint32_t worker);
+
+  void run_erased(std::uint32_t tasks, Function function, const void* context);
+  void work(std::uint32_t worker);
+  bool claim_and_run(std::uint32_t worker);
+  [[nodiscard]] bool claimable() const;
+  void park();
+
+  // epoch (32 bits) | tasks (16) | next (16): a claim is one compare-and-swap, and the epoch makes a late one harmless.
+  alignas(64) std::atomic<std::uint64_t> ticket_{0};
+  alignas(64) std::atomic<std::uint32_t> done_{0};
+  std::atomic<bool> caller_parked_{false};
+  std::atomic<std::uint32_t> sleepers_{0};
+  std::atomic<bool> stop_{false};
+  // Written before a job's ticket, read only by who holds a claim of it.
+  Function function_ = nullptr;
+  const void* context_ = nullptr;
+
+  std::uint32_t spins_;
+  std::mutex turn_;   ///< one job at a time
+  std::mutex mutex_;  ///< guards both condition variables
+  std::condition_variable wake_;
+  std::condition_variable finished_;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace troupe::backend::cpu

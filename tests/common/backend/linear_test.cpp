@@ -1,0 +1,197 @@
+// The matrix product: against the pinned formula in plain code, between instruction sets, row counts and thread counts.
+#include <cmath>
+
+#include "tests/common/backend/rig.hpp"
+
+namespace troupe::backend::test {
+namespace {
+
+using gguf::TensorType;
+
+bool is_float(TensorType type) {
+  return type == TensorType::f32 || type == TensorType::f16 || type == TensorType::bf16;
+}
+
+std::string type_name(TensorType type) {
+  return std::string(gguf::tensor_type_info(static_cast<std::uint32_t>(type))->name);
+}
+
+/// Inputs as the product sees them: code * d per block of 32, in double.
+std::vector<double> quantized_inputs(const std::vector<float>& x) {
+  std::vector<double> seen(x.size());
+  for (std::size_t begin = 0; begin < x.size(); begin += 32) {
+    const std::size_t end = std::min(x.size(), begin + 32);
+    float amax = 0.0F;
+    for (std::size_t i = begin; i < end; ++i) amax = std::max(amax, std::fabs(x[i]));
+    const float d = amax / 127.0F;
+    const float inverse = amax > 0.0F ? 127.0F / amax : 0.0F;
+    for (std::size_t i = begin; i < end; ++i)
+      seen[i] = static_cast<double>(d) * std::nearbyint(static_cast<double>(x[i] * inverse));
+  }
+  return seen;
+}
+
+struct Case {
+  std::uint32_t n;
+  std::uint32_t k;
+};
+const std::vector<Case> kShapes = {{1, 256}, {15, 512}, {16, 256}, {33, 768}, {70, 1536}};
+
+TEST(Linear, AgreesWithDoubleArithmeticForEveryWeightType) {
+  for (const TensorType type : all_types())
+    for (const Numerics numerics : {Numerics::fast, Numerics::reference})
+      for (const Case shape : kShapes) {
+        Numbers numbers(shape.n * 1000 + shape.k);
+        const auto blocks = blocks_of(type, numbers.many(std::size_t{shape.n} * shape.k));
+        const auto weights = floats_of(type, blocks, std::size_t{shape.n} * shape.k);
+        const auto x = numbers.many(std::size_t{3} * shape.k, 4.0F);
+        const auto bias = numbers.many(shape.n);
+        Rig rig(Isa::automatic, 1, numerics);
+        const auto matrix = rig.matrix(type, shape.n, shape.k, blocks);
+        const auto bias_vector = rig.vector(bias);
+        const auto out = rig.linear(x, 3, *matrix, bias_vector.get());
+        for (std::uint32_t row = 0; row < 3; ++row) {
+          const auto in = row_of(x, row, shape.k);
+          const bool rounds = numerics == Numerics::fast && !is_float(type);
+          const auto seen = rounds ? quantized_inputs(in) : std::vector<double>(in.begin(), in.end());
+          for (std::uint32_t n = 0; n < shape.n; ++n) {
+            double expected = bias[n];
+            double size = std::fabs(expected);
+            for (std::uint32_t k = 0; k < shape.k; ++k) {
+              const double product = seen[k] * static_cast<double>(weights[std::size_t{n} * shape.k + k]);
+              expected += product;
+              size += std::fabs(product);
+            }
+            ASSERT_NEAR(out[std::size_t{row} * shape.n + n], expected, 2e-6 * size + 1e-6)
+                << type_name(type) << " [" << shape.n << ", " << shape.k << "] row " << row << " output " << n;
+          }
+        }
+      }
+}
+
+TEST(Linear, GivesTheSameBitsOnEveryInstructionSet) {
+  for (const TensorType type : all_types())
+    for (const Numerics numerics : {Numerics::fast, Numerics::reference})
+      for (const Case shape : kShapes) {
+        Numbers numbers(shape.n + shape.k);
+        const auto blocks = blocks_of(type, numbers.many(std::size_t{shape.n} * shape.k));
+        const auto x = numbers.many(std::size_t{7} * shape.k, 3.0F);
+        std::vector<float> first;
+        for (const Isa isa : supported_isas()) {
+          Rig rig(isa, 1, numerics);
+          const auto matrix = rig.matrix(type, shape.n, shape.k, blocks);
+          const auto out = rig.linear(x, 7, *matrix);
+          if (first.empty()) first = out;
+          ASSERT_TRUE(same_bits(first, out)) << rig.backend->info().name << " " << type_name(type) << " [" << shape.n << ", "
+                                             << shape.k << "]";
+        }
+      }
+}
+
+TEST(Linear, GivesARowTheSameBitsAloneAndInEveryBatch) {
+  constexpr std::uint32_t kN = 50;
+  constexpr std::uint32_t kK = 256;
+  constexpr std::uint32_t kRows = 70;
+  for (const Isa isa : supported_isas())
+    for (const TensorType type : all_types()) {
+      Numbers numbers(7);
+      Rig rig(isa);
+      const auto matrix = rig.matrix(type, kN, kK, blocks_of(type, numbers.many(std::size_t{kN} * kK)));
+      const auto x = numbers.many(std::size_t{kRows} * kK);
+      const auto all = rig.linear(x, kRows, *matrix);
+      for (std::uint32_t rows = 1; rows < kRows; rows += isa == Isa::scalar ? 23 : 1) {
+        const auto out = rig.linear({x.begin(), x.begin() + rows * kK}, rows, *matrix);
+        ASSERT_TRUE(same_bits(out, {all.begin(), all.begin() + rows * kN})) << rows << " rows, " << type_name(type);
+      }
+      const auto last = rig.linear(row_of(x, kRows - 1, kK), 1, *matrix);
+      ASSERT_TRUE(same_bits(last, row_of(all, kRows - 1, kN)));
+    }
+}
+
+TEST(Linear, GivesTheSameBitsForEveryThreadCount) {
+  Numbers numbers(11);
+  const auto blocks = blocks_of(TensorType::q4_1, numbers.many(std::size_t{600} * 576));
+  const auto x = numbers.many(std::size_t{9} * 576);
+  std::vector<float> first;
+  for (const std::uint32_t threads : {1U, 2U, 3U, 5U}) {
+    Rig rig(Isa::automatic, threads);
+    const auto matrix = rig.matrix(TensorType::q4_1, 600, 576, blocks);
+    const auto out = rig.linear(x, 9, *matrix);
+    if (first.empty()) first = out;
+    ASSERT_TRUE(same_bits(first, out)) << threads << " threads";
+  }
+}
+
+TEST(Linear, KeepsExtremeCodesExact) {
+  // Every code at its end and every input at +-127: where a saturating or overflowing product would show.
+  for (const TensorType type : {TensorType::q8_0, TensorType::q4_0, TensorType::q5_1, TensorType::q6_k}) {
+    constexpr std::uint32_t kK = 256;
+    std::vector<std::byte> blocks(quantized_bytes(type, std::uint64_t{16} * kK).value());
+    for (const unsigned fill : {0x00U, 0x7fU, 0x80U, 0xffU}) {
+      const auto* info = gguf::tensor_type_info(static_cast<std::uint32_t>(type));
+      for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i] = static_cast<std::byte>(fill);
+      for (std::size_t block = 0; block < blocks.size(); block += info->block_bytes) {
+        const std::uint16_t one = 0x3c00;
+        std::memcpy(&blocks[block + (type == TensorType::q6_k ? 208 : 0)], &one, 2);
+        if (type == TensorType::q5_1) std::memcpy(&blocks[block + 2], &one, 2);
+      }
+      const auto weights = floats_of(type, blocks, std::size_t{16} * kK);
+      for (const float value : {1.0F, -1.0F}) {
+        const std::vector<float> x(kK, value);
+        double expected = 0.0;
+        for (std::uint32_t k = 0; k < kK; ++k) expected += static_cast<double>(value) * static_cast<double>(weights[k]);
+        for (const Isa isa : supported_isas()) {
+          Rig rig(isa);
+          const auto matrix = rig.matrix(type, 16, kK, blocks);
+          ASSERT_NEAR(rig.linear(x, 1, *matrix)[0], expected, std::fabs(expected) * 1e-6)
+              << type_name(type) << " filled with " << fill << " on " << rig.backend->info().name;
+        }
+      }
+    }
+  }
+}
+
+TEST(Linear, TreatsZeroAndTinyRowsAsZero) {
+  Numbers numbers(3);
+  for (const Isa isa : supported_isas()) {
+    Rig rig(isa);
+    const auto matrix = rig.matrix(TensorType::q4_1, 16, 64, blocks_of(TensorType::q4_1, numbers.many(16 * 64)));
+    for (const float value : {0.0F, 1e-42F, -1e-35F})
+      for (const float out : rig.linear(std::vector<float>(64, value), 1, *matrix)) ASSERT_EQ(out, 0.0F);
+  }
+}
+
+TEST(Embed, ReadsTheSameValuesAsTheFileFormatDefines) {
+  Numbers numbers(5);
+  for (const TensorType type : all_types())
+    for (const Numerics numerics : {Numerics::fast, Numerics::reference}) {
+      Rig rig(Isa::automatic, 2, numerics);
+      const auto blocks = blocks_of(type, numbers.many(std::size_t{37} * 256));
+      const auto values = floats_of(type, blocks, std::size_t{37} * 256);
+      const auto table = rig.matrix(type, 37, 256, blocks);
+      const std::vector<std::int32_t> ids = {36, 0, 17, 17};
+      Held in = rig.ints(ids);
+      Held out = rig.empty(4, 256);
+      rig.backend->embed(*rig.stream, *table, in.ref, 1.0F, out.ref);
+      const auto got = rig.read(out);
+      for (std::size_t i = 0; i < ids.size(); ++i)
+        for (std::size_t c = 0; c < 256; ++c)
+          ASSERT_EQ(got[i * 256 + c], values[static_cast<std::size_t>(ids[i]) * 256 + c]) << type_name(type);
+    }
+}
+
+TEST(Weights, RefuseWrongSizesAndShapes) {
+  Rig rig;
+  const std::vector<std::byte> bytes(20 * 4);
+  EXPECT_EQ(rig.backend->make_matrix(TensorType::q4_1, 4, 32, bytes).has_value(), true);
+  EXPECT_EQ(rig.backend->make_matrix(TensorType::q4_1, 5, 32, bytes).error().code, Errc::shape_mismatch);
+  EXPECT_EQ(rig.backend->make_matrix(TensorType::q4_1, 4, 33, bytes).error().code, Errc::shape_mismatch);
+  EXPECT_EQ(rig.backend->make_matrix(TensorType::q4_1, 0, 32, {}).error().code, Errc::shape_mismatch);
+  EXPECT_EQ(rig.backend->make_matrix(TensorType::q4_k, 4, 32, bytes).error().code, Errc::shape_mismatch);
+  EXPECT_EQ(rig.backend->make_matrix(TensorType::f32, UINT32_MAX, UINT32_MAX, bytes).error().code, Errc::shape_mismatch);
+  EXPECT_EQ(rig.backend->make_matrix(static_cast<TensorType>(999), 4, 32, bytes).error().code, Errc::file_unsupported);
+  EXPECT_EQ(rig.backend->make_vector(TensorType::f32, 3, bytes).error().code, Errc::shape_mismatch);
+}
+
+}  // namespace
+}  // namespace troupe::backend::test
