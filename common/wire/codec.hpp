@@ -69,7 +69,8 @@ class Encoder {
     if constexpr (std::is_enum_v<T>) {
       put(static_cast<std::underlying_type_t<T>>(value), bound);
     } else if constexpr (std::is_same_v<T, bool>) {
-      out_.push_back(value ? 1 : 0);
+      const std::uint8_t byte = value ? 1 : 0;
+      raw(&byte, 1);
     } else if constexpr (std::is_arithmetic_v<T>) {
       raw(&value, sizeof value);
     } else if constexpr (IsId128<T>::value) {
@@ -104,7 +105,8 @@ class Encoder {
     TROUPE_CHECK(size <= bound.max, "a message field is over its bound");
     put(static_cast<std::uint32_t>(size), bound);
   }
-  void raw(const void* data, std::size_t size) {
+  // Not inlined: g++ 12 sees overflows that are not there once it knows the sizes of several appends.
+  [[gnu::noinline]] void raw(const void* data, std::size_t size) {
     const auto* bytes = static_cast<const std::uint8_t*>(data);
     out_.insert(out_.end(), bytes, bytes + size);
   }
