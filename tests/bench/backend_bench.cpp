@@ -1,0 +1,257 @@
+// Speed of the backend's ops on the shapes of SmolLM2 135M: products in Gop/s, then one whole token through all layers.
+// Usage: backend_bench [threads] [isa: automatic scalar avx2 avx512]
+// With one thread the caller's CPU time is counted, so that other programs on the machine disturb less.
+#include <time.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/backend/backend.hpp"
+#include "common/tensor/quant_formats.hpp"
+
+namespace {
+
+using namespace troupe;
+using namespace troupe::backend;
+using gguf::TensorType;
+
+struct Held {
+  std::unique_ptr<Buffer> buffer;
+  TensorRef ref;
+};
+
+class Bench {
+ public:
+  explicit Bench(const CpuOptions& options) : backend(std::move(*make_cpu_backend(options))), stream(backend->make_stream()) {}
+
+  Held tensor(std::uint32_t rows, std::uint32_t cols, DType dtype = DType::f32) {
+    const std::size_t bytes = dtype == DType::activation ? backend->activation_bytes(rows, cols) : std::size_t{rows} * cols * 4;
+    Held held{std::move(*backend->allocate(bytes)), {}};
+    held.ref = {held.buffer.get(), 0, dtype, rows, cols, cols};
+    return held;
+  }
+  Held noise(std::uint32_t rows, std::uint32_t cols) {
+    Held held = tensor(rows, cols);
+    std::vector<float> values(std::size_t{rows} * cols);
+    for (float& value : values) value = next();
+    backend->upload(*stream, *held.buffer, 0, std::as_bytes(std::span(values)));
+    return held;
+  }
+  Held ints(const std::vector<std::int32_t>& values) {
+    Held held = tensor(1, static_cast<std::uint32_t>(values.size()), DType::i32);
+    backend->upload(*stream, *held.buffer, 0, std::as_bytes(std::span(values)));
+    return held;
+  }
+  std::unique_ptr<Weight> matrix(TensorType type, std::uint32_t n, std::uint32_t k) {
+    std::vector<float> values(std::size_t{n} * k);
+    for (float& value : values) value = next();
+    std::vector<std::byte> blocks(quantized_bytes(type, values.size()).value());
+    if (!quantize(type, values, blocks)) std::abort();
+    return std::move(*backend->make_matrix(type, n, k, blocks));
+  }
+  std::unique_ptr<Weight> vector(std::uint32_t n) {
+    const std::vector<float> ones(n, 1.0F);
+    return std::move(*backend->make_vector(TensorType::f32, n, std::as_bytes(std::span(ones))));
+  }
+  float next() {
+    state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+    return static_cast<float>(static_cast<std::int64_t>(state >> 40) - (1 << 23)) * 0x1p-23F;
+  }
+
+  std::unique_ptr<Backend> backend;
+  std::unique_ptr<Stream> stream;
+  std::uint64_t state = 1;
+};
+
+bool count_cpu_time = false;
+
+double now() {
+  timespec time{};
+  clock_gettime(count_cpu_time ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+/// Best time of one call, in seconds, over about 0.3 s.
+double best(const std::function<void()>& call) {
+  double fastest = 1e9;
+  const double begin = now();
+  for (int i = 0; i < 5 || (now() - begin < 0.3 && i < 100000); ++i) {
+    const double start = now();
+    call();
+    fastest = std::min(fastest, now() - start);
+  }
+  return fastest;
+}
+
+void products(Bench& bench) {
+  struct Shape {
+    TensorType type;
+    const char* name;
+    std::uint32_t n, k;
+  };
+  const std::vector<Shape> shapes = {{TensorType::q4_1, "q4_1", 576, 576},  {TensorType::q4_1, "q4_1", 192, 576},
+                                     {TensorType::q4_1, "q4_1", 1536, 576}, {TensorType::q4_1, "q4_1", 576, 1536},
+                                     {TensorType::q8_0, "q8_0", 49152, 576}, {TensorType::q4_0, "q4_0", 1536, 576},
+                                     {TensorType::q4_k, "q4_k", 2048, 2048}, {TensorType::q6_k, "q6_k", 2048, 2048},
+                                     {TensorType::q5_0, "q5_0", 2048, 640}, {TensorType::f16, "f16", 1536, 576},
+                                     {TensorType::f32, "f32", 1536, 576}};
+  for (const Shape& shape : shapes) {
+    const auto weight = bench.matrix(shape.type, shape.n, shape.k);
+    std::printf("%s %6u x %-5u", shape.name, shape.n, shape.k);
+    for (const std::uint32_t rows : {1U, 4U, 8U, 16U, 64U, 512U}) {
+      if (std::uint64_t{rows} * shape.n > 4000000) continue;
+      const Held x = bench.noise(rows, shape.k);
+      const Held activation = bench.tensor(rows, shape.k, DType::activation);
+      const Held out = bench.tensor(rows, shape.n);
+      bench.backend->prepare(*bench.stream, x.ref, activation.ref);
+      const double seconds = best([&] { bench.backend->linear(*bench.stream, activation.ref, *weight, nullptr, out.ref); });
+      std::printf("  M=%-3u %7.1f us %6.1f Gop/s", rows, seconds * 1e6, 2e-9 * rows * shape.n * shape.k / seconds);
+      if (rows == 1) std::printf(" %5.1f GB/s", static_cast<double>(weight->bytes()) * 1e-9 / seconds);
+    }
+    std::printf("\n");
+  }
+}
+
+/// All layers of SmolLM2 with random weights.
+class Model {
+ public:
+  static constexpr std::uint32_t kLayers = 30, kD = 576, kKv = 192, kFfn = 1536, kVocab = 49152;
+  explicit Model(Bench& owner) : bench(owner) {
+    for (std::uint32_t i = 0; i < kLayers; ++i)
+      layers.push_back({bench.matrix(TensorType::q4_1, kD, kD), bench.matrix(TensorType::q4_1, kKv, kD),
+                        bench.matrix(TensorType::q4_1, kKv, kD), bench.matrix(TensorType::q4_1, kD, kD),
+                        bench.matrix(TensorType::q4_1, kFfn, kD), bench.matrix(TensorType::q4_1, kFfn, kD),
+                        bench.matrix(TensorType::q4_1, kD, kFfn)});
+    head = bench.matrix(TensorType::q8_0, kVocab, kD);
+    norm = bench.vector(kD);
+  }
+
+  /// Rows of `sequences` equal sequences that have `past` tokens each; the head for the last `heads` rows.
+  double step(std::uint32_t rows, std::uint32_t sequences, std::uint32_t past, std::uint32_t heads, bool print = false) {
+    const std::uint32_t each = rows / sequences;
+    const std::uint32_t pages = (past + each + 63) / 64;
+    const KvLayout layout{.layers = kLayers, .kv_heads = 3, .key_dim = 64, .value_dim = 64, .dtype = DType::f16,
+                          .pages = pages * sequences};
+    const auto kv = std::move(*bench.backend->allocate(layout.offset(kLayers, 0)));
+    AttentionBatch batch;
+    std::vector<std::int32_t> slots, positions;
+    for (std::uint32_t s = 0; s < sequences; ++s) {
+      batch.table_begin.push_back(s * pages);
+      for (std::uint32_t p = 0; p < pages; ++p) batch.tables.push_back(s * pages + p);
+      for (std::uint32_t i = past; i < past + each; ++i) {
+        batch.rows.push_back({s, i + 1, 0, 0});
+        slots.push_back(static_cast<std::int32_t>(s * pages * 64 + i));
+        positions.push_back(static_cast<std::int32_t>(i));
+      }
+    }
+    const auto plan = bench.backend->plan_attention(*bench.stream, batch);
+    const Held slot = bench.ints(slots), position = bench.ints(positions);
+    const Held x = bench.noise(rows, kD), q = bench.tensor(rows, kD), k = bench.tensor(rows, kKv), v = bench.tensor(rows, kKv),
+               mixed = bench.tensor(rows, kD), gate = bench.tensor(rows, kFfn), up = bench.tensor(rows, kFfn),
+               table = bench.tensor(rows, 64), small = bench.tensor(rows, kD, DType::activation),
+               large = bench.tensor(rows, kFfn, DType::activation), logits = bench.tensor(heads, kVocab),
+               last = bench.tensor(heads, kD, DType::activation);
+    Backend& b = *bench.backend;
+    Stream& s = *bench.stream;
+    double parts[6] = {};
+    const auto timed = [&](int part, const auto& call) {
+      const double start = now();
+      call();
+      parts[part] += now() - start;
+    };
+    int runs = 0;
+    const double seconds = best([&] {
+      ++runs;
+      timed(0, [&] { b.rope_table(s, {.dims = 64, .base = 1e5, .scale = 1.0, .freq_factors = {}}, position.ref, table.ref); });
+      for (std::uint32_t i = 0; i < kLayers; ++i) {
+        const Layer& w = layers[i];
+        timed(0, [&] { b.norm_prepare(s, x.ref, *norm, 1e-5F, small.ref); });
+        timed(1, [&] {
+          b.linear(s, small.ref, *w.q, nullptr, q.ref);
+          b.linear(s, small.ref, *w.k, nullptr, k.ref);
+          b.linear(s, small.ref, *w.v, nullptr, v.ref);
+        });
+        timed(2, [&] {
+          b.rope(s, RopeStyle::adjacent, table.ref, 9, q.ref);
+          b.rope(s, RopeStyle::adjacent, table.ref, 3, k.ref);
+          b.kv_write(s, layout, *kv, i, k.ref, v.ref, slot.ref);
+        });
+        timed(3, [&] {
+          b.attention(s, layout, *kv, *plan, {.layer = i, .heads = 9, .window = 0, .scale = 0.125F, .softcap = 0.0F}, q.ref, mixed.ref);
+        });
+        timed(0, [&] { b.prepare(s, mixed.ref, small.ref); });
+        timed(1, [&] { b.linear(s, small.ref, *w.o, nullptr, mixed.ref); });
+        timed(0, [&] {
+          b.add(s, x.ref, mixed.ref, x.ref);
+          b.norm_prepare(s, x.ref, *norm, 1e-5F, small.ref);
+        });
+        timed(1, [&] {
+          b.linear(s, small.ref, *w.gate, nullptr, gate.ref);
+          b.linear(s, small.ref, *w.up, nullptr, up.ref);
+        });
+        timed(4, [&] {
+          b.gated(s, Activation::silu, gate.ref, up.ref, gate.ref);
+          b.prepare(s, gate.ref, large.ref);
+        });
+        timed(1, [&] { b.linear(s, large.ref, *w.down, nullptr, mixed.ref); });
+        timed(0, [&] { b.add(s, x.ref, mixed.ref, x.ref); });
+      }
+      TensorRef tail = x.ref;
+      tail.offset_bytes = std::size_t{rows - heads} * kD * 4;
+      tail.rows = heads;
+      timed(5, [&] {
+        b.norm_prepare(s, tail, *norm, 1e-5F, last.ref);
+        b.linear(s, last.ref, *head, nullptr, logits.ref);
+      });
+    });
+    if (print) {
+      const char* names[] = {"norms", "linear", "rope+kv", "attention", "gated", "head"};
+      for (int i = 0; i < 6; ++i) std::printf("    %s %.2f ms", names[i], parts[i] / runs * 1e3);
+      std::printf("  (mean of %d)\n", runs);
+    }
+    return seconds;
+  }
+
+ private:
+  struct Layer {
+    std::unique_ptr<Weight> q, k, v, o, gate, up, down;
+  };
+  Bench& bench;
+  std::vector<Layer> layers;
+  std::unique_ptr<Weight> head, norm;
+};
+
+void model(Bench& bench) {
+  Model model(bench);
+  const double prefill = model.step(512, 1, 0, 1, true);
+  std::printf("prefill 512: %.1f ms, %.0f tokens/s\n", prefill * 1e3, 512 / prefill);
+  for (const std::uint32_t batch : {1U, 2U, 4U, 8U, 32U}) {
+    const double step = model.step(batch, batch, 128, batch, true);
+    std::printf("decode batch %2u: %.2f ms, %.0f tokens/s\n", batch, step * 1e3, batch / step);
+  }
+  const double far = model.step(1, 1, 4000, 1, true);
+  std::printf("decode at 4000: %.2f ms, %.0f tokens/s\n", far * 1e3, 1 / far);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CpuOptions options;
+  if (argc > 1) options.threads = static_cast<std::uint32_t>(std::atoi(argv[1]));
+  count_cpu_time = options.threads == 1;
+  const std::string isa = argc > 2 ? argv[2] : "automatic";
+  options.isa = isa == "scalar" ? Isa::scalar : isa == "avx2" ? Isa::avx2 : isa == "avx512" ? Isa::avx512 : Isa::automatic;
+  if (auto made = make_cpu_backend(options); !made) {
+    std::fprintf(stderr, "%s\n", to_string(made.error()).c_str());
+    return 2;
+  }
+  Bench bench(options);
+  std::printf("%s\n", bench.backend->info().name.c_str());
+  products(bench);
+  model(bench);
+  return 0;
+}
