@@ -1,0 +1,48 @@
+#pragma once
+// What one forward pass computes: any number of query rows of any sequences, causal or tree-shaped. Prefill chunks, decode,
+// verification and beams are all this.
+#include <cstdint>
+#include <vector>
+
+#include "common/backend/backend.hpp"
+#include "common/base/ids.hpp"
+
+namespace troupe::engine {
+
+/// Row i of the pass is tokens[i], positions[i], slots[i] and attention.rows[i].
+struct StepBatch {
+  std::vector<TokenId> tokens;
+  std::vector<std::int32_t> positions;      ///< for rope; not implied by the place in the cache
+  std::vector<std::int32_t> slots;          ///< physical: page * 64 + slot
+  backend::AttentionBatch attention;
+  std::vector<std::int32_t> logit_rows;     ///< rows whose logits are wanted, ascending; the others skip the head
+
+  [[nodiscard]] std::uint32_t rows() const { return static_cast<std::uint32_t>(tokens.size()); }
+  void clear() {
+    tokens.clear();
+    positions.clear();
+    slots.clear();
+    logit_rows.clear();
+    attention.rows.clear();
+    attention.table_begin.clear();
+    attention.tables.clear();
+    attention.extras.clear();
+  }
+  /// Adds a sequence's page table; returns its index for add_row.
+  std::uint32_t add_sequence(const std::vector<std::uint32_t>& pages) {
+    attention.table_begin.push_back(static_cast<std::uint32_t>(attention.tables.size()));
+    attention.tables.insert(attention.tables.end(), pages.begin(), pages.end());
+    return static_cast<std::uint32_t>(attention.table_begin.size() - 1);
+  }
+  /// A causal row at logical index `index` of its sequence.
+  void add_row(std::uint32_t sequence, TokenId token, std::uint32_t position, std::uint32_t slot, std::uint32_t index,
+               bool wants_logits) {
+    if (wants_logits) logit_rows.push_back(static_cast<std::int32_t>(tokens.size()));
+    tokens.push_back(token);
+    positions.push_back(static_cast<std::int32_t>(position));
+    slots.push_back(static_cast<std::int32_t>(slot));
+    attention.rows.push_back({sequence, index + 1, 0, 0});
+  }
+};
+
+}  // namespace troupe::engine
