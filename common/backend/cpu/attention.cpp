@@ -99,12 +99,21 @@ class UnitRun {
       std::memcpy(to, from, count * 4);
   }
 
-  void copy_tile(std::uint32_t split) {
-    floats(page_keys(split), std::size_t{key_dim_} * kS, s_.keys.data());
-    const std::byte* values = page_values(split);
-    if (padded_ == value_dim_) return floats(values, std::size_t{kS} * value_dim_, s_.values.data());
-    for (std::uint32_t slot = 0; slot < kS; ++slot)
-      floats(values + std::size_t{slot} * value_dim_ * element(), value_dim_, s_.values.data() + std::size_t{slot} * padded_);
+  /// Floats of the page's keys in columns [begin, end), rounded outwards to 16, and of its values.
+  void copy_tile(std::uint32_t split, Visible part) {
+    const std::uint32_t first = part.begin / 16 * 16;
+    const std::uint32_t count = (part.end + 15) / 16 * 16 - first;
+    const std::byte* keys = page_keys(split) + first * element();
+    if (count == kS)
+      floats(keys, std::size_t{key_dim_} * kS, s_.keys.data());
+    else
+      for (std::uint32_t c = 0; c < key_dim_; ++c, keys += kS * element())
+        floats(keys, count, s_.keys.data() + std::size_t{c} * kS + first);
+    const std::byte* values = page_values(split) + std::size_t{part.begin} * value_dim_ * element();
+    float* to = s_.values.data() + std::size_t{part.begin} * padded_;
+    if (padded_ == value_dim_) return floats(values, std::size_t{part.end - part.begin} * value_dim_, to);
+    for (std::uint32_t slot = part.begin; slot < part.end; ++slot, values += value_dim_ * element(), to += padded_)
+      floats(values, value_dim_, to);
   }
 
   /// Puts a row's extras where they count: columns [from, end) of the tile in scratch.
@@ -130,32 +139,34 @@ class UnitRun {
   void run_split(std::uint32_t split, float* partials, std::uint32_t splits) {
     plain_.clear();
     gathered_.clear();
+    Visible all{kS, 0};  // what the plain rows see between them
     for (std::uint32_t r = 0; r < unit_.count; ++r) {
       const Visible seen = visible(row(r), call_.params.window, split);
       if (seen.none()) continue;
-      (split * kS + seen.end > row(r).prefix ? gathered_ : plain_).push_back({r, seen});
+      const bool gathers = split * kS + seen.end > row(r).prefix;
+      (gathers ? gathered_ : plain_).push_back({r, seen});
+      if (!gathers) all = {std::min(all.begin, seen.begin), std::max(all.end, seen.end)};
+    }
+    if (!plain_.empty()) {
+      Tile tile{s_.keys.data(), s_.values.data(), false};
+      if (reads_pages(static_cast<std::uint32_t>(plain_.size())))
+        tile = {page_keys(split), page_values(split), half_};
+      else
+        copy_tile(split, all);
+      rows_on_tile(plain_, all, split, tile, partials, splits);
     }
     std::uint32_t clean = 0;  // columns of the tile in scratch that are the page's own
-    if (!plain_.empty()) {
-      const bool direct = !half_ && padded_ == value_dim_;
-      if (!direct) {
-        copy_tile(split);
-        clean = kS;
-      }
-      rows_on_tile(plain_, split, direct ? reinterpret_cast<const float*>(page_keys(split)) : s_.keys.data(),
-                   direct ? reinterpret_cast<const float*>(page_values(split)) : s_.values.data(), partials, splits);
-    }
     for (const Seen& one : gathered_) {
       const Row& at = row(one.r);
       const std::uint32_t own = within(at.prefix, split);
       if (one.seen.begin < own && clean < own) {
-        copy_tile(split);
-        clean = kS;
+        copy_tile(split, {0, own});
+        clean = own;
       }
       const std::uint32_t from = std::max(own, one.seen.begin);
       gather(at, split, from, one.seen.end);
       clean = std::min(clean, from);
-      rows_on_tile({one}, split, s_.keys.data(), s_.values.data(), partials, splits);
+      rows_on_tile({one}, one.seen, split, {s_.keys.data(), s_.values.data(), false}, partials, splits);
     }
   }
 
@@ -163,16 +174,29 @@ class UnitRun {
     std::uint32_t r = 0;
     Visible seen;
   };
+  struct Tile {
+    const void* keys;    ///< [key_dim, 64]
+    const void* values;  ///< [64, padded value_dim]
+    bool half;
+  };
 
-  void rows_on_tile(const std::vector<Seen>& rows, std::uint32_t split, const float* keys, const float* values,
-                    float* partials, std::uint32_t splits) {
+  /// Whether the kernels read the page itself: floats always, halves when too few rows share their conversion.
+  [[nodiscard]] bool reads_pages(std::uint32_t rows) const {
+    return padded_ == value_dim_ && (!half_ || rows * group_ <= call_.kernels->direct_rows);
+  }
+
+  void rows_on_tile(const std::vector<Seen>& rows, Visible all, std::uint32_t split, const Tile& tile, float* partials,
+                    std::uint32_t splits) {
     std::uint32_t queries = 0;
     for (const Seen& one : rows)
       for (std::uint32_t h = 0; h < group_; ++h)
         s_.pointers[queries++] = call_.q + (unit_.first + one.r) * call_.q_stride +
                                  (unit_.head * group_ + h) * std::size_t{key_dim_};
-    call_.kernels->tile({.a = s_.pointers.data(), .rows = queries, .b = keys, .b_stride = kS, .k_begin = 0,
-                         .k_end = key_dim_, .c = s_.scores.data(), .c_stride = kS, .cols = kS, .accumulate = false});
+    const std::uint32_t first = all.begin / 16 * 16;  // scores of other columns stay as they were and are masked
+    call_.kernels->tile({.a = s_.pointers.data(), .rows = queries,
+                         .b = static_cast<const std::byte*>(tile.keys) + first * (tile.half ? 2U : 4U), .half = tile.half,
+                         .b_stride = kS, .k_begin = 0, .k_end = key_dim_, .c = s_.scores.data() + first, .c_stride = kS,
+                         .cols = (all.end + 15) / 16 * 16 - first, .accumulate = false});
     parts_.resize(queries);
     for (std::uint32_t i = 0; i < queries; ++i) {
       const Visible seen = rows[i / group_].seen;
@@ -180,7 +204,7 @@ class UnitRun {
       parts_[i] = call_.kernels->softmax({.scores = s_.scores.data() + std::size_t{i} * kS, .begin = seen.begin,
                                           .end = seen.end, .scale = call_.params.scale, .softcap = call_.params.softcap});
     }
-    weigh_values(rows, queries, values);
+    weigh_values(rows, queries, tile);
     for (std::uint32_t i = 0; i < queries; ++i) {
       const std::uint32_t r = rows[i / group_].r;
       keep_part(r, i % group_, parts_[i], s_.part.data() + std::size_t{i} * padded_, split, partials, splits);
@@ -189,14 +213,14 @@ class UnitRun {
 
   /// part = weights x values over each query's visible keys only: what all see together at once, the rest one by one,
   /// in ascending order. (A hidden key may hold anything.)
-  void weigh_values(const std::vector<Seen>& rows, std::uint32_t queries, const float* values) {
+  void weigh_values(const std::vector<Seen>& rows, std::uint32_t queries, const Tile& tile) {
     Visible common{0, kS};
     bool equal = true;
     for (const Seen& one : rows) {
       common = {std::max(common.begin, one.seen.begin), std::min(common.end, one.seen.end)};
       equal = equal && one.seen.begin == rows[0].seen.begin && one.seen.end == rows[0].seen.end;
     }
-    TileJob job{.a = s_.pointers.data(), .rows = queries, .b = values, .b_stride = padded_, .k_begin = common.begin,
+    TileJob job{.a = s_.pointers.data(), .rows = queries, .b = tile.values, .half = tile.half, .b_stride = padded_, .k_begin = common.begin,
                 .k_end = common.end, .c = s_.part.data(), .c_stride = padded_, .cols = padded_, .accumulate = !equal};
     if (equal) return call_.kernels->tile(job);
     std::fill_n(s_.part.data(), std::size_t{queries} * padded_, 0.0F);

@@ -81,7 +81,8 @@ std::size_t CpuBackend::activation_bytes(std::uint32_t rows, std::uint32_t cols)
 
 Expected<std::unique_ptr<Weight>> CpuBackend::make_matrix(gguf::TensorType type, std::uint32_t n, std::uint32_t k,
                                                           std::span<const std::byte> blocks) {
-  auto weight = PackedWeight::matrix(type, n, k, blocks, numerics_);
+  const std::lock_guard turn(arena_turn_);
+  auto weight = PackedWeight::matrix(type, n, k, blocks, numerics_, arena_);
   if (!weight) return tl::unexpected(std::move(weight.error()));
   if ((*weight)->kind() != PanelKind::quantized) float_matrices_ = true;
   return std::unique_ptr<Weight>(std::move(*weight));
@@ -89,7 +90,8 @@ Expected<std::unique_ptr<Weight>> CpuBackend::make_matrix(gguf::TensorType type,
 
 Expected<std::unique_ptr<Weight>> CpuBackend::make_vector(gguf::TensorType type, std::uint32_t n,
                                                           std::span<const std::byte> blocks) {
-  auto weight = PackedWeight::vector(type, n, blocks);
+  const std::lock_guard turn(arena_turn_);
+  auto weight = PackedWeight::vector(type, n, blocks, arena_);
   if (!weight) return tl::unexpected(std::move(weight.error()));
   return std::unique_ptr<Weight>(std::move(*weight));
 }

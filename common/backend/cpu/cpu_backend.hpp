@@ -2,6 +2,8 @@
 // The CPU backend. A stream runs an op at once, in the caller's thread and the pool's; a graph is a list of op calls.
 // Ops of one backend take turns, whoever calls. A float matrix must be made before rows are prepared for it: only then do
 // prepared rows carry their float32 values.
+#include <algorithm>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -15,6 +17,8 @@
 #include "common/backend/cpu/thread_pool.hpp"
 
 namespace troupe::backend::cpu {
+
+inline constexpr std::size_t kSmallRowWork = 16384;  ///< elements that one thread does sooner than two agree
 
 class CpuBuffer final : public Buffer {
  public:
@@ -100,11 +104,29 @@ class CpuBackend final : public Backend {
   const Kernels& kernels_;
   Numerics numerics_;
   ThreadPool pool_;
-  bool float_matrices_ = false;
-  std::mutex attention_turn_;  ///< guards the two below
+  std::atomic<bool> float_matrices_ = false;
+  std::mutex arena_turn_;
+  WeightArena arena_;
+  std::mutex attention_turn_;  ///< guards the working memory below
   std::vector<AttentionScratch> attention_scratch_;
   std::vector<float> partials_;
+  std::vector<std::uint16_t> kv_halves_;
 };
+
+template <class Body>
+void CpuBackend::for_rows(std::uint32_t rows, std::size_t elements, const Body& body) {
+  if (rows * elements < kSmallRowWork) {
+    const FloatState state;
+    for (std::uint32_t row = 0; row < rows; ++row) body(row);
+    return;
+  }
+  const std::uint32_t tasks = std::min(rows, 4 * pool_.threads());
+  pool_.run(tasks, [&](std::uint32_t task, std::uint32_t) {
+    const auto begin = static_cast<std::uint32_t>(std::uint64_t{rows} * task / tasks);
+    const auto end = static_cast<std::uint32_t>(std::uint64_t{rows} * (task + 1) / tasks);
+    for (std::uint32_t row = begin; row < end; ++row) body(row);
+  });
+}
 
 // Views, checked: a mismatch is a programmer's fault.
 [[nodiscard]] float* float_rows(const TensorRef& tensor);

@@ -32,7 +32,8 @@ struct LinearJob {
 struct TileJob {
   const float* const* a = nullptr;
   std::uint32_t rows = 0;
-  const float* b = nullptr;
+  const void* b = nullptr;
+  bool half = false;  ///< b holds halves, else floats
   std::size_t b_stride = 0;
   std::uint32_t k_begin = 0;
   std::uint32_t k_end = 0;
@@ -57,6 +58,7 @@ struct SoftmaxPart {
 
 struct Kernels {
   Isa isa;
+  std::uint32_t direct_rows;  ///< tiles of at most so many rows read halves as fast as converted floats
   void (*linear)(const LinearJob& job);
   void (*rms_norm)(const float* x, const float* weight, std::uint32_t n, float eps, float* out);
   void (*quantize)(const float* x, std::uint32_t n, std::byte* record, std::size_t meta_offset);
@@ -65,7 +67,8 @@ struct Kernels {
   void (*gated)(Activation activation, const float* gate, const float* up, std::uint32_t n, float* out);
   void (*softcap)(float* x, std::uint32_t n, float cap);
   void (*rope_half)(float* x, const float* cosines, const float* sines, std::uint32_t pairs);
-  void (*rope_adjacent)(float* x, const float* cosines, const float* sines, std::uint32_t pairs);
+  /// cosines [dims]: each twice; sines [dims]: each negated, then as it is.
+  void (*rope_adjacent)(float* x, const float* cosines, const float* sines, std::uint32_t dims);
   void (*from_half)(const std::uint16_t* x, std::size_t n, float* out);
   void (*to_half)(const float* x, std::size_t n, std::uint16_t* out);
   void (*tile)(const TileJob& job);

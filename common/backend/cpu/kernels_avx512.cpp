@@ -60,7 +60,7 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   for (int r = 0; r < kRows; ++r) acc[r] = zero();
   const std::uint32_t blocks = job.k / kBlock;
   for (std::uint32_t b = 0; b < blocks; ++b, block += F::kBlockBytes, x += 32, ++meta) {
-    if constexpr (kRows < 8)
+    if constexpr (kRows <= 8)
       for (std::size_t line = 0; line < F::kBlockBytes; line += 64) _mm_prefetch(block + kAhead + line, _MM_HINT_T0);
     __m512i codes[8];
     load_codes<F>(block, codes);

@@ -2,7 +2,6 @@
 #include <cstring>
 
 #include "common/backend/cpu/cpu_backend.hpp"
-#include "common/tensor/half.hpp"
 
 namespace troupe::backend::cpu {
 namespace {
@@ -15,15 +14,35 @@ std::byte* pages_of(const KvLayout& layout, const Buffer& kv, std::uint32_t laye
   return static_cast<const CpuBuffer&>(kv).data() + layout.offset(layer, 0);
 }
 
-/// One token's K [G, d] into column `slot` of its page, V [G, d] into row `slot`.
-template <class T, class Convert>
-void write_slot(const KvLayout& layout, T* page, std::uint32_t slot, const float* k, const float* v, Convert convert) {
-  const std::size_t key_channels = std::size_t{layout.kv_heads} * layout.key_dim;
-  for (std::size_t c = 0; c < key_channels; ++c) page[c * kPageSlots + slot] = convert(k[c]);
-  T* values = page + key_channels * kPageSlots;
-  for (std::uint32_t g = 0; g < layout.kv_heads; ++g)
-    for (std::uint32_t c = 0; c < layout.value_dim; ++c)
-      values[(std::size_t{g} * kPageSlots + slot) * layout.value_dim + c] = convert(v[std::size_t{g} * layout.value_dim + c]);
+/// Rows whose slots follow one another within a page, for one kv head: K rows become columns, V rows stay rows.
+template <class T>
+void write_run(const KvLayout& layout, T* page, std::uint32_t head, std::uint32_t slot, std::uint32_t rows, const T* k,
+               std::size_t k_stride, const T* v, std::size_t v_stride) {
+  T* keys = page + std::size_t{head} * layout.key_dim * kPageSlots + slot;
+  k += std::size_t{head} * layout.key_dim;
+  for (std::uint32_t c = 0; c < layout.key_dim; ++c, keys += kPageSlots)
+    for (std::uint32_t row = 0; row < rows; ++row) keys[row] = k[row * k_stride + c];
+  T* values = page + (std::size_t{layout.kv_heads} * layout.key_dim + std::size_t{head} * layout.value_dim) * kPageSlots +
+              std::size_t{slot} * layout.value_dim;
+  v += std::size_t{head} * layout.value_dim;
+  for (std::uint32_t row = 0; row < rows; ++row)
+    std::memcpy(values + std::size_t{row} * layout.value_dim, v + row * v_stride, layout.value_dim * sizeof(T));
+}
+
+/// Rows first .. first + count.
+struct SlotRun {
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;
+};
+
+std::vector<SlotRun> slot_runs(const std::int32_t* slots, std::uint32_t rows) {
+  std::vector<SlotRun> runs;
+  for (std::uint32_t row = 0; row < rows; ++row) {
+    const bool follows = row > 0 && slots[row] == slots[row - 1] + 1 && slots[row] % static_cast<std::int32_t>(kPageSlots) != 0;
+    if (!follows) runs.push_back({row, 0});
+    ++runs.back().count;
+  }
+  return runs;
 }
 
 void move_slot(const KvLayout& layout, std::byte* from_page, std::uint32_t from, std::byte* to_page, std::uint32_t to) {
@@ -44,24 +63,42 @@ void CpuBackend::kv_write(Stream& stream, const KvLayout& layout, Buffer& kv, st
                           TensorRef slots) {
   TROUPE_CHECK(k.rows == v.rows && slots.rows * slots.cols == k.rows && k.cols == layout.kv_heads * layout.key_dim &&
                    v.cols == layout.kv_heads * layout.value_dim, "kv_write: shapes");
+  if (k.rows == 0) return;
   std::byte* pages = pages_of(layout, kv, layer, numerics_);
   const float* keys = float_rows(k);
   const float* values = float_rows(v);
   const std::int32_t* slot = int_row(slots);
   submit(stream, [=, this] {
-    const FloatState state;
-    for (std::uint32_t row = 0; row < k.rows; ++row) {
+    for (std::uint32_t row = 0; row < k.rows; ++row)
       TROUPE_CHECK(slot[row] >= 0 && static_cast<std::uint32_t>(slot[row]) / kPageSlots < layout.pages, "kv_write: slot");
-      const auto at = static_cast<std::uint32_t>(slot[row]);
-      std::byte* page = pages + at / kPageSlots * layout.layer_page_bytes();
-      const float* key_row = keys + row * stride_of(k);
-      const float* value_row = values + row * stride_of(v);
-      if (layout.dtype == DType::f32) {
-        write_slot(layout, reinterpret_cast<float*>(page), at % kPageSlots, key_row, value_row, [](float x) { return x; });
-        continue;
-      }
-      write_slot(layout, reinterpret_cast<std::uint16_t*>(page), at % kPageSlots, key_row, value_row, float_to_half);
+    const bool half = layout.dtype == DType::f16;
+    const std::lock_guard turn(attention_turn_);
+    if (half) {
+      kv_halves_.resize(std::size_t{k.rows} * (k.cols + v.cols));
+      for_rows(k.rows, k.cols, [&](std::uint32_t row) {
+        std::uint16_t* to = kv_halves_.data() + std::size_t{row} * (k.cols + v.cols);
+        kernels_.to_half(keys + row * stride_of(k), k.cols, to);
+        kernels_.to_half(values + row * stride_of(v), v.cols, to + k.cols);
+      });
     }
+    const std::vector<SlotRun> runs = slot_runs(slot, k.rows);
+    const auto units = static_cast<std::uint32_t>(runs.size()) * layout.kv_heads;
+    const std::size_t work = std::size_t{k.rows} * (k.cols + v.cols) / units;
+    for_rows(units, work, [&](std::uint32_t unit) {
+      const SlotRun& run = runs[unit / layout.kv_heads];
+      const std::uint32_t head = unit % layout.kv_heads;
+      const auto first = static_cast<std::uint32_t>(slot[run.first]);
+      std::byte* page = pages + first / kPageSlots * layout.layer_page_bytes();
+      if (half) {
+        const std::size_t stride = std::size_t{k.cols} + v.cols;
+        const std::uint16_t* from = kv_halves_.data() + run.first * stride;
+        write_run(layout, reinterpret_cast<std::uint16_t*>(page), head, first % kPageSlots, run.count, from, stride,
+                  from + k.cols, stride);
+      } else {
+        write_run(layout, reinterpret_cast<float*>(page), head, first % kPageSlots, run.count,
+                  keys + run.first * stride_of(k), stride_of(k), values + run.first * stride_of(v), stride_of(v));
+      }
+    });
   });
 }
 

@@ -65,7 +65,7 @@ void linear(const LinearJob& job) {
 }
 
 constexpr Kernels table(Isa isa) {
-  return {.isa = isa, .linear = linear, .rms_norm = rms_norm, .quantize = quantize, .add = add_rows, .scale = scale_row,
+  return {.isa = isa, .direct_rows = isa == Isa::scalar ? 0 : kTileRows, .linear = linear, .rms_norm = rms_norm, .quantize = quantize, .add = add_rows, .scale = scale_row,
           .gated = gated, .softcap = softcap, .rope_half = rope_half, .rope_adjacent = rope_adjacent,
           .from_half = from_half, .to_half = to_half, .tile = tile, .softmax = softmax, .merge = merge,
           .divide = divide_row, .exp = exp_row, .tanh = tanh_row, .sum_of_squares = sum_of_squares};

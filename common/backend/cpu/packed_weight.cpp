@@ -1,8 +1,5 @@
 #include "common/backend/cpu/packed_weight.hpp"
 
-#include <sys/mman.h>
-
-#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -11,7 +8,6 @@
 namespace troupe::backend::cpu {
 namespace {
 
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::uint64_t kMaxElements = std::uint64_t{1} << 40;
 
 using gguf::TensorType;
@@ -67,29 +63,9 @@ void dequantize_row(TensorType type, const std::byte* row, std::uint32_t k, floa
 
 }  // namespace
 
-Memory::Memory(std::size_t bytes) : bytes_(bytes) {
-  if (bytes >= kHugePage) {
-    void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (at == MAP_FAILED) return;
-    madvise(at, bytes, MADV_HUGEPAGE);  // advice only
-    data_ = static_cast<std::byte*>(at);
-    mapped_ = true;
-    return;
-  }
-  const std::size_t rounded = (bytes + 127) / 64 * 64;  // at least one line, so that an empty buffer has an address
-  data_ = static_cast<std::byte*>(std::aligned_alloc(64, rounded));
-  if (data_ != nullptr) std::memset(data_, 0, rounded);
-}
-
-Memory::~Memory() {
-  if (mapped_)
-    munmap(data_, bytes_);
-  else
-    std::free(data_);
-}
-
 Expected<std::unique_ptr<PackedWeight>> PackedWeight::matrix(TensorType type, std::uint32_t n, std::uint32_t k,
-                                                             std::span<const std::byte> blocks, Numerics numerics) {
+                                                             std::span<const std::byte> blocks, Numerics numerics,
+                                                             WeightArena& arena) {
   const auto row_size = row_bytes(type, n, k, blocks.size());
   if (!row_size) return tl::unexpected(row_size.error());
   QuantFormat format;
@@ -98,8 +74,9 @@ Expected<std::unique_ptr<PackedWeight>> PackedWeight::matrix(TensorType type, st
   const std::size_t element = kind == PanelKind::f32 ? 4 : 2;
   const std::size_t panel = quantized ? k / kBlock * format.block_bytes() : std::size_t{k} * kLanes * element;
   const std::size_t panels = (std::size_t{n} + kLanes - 1) / kLanes;
-  std::unique_ptr<PackedWeight> weight(new PackedWeight(n, k, kind, format, panel, panels * panel));
-  if (weight->data() == nullptr) return fail(Errc::does_not_fit, std::to_string(panels * panel) + " bytes of weights");
+  ArenaBytes memory = arena.take(panels * panel);
+  if (memory.data == nullptr) return fail(Errc::does_not_fit, std::to_string(panels * panel) + " bytes of weights");
+  std::unique_ptr<PackedWeight> weight(new PackedWeight(std::move(memory), panels * panel, n, k, kind, format, panel));
 
   std::vector<float> values(quantized ? 0 : k);
   UnpackedBlock unpacked[8];
@@ -114,7 +91,7 @@ Expected<std::unique_ptr<PackedWeight>> PackedWeight::matrix(TensorType type, st
       }
       continue;
     }
-    std::byte* to = weight->memory_.data() + row / kLanes * panel + row % kLanes * element;
+    std::byte* to = weight->data_ + row / kLanes * panel + row % kLanes * element;
     if (kind == PanelKind::f32) dequantize_row(type, from, k, values.data());
     for (std::uint32_t i = 0; i < k; ++i, to += kLanes * element) {
       if (kind == PanelKind::f32)
@@ -127,17 +104,19 @@ Expected<std::unique_ptr<PackedWeight>> PackedWeight::matrix(TensorType type, st
 }
 
 Expected<std::unique_ptr<PackedWeight>> PackedWeight::vector(TensorType type, std::uint32_t n,
-                                                             std::span<const std::byte> blocks) {
+                                                             std::span<const std::byte> blocks, WeightArena& arena) {
   if (const auto checked = row_bytes(type, 1, n, blocks.size()); !checked) return tl::unexpected(checked.error());
-  std::unique_ptr<PackedWeight> weight(new PackedWeight(n, 1, PanelKind::vector, {}, 0, std::size_t{n} * 4));
-  if (weight->data() == nullptr) return fail(Errc::does_not_fit, std::to_string(n) + " floats");
-  dequantize_row(type, blocks.data(), n, reinterpret_cast<float*>(weight->memory_.data()));
+  ArenaBytes memory = arena.take(std::size_t{n} * 4);
+  if (memory.data == nullptr) return fail(Errc::does_not_fit, std::to_string(n) + " floats");
+  std::unique_ptr<PackedWeight> weight(
+      new PackedWeight(std::move(memory), std::size_t{n} * 4, n, 1, PanelKind::vector, {}, 0));
+  dequantize_row(type, blocks.data(), n, reinterpret_cast<float*>(weight->data_));
   return weight;
 }
 
 void PackedWeight::pack_block(std::uint32_t n, std::uint32_t block, const UnpackedBlock& from) {
   const std::uint32_t lane = n % kLanes;
-  std::byte* at = memory_.data() + n / kLanes * panel_bytes_ + block * format_.block_bytes();
+  std::byte* at = data_ + n / kLanes * panel_bytes_ + block * format_.block_bytes();
   for (std::uint32_t i = 0; i < kBlock; ++i) {
     const std::uint32_t group = i / 4;
     const std::byte code{from.codes[i]};
@@ -163,7 +142,7 @@ void PackedWeight::pack_block(std::uint32_t n, std::uint32_t block, const Unpack
 
 void PackedWeight::unpack_block(std::uint32_t n, std::uint32_t block, UnpackedBlock& to) const {
   const std::uint32_t lane = n % kLanes;
-  const std::byte* at = memory_.data() + n / kLanes * panel_bytes_ + block * format_.block_bytes();
+  const std::byte* at = data_ + n / kLanes * panel_bytes_ + block * format_.block_bytes();
   for (std::uint32_t i = 0; i < kBlock; ++i) {
     const std::uint32_t group = i / 4;
     if (!format_.nibbles) {

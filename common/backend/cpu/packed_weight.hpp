@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/backend/backend.hpp"
+#include "common/backend/cpu/memory.hpp"
 #include "common/backend/cpu/quant_unpack.hpp"
 
 namespace troupe::backend::cpu {
@@ -16,54 +17,42 @@ namespace troupe::backend::cpu {
 inline constexpr std::uint32_t kLanes = 16;
 inline constexpr std::uint32_t kBlock = 32;
 
-/// Zeroed memory on a 64-byte border; large ones are mapped and ask for huge pages. Null data() when memory ran out.
-class Memory {
- public:
-  explicit Memory(std::size_t bytes);
-  ~Memory();
-  Memory(const Memory&) = delete;
-  Memory& operator=(const Memory&) = delete;
-  [[nodiscard]] std::byte* data() const { return data_; }
-  [[nodiscard]] std::size_t bytes() const { return bytes_; }
-
- private:
-  std::byte* data_ = nullptr;
-  std::size_t bytes_ = 0;
-  bool mapped_ = false;
-};
-
 enum class PanelKind : std::uint8_t { quantized, f32, f16, bf16, vector };
 
 class PackedWeight final : public Weight {
  public:
   /// Errors: as Backend::make_matrix.
   static Expected<std::unique_ptr<PackedWeight>> matrix(gguf::TensorType type, std::uint32_t n, std::uint32_t k,
-                                                        std::span<const std::byte> blocks, Numerics numerics);
+                                                        std::span<const std::byte> blocks, Numerics numerics,
+                                                        WeightArena& arena);
   static Expected<std::unique_ptr<PackedWeight>> vector(gguf::TensorType type, std::uint32_t n,
-                                                        std::span<const std::byte> blocks);
+                                                        std::span<const std::byte> blocks, WeightArena& arena);
 
   [[nodiscard]] std::uint32_t rows() const override { return n_; }
   [[nodiscard]] std::uint32_t cols() const override { return k_; }
-  [[nodiscard]] std::size_t bytes() const override { return memory_.bytes(); }
+  [[nodiscard]] std::size_t bytes() const override { return bytes_; }
 
   [[nodiscard]] PanelKind kind() const { return kind_; }
   [[nodiscard]] const QuantFormat& format() const { return format_; }
-  [[nodiscard]] const std::byte* data() const { return memory_.data(); }
+  [[nodiscard]] const std::byte* data() const { return data_; }
   [[nodiscard]] std::size_t panel_bytes() const { return panel_bytes_; }
   [[nodiscard]] std::uint32_t panels() const { return (n_ + kLanes - 1) / kLanes; }
   /// Of a vector.
-  [[nodiscard]] const float* values() const { return reinterpret_cast<const float*>(memory_.data()); }
+  [[nodiscard]] const float* values() const { return reinterpret_cast<const float*>(data_); }
   /// Row `n` of a matrix as float32.
   void row(std::uint32_t n, float* out) const;
 
  private:
-  PackedWeight(std::uint32_t n, std::uint32_t k, PanelKind kind, QuantFormat format, std::size_t panel_bytes,
-               std::size_t bytes)
-      : memory_(bytes), n_(n), k_(k), kind_(kind), format_(format), panel_bytes_(panel_bytes) {}
+  PackedWeight(ArenaBytes memory, std::size_t bytes, std::uint32_t n, std::uint32_t k, PanelKind kind, QuantFormat format,
+               std::size_t panel_bytes)
+      : chunk_(std::move(memory.chunk)), data_(memory.data), bytes_(bytes), n_(n), k_(k), kind_(kind), format_(format),
+        panel_bytes_(panel_bytes) {}
   void pack_block(std::uint32_t n, std::uint32_t block, const UnpackedBlock& from);
   void unpack_block(std::uint32_t n, std::uint32_t block, UnpackedBlock& to) const;
 
-  Memory memory_;
+  std::shared_ptr<Memory> chunk_;  ///< shared with the weights beside it
+  std::byte* data_;
+  std::size_t bytes_;
   std::uint32_t n_;
   std::uint32_t k_;
   PanelKind kind_;

@@ -8,7 +8,7 @@
 namespace troupe::backend::cpu {
 namespace {
 
-constexpr std::size_t kSmallWork = 16384;  // elements that one thread does sooner than two agree
+constexpr std::uint32_t kMostRopeDims = 1024;
 
 const PackedWeight& packed(const Weight& weight) { return static_cast<const PackedWeight&>(weight); }
 
@@ -20,21 +20,6 @@ const float* vector_of(const Weight& weight, std::uint32_t n) {
 bool same_shape(const TensorRef& a, const TensorRef& b) { return a.rows == b.rows && a.cols == b.cols; }
 
 }  // namespace
-
-template <class Body>
-void CpuBackend::for_rows(std::uint32_t rows, std::size_t elements, const Body& body) {
-  if (rows * elements < kSmallWork) {
-    const FloatState state;
-    for (std::uint32_t row = 0; row < rows; ++row) body(row);
-    return;
-  }
-  const std::uint32_t tasks = std::min(rows, 4 * pool_.threads());
-  pool_.run(tasks, [&](std::uint32_t task, std::uint32_t) {
-    const auto begin = static_cast<std::uint32_t>(std::uint64_t{rows} * task / tasks);
-    const auto end = static_cast<std::uint32_t>(std::uint64_t{rows} * (task + 1) / tasks);
-    for (std::uint32_t row = begin; row < end; ++row) body(row);
-  });
-}
 
 void CpuBackend::embed(Stream& stream, const Weight& table, TensorRef ids, float scale, TensorRef out) {
   TROUPE_CHECK(out.cols == table.cols() && ids.rows * ids.cols == out.rows, "embed: shapes");
@@ -113,7 +98,7 @@ void CpuBackend::linear(Stream& stream, TensorRef activation, const Weight& weig
   submit(stream, [job, this] {
     if (job.row_count == 0) return;
     const std::size_t work = std::size_t{job.n} * job.k * job.row_count;
-    const std::uint32_t tasks = work < 4 * kSmallWork ? 1 : std::min(job.panel_end, 4 * pool_.threads());
+    const std::uint32_t tasks = work < 4 * kSmallRowWork ? 1 : std::min(job.panel_end, 4 * pool_.threads());
     pool_.run(tasks, [&](std::uint32_t task, std::uint32_t) {
       LinearJob part = job;
       part.panel_begin = static_cast<std::uint32_t>(std::uint64_t{job.panel_end} * task / tasks);
@@ -176,15 +161,29 @@ void CpuBackend::rope_table(Stream& stream, const RopeParams& params, TensorRef 
 void CpuBackend::rope(Stream& stream, RopeStyle style, TensorRef table, std::uint32_t heads, TensorRef x) {
   if (style == RopeStyle::none) return;
   TROUPE_CHECK(heads > 0 && x.cols % heads == 0 && table.rows == x.rows && table.cols <= x.cols / heads, "rope: shapes");
+  TROUPE_CHECK(table.cols <= kMostRopeDims, "rope: a head wider than any model has");
   const float* angles = float_rows(table);
   float* values = float_rows(x);
-  const auto rotate = style == RopeStyle::half ? kernels_.rope_half : kernels_.rope_adjacent;
+  const std::uint32_t pairs = table.cols / 2;
   submit(stream, [=, this] {
     for_rows(x.rows, x.cols, [&](std::uint32_t row) {
       const float* cosines = angles + row * stride_of(table);
+      float* heads_of_row = values + row * stride_of(x);
+      const std::size_t step = x.cols / heads;
+      if (style == RopeStyle::half) {
+        for (std::uint32_t head = 0; head < heads; ++head)
+          kernels_.rope_half(heads_of_row + head * step, cosines, cosines + pairs, pairs);
+        return;
+      }
+      float wide_cosines[kMostRopeDims];
+      float wide_sines[kMostRopeDims];
+      for (std::uint32_t i = 0; i < pairs; ++i) {
+        wide_cosines[2 * i] = wide_cosines[2 * i + 1] = cosines[i];
+        wide_sines[2 * i] = -cosines[pairs + i];
+        wide_sines[2 * i + 1] = cosines[pairs + i];
+      }
       for (std::uint32_t head = 0; head < heads; ++head)
-        rotate(values + row * stride_of(x) + std::size_t{head} * (x.cols / heads), cosines, cosines + table.cols / 2,
-               table.cols / 2);
+        kernels_.rope_adjacent(heads_of_row + head * step, wide_cosines, wide_sines, 2 * pairs);
     });
   });
 }

@@ -46,8 +46,8 @@ TROUPE_INLINE void quantize_block(F32x16 first, F32x16 second, std::int8_t* code
   const I32x16 b = round_to_int(min(max(mul(second, inverse), low), high));
   store_bytes(codes, a);
   store_bytes(codes + 16, b);
-  const std::int32_t sum_a = sum(a);
-  const std::int32_t sum_b = sum(b);
+  const std::int32_t sum_a = sum_bytes(codes);
+  const std::int32_t sum_b = sum_bytes(codes + 16);
   meta.sum = meta.d * static_cast<float>(sum_a + sum_b);
   meta.half_sums[0] = meta.d * static_cast<float>(sum_a);
   meta.half_sums[1] = meta.d * static_cast<float>(sum_b);
@@ -131,12 +131,12 @@ void rope_half(float* x, const float* cosines, const float* sines, std::uint32_t
   }
 }
 
-void rope_adjacent(float* x, const float* cosines, const float* sines, std::uint32_t pairs) {
-  for (std::uint32_t i = 0; i < pairs; ++i) {
-    const float a = x[2 * i];
-    const float b = x[2 * i + 1];
-    x[2 * i] = a * cosines[i] - b * sines[i];
-    x[2 * i + 1] = a * sines[i] + b * cosines[i];
+/// cosines: c0 c0 c1 c1 ...; sines: -s0 s0 -s1 s1 ...; so a pair (a, b) becomes (a c - b s, b c + a s).
+void rope_adjacent(float* x, const float* cosines, const float* sines, std::uint32_t dims) {
+  for (std::uint32_t i = 0; i < dims; i += 16) {
+    const std::uint32_t count = dims - i < 16 ? dims - i : 16;
+    const F32x16 v = load_n(x + i, count);
+    store_n(x + i, add(mul(v, load_n(cosines + i, count)), mul(swap_pairs(v), load_n(sines + i, count))), count);
   }
 }
 

@@ -1,44 +1,53 @@
 // Float products: the attention tile and matrices held as floats. One lane per output, one fused step per k, ascending.
 
-template <int kRows, int kVectors>
+TROUPE_INLINE F32x16 load_any(const float* p) { return load(p); }
+TROUPE_INLINE F32x16 load_any(const std::uint16_t* p) { return load_half(p); }
+
+template <class T, int kRows, int kVectors>
 TROUPE_INLINE void tile_step(const TileJob& job, std::uint32_t row, std::uint32_t col) {
   F32x16 acc[kRows][kVectors];
-  for (int r = 0; r < kRows; ++r)
-    for (int v = 0; v < kVectors; ++v)
-      acc[r][v] = job.accumulate ? load(job.c + (row + static_cast<std::uint32_t>(r)) * job.c_stride + col + 16 * v) : zero();
-  const float* b = job.b + job.k_begin * job.b_stride + col;
+  const float* a[kRows];
+  float* c[kRows];
+  for (int r = 0; r < kRows; ++r) {
+    a[r] = job.a[row + static_cast<std::uint32_t>(r)];
+    c[r] = job.c + (row + static_cast<std::uint32_t>(r)) * job.c_stride + col;
+    for (int v = 0; v < kVectors; ++v) acc[r][v] = job.accumulate ? load(c[r] + 16 * v) : zero();
+  }
+  const T* b = static_cast<const T*>(job.b) + job.k_begin * job.b_stride + col;
   for (std::uint32_t k = job.k_begin; k < job.k_end; ++k, b += job.b_stride) {
     F32x16 values[kVectors];
-    for (int v = 0; v < kVectors; ++v) values[v] = load(b + 16 * v);
+    for (int v = 0; v < kVectors; ++v) values[v] = load_any(b + 16 * v);
     for (int r = 0; r < kRows; ++r) {
-      const F32x16 a = set1(job.a[row + static_cast<std::uint32_t>(r)][k]);
-      for (int v = 0; v < kVectors; ++v) acc[r][v] = fma(a, values[v], acc[r][v]);
+      const F32x16 factor = set1(a[r][k]);
+      for (int v = 0; v < kVectors; ++v) acc[r][v] = fma(factor, values[v], acc[r][v]);
     }
   }
   for (int r = 0; r < kRows; ++r)
-    for (int v = 0; v < kVectors; ++v)
-      store(job.c + (row + static_cast<std::uint32_t>(r)) * job.c_stride + col + 16 * v, acc[r][v]);
+    for (int v = 0; v < kVectors; ++v) store(c[r] + 16 * v, acc[r][v]);
 }
 
-template <int kRows>
+template <class T, int kRows>
 void tile_rows(const TileJob& job, std::uint32_t row) {
   std::uint32_t col = 0;
-  for (; col + 16 * kTileVectors <= job.cols; col += 16 * kTileVectors) tile_step<kRows, kTileVectors>(job, row, col);
-  for (; col < job.cols; col += 16) tile_step<kRows, 1>(job, row, col);
+  for (; col + 16 * kTileVectors <= job.cols; col += 16 * kTileVectors) tile_step<T, kRows, kTileVectors>(job, row, col);
+  for (; col < job.cols; col += 16) tile_step<T, kRows, 1>(job, row, col);
 }
 
-void tile(const TileJob& job) {
+template <class T>
+void tile_of(const TileJob& job) {
   std::uint32_t row = 0;
-  for (; row + kTileRows <= job.rows; row += kTileRows) tile_rows<kTileRows>(job, row);
+  for (; row + kTileRows <= job.rows; row += kTileRows) tile_rows<T, kTileRows>(job, row);
   switch (job.rows - row) {
-    case 1: return tile_rows<1>(job, row);
-    case 2: return tile_rows<kTileRows < 2 ? 1 : 2>(job, row);
-    case 3: return tile_rows<kTileRows < 3 ? 1 : 3>(job, row);
-    case 4: return tile_rows<kTileRows < 4 ? 1 : 4>(job, row);
-    case 5: return tile_rows<kTileRows < 5 ? 1 : 5>(job, row);
+    case 1: return tile_rows<T, 1>(job, row);
+    case 2: return tile_rows<T, kTileRows < 2 ? 1 : 2>(job, row);
+    case 3: return tile_rows<T, kTileRows < 3 ? 1 : 3>(job, row);
+    case 4: return tile_rows<T, kTileRows < 4 ? 1 : 4>(job, row);
+    case 5: return tile_rows<T, kTileRows < 5 ? 1 : 5>(job, row);
     default: return;
   }
 }
+
+void tile(const TileJob& job) { job.half ? tile_of<std::uint16_t>(job) : tile_of<float>(job); }
 
 SoftmaxPart softmax(const SoftmaxJob& job) {
   const int begin = static_cast<int>(job.begin);
@@ -60,12 +69,13 @@ SoftmaxPart softmax(const SoftmaxJob& job) {
 
 void merge(SoftmaxPart& a, float* a_out, const SoftmaxPart& b, const float* b_out, std::uint32_t n) {
   const float largest = a.max > b.max ? a.max : b.max;
-  const F32x16 a_factor = exp(set1(a.max - largest));
-  const F32x16 b_factor = exp(set1(b.max - largest));
+  const F32x16 down = keep(set1(a.max - largest), 0, 8, set1(b.max - largest));
+  float factors[16];
+  store(factors, exp(down));
+  const F32x16 a_factor = set1(factors[0]);
+  const F32x16 b_factor = set1(factors[15]);
   a.max = largest;
-  float total[16];
-  store(total, fma(set1(a.sum), a_factor, mul(set1(b.sum), b_factor)));
-  a.sum = total[0];
+  a.sum = __builtin_fmaf(a.sum, factors[0], b.sum * factors[15]);
   std::uint32_t i = 0;
   for (; i + 16 <= n; i += 16) store(a_out + i, fma(load(a_out + i), a_factor, mul(load(b_out + i), b_factor)));
   if (i < n) store_n(a_out + i, fma(load_n(a_out + i, n - i), a_factor, mul(load_n(b_out + i, n - i), b_factor)), n - i);

@@ -55,6 +55,7 @@ TROUPE_INLINE F32x16 copy_sign(F32x16 size, F32x16 sign) {
   return {_mm256_or_ps(bare.lo, _mm256_and_ps(sign_bits(), sign.lo)),
           _mm256_or_ps(bare.hi, _mm256_and_ps(sign_bits(), sign.hi))};
 }
+TROUPE_INLINE F32x16 swap_pairs(F32x16 a) { return {_mm256_permute_ps(a.lo, 0xb1), _mm256_permute_ps(a.hi, 0xb1)}; }
 TROUPE_INLINE F32x16 select_less(F32x16 a, F32x16 b, F32x16 x, F32x16 y) {
   return {_mm256_blendv_ps(y.lo, x.lo, _mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ)),
           _mm256_blendv_ps(y.hi, x.hi, _mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ))};
@@ -79,11 +80,11 @@ TROUPE_INLINE void store_bytes(std::int8_t* p, I32x16 a) {
   const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
 }
-TROUPE_INLINE std::int32_t sum(I32x16 a) {
-  const __m256i eight = _mm256_add_epi32(a.lo, a.hi);
-  __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
-  four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
-  return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
+TROUPE_INLINE std::int32_t sum_bytes(const std::int8_t* p) {
+  // Shifted to 0..255, absolute differences with zero sum 8 bytes each.
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  const __m128i sums = _mm_sad_epu8(_mm_xor_si128(bytes, _mm_set1_epi8(-128)), _mm_setzero_si128());
+  return _mm_cvtsi128_si32(sums) + _mm_extract_epi32(sums, 2) - 16 * 128;
 }
 TROUPE_INLINE float tree_sum(F32x16 a) {
   const __m256 eight = _mm256_add_ps(a.lo, a.hi);

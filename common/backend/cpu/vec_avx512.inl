@@ -38,6 +38,7 @@ TROUPE_INLINE F32x16 abs(F32x16 a) { return {_mm512_andnot_ps(sign_bits(), a.v)}
 TROUPE_INLINE F32x16 copy_sign(F32x16 size, F32x16 sign) {
   return {_mm512_or_ps(abs(size).v, _mm512_and_ps(sign_bits(), sign.v))};
 }
+TROUPE_INLINE F32x16 swap_pairs(F32x16 a) { return {_mm512_permute_ps(a.v, 0xb1)}; }
 TROUPE_INLINE F32x16 select_less(F32x16 a, F32x16 b, F32x16 x, F32x16 y) {
   return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), y.v, x.v)};
 }
@@ -54,7 +55,12 @@ TROUPE_INLINE I32x16 minus(I32x16 a, I32x16 b) { return {_mm512_sub_epi32(a.v, b
 TROUPE_INLINE void store_bytes(std::int8_t* p, I32x16 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a.v));
 }
-TROUPE_INLINE std::int32_t sum(I32x16 a) { return _mm512_reduce_add_epi32(a.v); }
+TROUPE_INLINE std::int32_t sum_bytes(const std::int8_t* p) {
+  // Shifted to 0..255, absolute differences with zero sum 8 bytes each.
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  const __m128i sums = _mm_sad_epu8(_mm_xor_si128(bytes, _mm_set1_epi8(-128)), _mm_setzero_si128());
+  return _mm_cvtsi128_si32(sums) + _mm_extract_epi32(sums, 2) - 16 * 128;
+}
 TROUPE_INLINE float tree_sum(F32x16 a) {
   const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
   __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));

@@ -37,6 +37,8 @@ TROUPE_INLINE F32x16 max(F32x16 a, F32x16 b) { TROUPE_LANES(a.v[i] > b.v[i] ? a.
 TROUPE_INLINE F32x16 min(F32x16 a, F32x16 b) { TROUPE_LANES(a.v[i] < b.v[i] ? a.v[i] : b.v[i]); }
 TROUPE_INLINE F32x16 abs(F32x16 a) { TROUPE_LANES(__builtin_fabsf(a.v[i])); }
 TROUPE_INLINE F32x16 copy_sign(F32x16 size, F32x16 sign) { TROUPE_LANES(__builtin_copysignf(size.v[i], sign.v[i])); }
+/// Lanes 1 0 3 2 5 4 ...
+TROUPE_INLINE F32x16 swap_pairs(F32x16 a) { TROUPE_LANES(a.v[i ^ 1]); }
 /// a < b ? x : y, lane by lane.
 TROUPE_INLINE F32x16 select_less(F32x16 a, F32x16 b, F32x16 x, F32x16 y) { TROUPE_LANES(a.v[i] < b.v[i] ? x.v[i] : y.v[i]); }
 /// Lanes in [begin, end) of a, the others of `fill`.
@@ -64,9 +66,10 @@ TROUPE_INLINE I32x16 minus(I32x16 a, I32x16 b) {
 TROUPE_INLINE void store_bytes(std::int8_t* p, I32x16 a) {
   for (int i = 0; i < 16; ++i) p[i] = static_cast<std::int8_t>(a.v[i]);
 }
-TROUPE_INLINE std::int32_t sum(I32x16 a) {
+/// Of 16 codes.
+TROUPE_INLINE std::int32_t sum_bytes(const std::int8_t* p) {
   std::int32_t total = 0;
-  for (int i = 0; i < 16; ++i) total += a.v[i];
+  for (int i = 0; i < 16; ++i) total += p[i];
   return total;
 }
 /// The merge tree of every reduction: lanes 8 apart, then 4, 2, 1.
