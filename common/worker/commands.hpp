@@ -1,0 +1,98 @@
+#pragma once
+// What a worker's actor and its engine's thread tell each other. Engine ids are the worker's own: one per request, epoch,
+// first choice and attempt, so that a replay never meets what is left of its predecessor.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/engine/engine.hpp"
+#include "common/transport/data_plane.hpp"
+#include "common/wire/messages.hpp"
+
+namespace troupe::worker {
+
+// ---- to the engine ----
+
+struct Submit {
+  engine::Request request;
+};
+/// Reserves pages for the first `tokens` prompt tokens; runs the request at once when the cache already covers them.
+struct ReserveImport {
+  engine::Request request;
+  std::uint32_t tokens = 0;
+};
+struct ImportFrame {
+  RequestId engine_id;
+  wire::KvFrame header;
+  FramePayload payload;
+};
+struct CommitImport {
+  RequestId engine_id;
+};
+/// Computes the first `tokens` prompt tokens and sends their pages, but the first `skip_tokens`, to `data_address`.
+struct Prefill {
+  engine::Request request;
+  std::uint32_t tokens = 0;
+  std::uint32_t skip_tokens = 0;
+  RequestId request_id;
+  Epoch epoch;
+  std::string data_address;
+};
+/// Ends a stream, an import or a prefill; no report follows.
+struct CancelRequest {
+  RequestId engine_id;
+};
+/// The data plane gave up on a prefill's frames.
+struct FailPrefill {
+  RequestId request_id;
+  Epoch epoch;
+  Error error;
+};
+struct ListBlocks {};
+
+using Command =
+    std::variant<Submit, ReserveImport, ImportFrame, CommitImport, Prefill, CancelRequest, FailPrefill, ListBlocks>;
+
+// ---- from the engine ----
+
+/// A submit, reserve, import or commit failed.
+struct Refused {
+  RequestId engine_id;
+  Error error;
+};
+struct Reserved {
+  RequestId engine_id;
+  std::uint32_t skip_tokens = 0;  ///< whole pages already here
+  bool running = false;           ///< nothing to import
+};
+/// `frames` distinct ones are in.
+struct Imported {
+  RequestId engine_id;
+  std::uint32_t frames = 0;
+};
+struct Committed {
+  RequestId engine_id;
+};
+struct Prefilled {
+  RequestId engine_id;
+  std::uint32_t frames = 0;
+  std::uint32_t cached_tokens = 0;
+  std::optional<Error> error;
+};
+struct Stepped {
+  std::vector<engine::TokenEvent> tokens;
+  std::vector<engine::KvEvent> kv;
+};
+struct Blocks {
+  std::vector<BlockKey> keys;
+};
+using Report = std::variant<Refused, Reserved, Imported, Committed, Prefilled, Stepped, Blocks>;
+
+struct ReportBatch {
+  std::vector<Report> reports;
+  engine::EngineStats stats;
+};
+
+}  // namespace troupe::worker

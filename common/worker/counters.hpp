@@ -1,0 +1,28 @@
+#pragma once
+// What a worker counted so far, as plain numbers; metrics.hpp gives them names.
+#include <cstdint>
+
+namespace troupe::worker {
+
+struct WorkerCounters {
+  std::uint64_t requests = 0;           ///< Generate messages taken
+  std::uint64_t refused = 0;            ///< answered with an error at once
+  std::uint64_t finished = 0;
+  std::uint64_t cancelled = 0;
+  std::uint64_t tokens_messages = 0;
+  std::uint64_t resends = 0;
+  std::uint64_t stale_epochs = 0;       ///< messages of older placements, dropped
+  std::uint64_t malformed = 0;          ///< messages that do not parse
+  std::uint64_t imports = 0;            ///< prompts whose pages came from a prefill worker
+  std::uint64_t prefill_fallbacks = 0;  ///< prefill failed, prefilled here instead
+  std::uint64_t prefills = 0;           ///< prompts computed for others
+  std::uint64_t prefills_failed = 0;
+  std::uint64_t leases_expired = 0;
+  std::uint64_t streams = 0;            ///< held now, finished ones included
+  std::uint64_t streams_running = 0;
+  std::uint64_t prefills_running = 0;
+  std::uint64_t prompts_parked = 0;
+  bool joined = false;
+};
+
+}  // namespace troupe::worker

@@ -1,0 +1,109 @@
+#include "common/worker/kv_publisher.hpp"
+
+#include <algorithm>
+
+#include "common/kv/block_key.hpp"
+
+namespace troupe::worker {
+namespace {
+constexpr std::uint32_t kPageTokens = kBlockTokens * kBlocksPerPage;
+}
+
+KvPublisher::KvPublisher(Publication publication, ExportPage export_page, SendFrame send)
+    : what_(std::move(publication)),
+      export_page_(std::move(export_page)),
+      send_(std::move(send)),
+      next_page_(what_.layers, what_.first_page) {}
+
+bool KvPublisher::complete() const {
+  return std::all_of(next_page_.begin(), next_page_.end(), [&](std::uint32_t page) { return page >= what_.end_page; });
+}
+
+bool KvPublisher::offer(const engine::PrefillProgress& progress) {
+  if (failed_ || progress.layer >= what_.layers) return true;
+  if (!send_ready()) return false;
+  std::uint32_t& next = next_page_[progress.layer];
+  // Only pages whose last slot this layer has written: a partial page comes again with the next chunk.
+  const std::uint32_t covered = progress.first_page + static_cast<std::uint32_t>(progress.pages.size());
+  const std::uint32_t full = std::min({what_.end_page, progress.tokens / kPageTokens, covered});
+  if (next < full && next < progress.first_page) {
+    failed_ = true;
+    return true;
+  }
+  const std::uint32_t most = std::max(1u, what_.max_frame_bytes / std::max(1u, what_.layer_page_bytes));
+  while (next < full) {
+    const std::uint32_t pages = std::min(full - next, most);
+    const std::size_t more = std::size_t{pages} * what_.layer_page_bytes;
+    const bool joins = open_.layers != 0 && open_.first_layer + open_.layers == progress.layer &&
+                       open_.first_page == next && open_.pages == pages &&
+                       open_.bytes.size() + more <= what_.max_frame_bytes;
+    if (open_.layers != 0 && !joins) {
+      close();
+      if (!send_ready()) return false;
+    }
+    append(progress, pages);
+    if (open_.bytes.size() >= what_.min_frame_bytes || progress.layer + 1 == what_.layers) {
+      close();
+      if (!send_ready() && next < full) return false;
+    }
+    if (failed_) return true;
+  }
+  return true;
+}
+
+void KvPublisher::append(const engine::PrefillProgress& progress, std::uint32_t pages) {
+  std::uint32_t& next = next_page_[progress.layer];
+  if (open_.layers == 0) {
+    open_.first_layer = progress.layer;
+    open_.first_page = next;
+    open_.pages = pages;
+  }
+  ++open_.layers;
+  const std::size_t size = what_.layer_page_bytes;
+  const std::size_t begin = open_.bytes.size();
+  open_.bytes.resize(begin + pages * size);
+  for (std::uint32_t i = 0; i < pages; ++i) {
+    const auto to = std::as_writable_bytes(std::span(open_.bytes)).subspan(begin + i * size, size);
+    export_page_(progress.layer, progress.pages[next - progress.first_page + i], to);
+  }
+  next += pages;
+}
+
+/// The open bundle becomes a frame; send_ready() must have returned true before.
+void KvPublisher::close() {
+  wire::KvFrame frame;
+  frame.request = what_.request;
+  frame.epoch = what_.epoch;
+  frame.model = what_.model;
+  frame.frame = frames_;
+  frame.first_layer = open_.first_layer;
+  frame.layers = open_.layers;
+  for (std::uint32_t i = 0; i < open_.pages; ++i) frame.pages.push_back(open_.first_page + i);
+  frame.layer_page_bytes = what_.layer_page_bytes;
+  frame.checksum = frame_checksum(open_.bytes);
+  ready_header_ = wire::pack(frame, what_.epoch);
+  ready_ = std::make_shared<const std::vector<std::uint8_t>>(std::move(open_.bytes));
+  open_ = {};
+  ++frames_;
+}
+
+bool KvPublisher::send_ready() {
+  if (!ready_ || failed_) return true;
+  switch (send_(what_.data_address, ready_header_, what_.request, ready_)) {
+    case SendResult::sent: ready_.reset(); return true;
+    case SendResult::window_full: return false;
+    case SendResult::closed: break;
+  }
+  failed_ = true;
+  ready_.reset();
+  return true;
+}
+
+bool KvPublisher::flush() {
+  if (!send_ready()) return false;
+  if (failed_ || open_.layers == 0) return true;
+  close();
+  return send_ready();
+}
+
+}  // namespace troupe::worker

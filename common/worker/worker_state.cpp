@@ -1,0 +1,158 @@
+// Dispatch, ticks and leases of a worker; the stages are in worker_streams, worker_imports, worker_prefills and
+// worker_membership.
+#include "common/worker/worker_state.hpp"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "common/base/hash.hpp"
+#include "common/base/log.hpp"
+
+namespace troupe::worker {
+
+WorkerState::WorkerState(WorkerOptions options, std::vector<ServedModel> models, EngineDoor& door)
+    : options_(std::move(options)), models_(std::move(models)), door_(door), stats_(models_.size()), feeds_(models_.size()) {}
+
+std::optional<std::size_t> WorkerState::engine_of(const ModelId& model) const {
+  for (std::size_t i = 0; i < models_.size(); ++i)
+    if (models_[i].info.id == model) return i;
+  return std::nullopt;
+}
+
+RequestId WorkerState::next_engine_id() {
+  return Hasher().id(options_.node).number(++next_id_).finish<RequestId>();
+}
+
+void WorkerState::receive(const std::string& from, const wire::Envelope& message, TimePoint now, actors::Outbox& out) {
+  const auto take = [&]<class M>(std::type_identity<M>, auto&& handle) {
+    auto decoded = wire::unpack<M>(message);
+    if (decoded) return handle(std::move(*decoded));
+    ++counters_.malformed;
+    log::warn("message refused", {{"from", from}, {"error", to_string(decoded.error())}});
+  };
+#define TROUPE_ON(M, call) \
+  case wire::k##M##Number: return take(std::type_identity<wire::M>{}, [&](wire::M m) { call; })
+  switch (message.type) {
+    TROUPE_ON(Generate, on_generate(from, std::move(m), now, out));
+    TROUPE_ON(Resend, on_resend(from, m, out));
+    TROUPE_ON(Cancel, on_cancel(m.request, m.epoch, out));
+    TROUPE_ON(RequestEnded, on_cancel(m.request, m.epoch, out));
+    TROUPE_ON(PrefillRequest, on_prefill_request(from, std::move(m), now, out));
+    TROUPE_ON(PrefillDone, on_prefill_done(m, now, out));
+    TROUPE_ON(JoinReply, on_join_reply(m, now));
+    TROUPE_ON(KvSnapshotRequest, (void)m; ask_snapshots());
+    TROUPE_ON(Ping, out.send(from, wire::Pong{m.number, options_.node}));
+    default: break;
+  }
+#undef TROUPE_ON
+  ++counters_.malformed;
+  log::warn("message not for a worker", {{"from", from}, {"type", wire::message_name(message.type)}});
+}
+
+void WorkerState::tick(TimePoint now, actors::Outbox& out) {
+  if (now >= next_beat_) {
+    beat(now, out);
+    next_beat_ = now + options_.heartbeat;
+  }
+  expire(now, out);
+  wake_at_ = next_beat_;
+}
+
+void WorkerState::peer_lost(const std::string& address, TimePoint now, actors::Outbox& out) {
+  if (address == options_.router_address) joined_ = false;
+  std::vector<StreamKey> without_prefill;
+  for (auto& [key, stream] : streams_) {
+    if (stream.gateway == address && !stream.orphaned_at) stream.orphaned_at = now + options_.gateway_grace;
+    if (stream.phase == Phase::importing && stream.order.prefill_address == address) without_prefill.push_back(key);
+  }
+  for (const StreamKey& key : without_prefill)
+    fall_back(key, streams_.at(key), {Errc::peer_lost, "the prefill worker is gone"}, now, out);
+  std::vector<PrefillKey> orphans;
+  for (const auto& [key, job] : prefills_)
+    if (job.decode == address) orphans.push_back(key);
+  for (const PrefillKey& key : orphans) cancel_prefill(key.request, key.epoch);
+}
+
+void WorkerState::on_reports(std::size_t engine, ReportBatch batch, TimePoint now, actors::Outbox& out) {
+  stats_[engine] = batch.stats;
+  Batches batches;
+  for (Report& report : batch.reports) {
+    if (auto* stepped = std::get_if<Stepped>(&report)) {
+      ++step_;
+      for (engine::TokenEvent& event : stepped->tokens) on_token_event(std::move(event), now, batches);
+      publish_kv(engine, stepped->kv, out);
+    } else if (const auto* refused = std::get_if<Refused>(&report)) {
+      on_refused(engine, *refused, now, out);
+    } else if (const auto* reserved = std::get_if<Reserved>(&report)) {
+      on_reserved(*reserved, now, out);
+    } else if (const auto* imported = std::get_if<Imported>(&report)) {
+      on_imported(*imported, now);
+    } else if (const auto* committed = std::get_if<Committed>(&report)) {
+      if (const auto at = find_stream(committed->engine_id); at != streams_.end()) {
+        at->second.phase = Phase::running;
+        ++counters_.imports;
+      }
+    } else if (const auto* prefilled = std::get_if<Prefilled>(&report)) {
+      on_prefilled(*prefilled, out);
+    } else if (const auto* blocks = std::get_if<Blocks>(&report)) {
+      publish_snapshot(engine, blocks->keys, out);
+    }
+  }
+  for (auto& [gateway, entries] : batches) send_tokens(gateway, std::move(entries), out);
+}
+
+/// Frees what nobody claimed.
+void WorkerState::expire(TimePoint now, actors::Outbox& out) {
+  std::vector<StreamKey> due;
+  for (const auto& [key, stream] : streams_) {
+    const bool waits = stream.phase != Phase::running;
+    if ((waits && now >= stream.lease) || (stream.orphaned_at && now >= *stream.orphaned_at)) due.push_back(key);
+  }
+  for (const StreamKey& key : due) {
+    const auto at = streams_.find(key);
+    Stream& stream = at->second;
+    if (stream.phase != Phase::done) ++counters_.leases_expired;
+    if (stream.orphaned_at && now >= *stream.orphaned_at) {
+      erase_stream(at, out);
+    } else if (stream.phase == Phase::importing) {
+      fall_back(key, stream, {Errc::lease_expired, "the prefill worker sent nothing for too long"}, now, out);
+    } else if (stream.phase == Phase::prompt) {
+      fail_stream(key, stream, {Errc::lease_expired, "the prompt did not follow its request"}, now, out);
+    } else if (stream.phase == Phase::done) {
+      erase_stream(at, out);
+    } else {
+      stream.lease = now + options_.lease;  // the engine has it and will answer
+    }
+  }
+  std::vector<PrefillKey> jobs;
+  for (const auto& [key, job] : prefills_)
+    if (job.waits_for_prompt && now >= job.lease) jobs.push_back(key);
+  for (const PrefillKey& key : jobs) {
+    ++counters_.leases_expired;
+    out.send(prefills_.at(key).decode,
+             wire::PrefillDone{key.request, key.epoch,
+                               wire::WireError{Errc::lease_expired, "the prompt did not follow its request"}},
+             key.epoch);
+    cancel_prefill(key.request, key.epoch);
+  }
+  counters_.leases_expired += static_cast<std::uint64_t>(
+      std::erase_if(parked_, [&](const auto& entry) { return now >= entry.second.lease; }));
+}
+
+WorkerCounters WorkerState::counters() const {
+  WorkerCounters out = counters_;
+  out.streams = streams_.size();
+  out.streams_running = static_cast<std::uint64_t>(std::count_if(
+      streams_.begin(), streams_.end(), [](const auto& entry) { return entry.second.phase != Phase::done; }));
+  out.prefills_running = prefills_.size();
+  out.prompts_parked = parked_.size();
+  out.joined = joined_;
+  return out;
+}
+
+std::size_t WorkerState::active() const {
+  const WorkerCounters now = counters();
+  return static_cast<std::size_t>(now.streams_running + now.prefills_running);
+}
+
+}  // namespace troupe::worker

@@ -1,0 +1,200 @@
+#pragma once
+// What a prefill or decode worker decides: streams and their stages, imports with fallback, prefills for others, membership.
+// It speaks to its engines through EngineDoor only, so a test drives it with a synchronous one.
+//
+//   Generate --> [prompt by data?] --> submit --> running --> done --> forgotten (RequestEnded, cancel or lease)
+//                        |                ^
+//                        +-> reserve -> import (PrefillRequest, frames, PrefillDone) -> commit
+//                                 any failure: cancel, then submit here
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "common/actors/role_state.hpp"
+#include "common/worker/commands.hpp"
+#include "common/worker/counters.hpp"
+#include "common/worker/import_table.hpp"
+
+namespace troupe::worker {
+
+/// The way to engines and data plane. Must not block.
+class EngineDoor {
+ public:
+  virtual ~EngineDoor() = default;
+  virtual void post(std::size_t engine, Command command) = 0;
+  /// Sums over engines, for the heartbeat.
+  [[nodiscard]] virtual std::uint64_t progress() const = 0;
+  [[nodiscard]] virtual bool busy() const = 0;
+  [[nodiscard]] virtual ImportTable& imports() = 0;
+  [[nodiscard]] virtual SendResult send(const std::string& address, const wire::Envelope& header, const RequestId& request,
+                                        FramePayload payload) = 0;
+  virtual void drop_frames(const RequestId& request) = 0;
+};
+
+struct WorkerOptions {
+  wire::Role role = wire::Role::decode;
+  std::string name;
+  std::string control_address;
+  std::string data_address;
+  std::string router_address;
+  NodeId node;
+  Duration heartbeat = std::chrono::milliseconds(500);
+  Duration lease = std::chrono::seconds(30);
+  Duration gateway_grace = std::chrono::seconds(4);  ///< a lost gateway may come back for its streams this long
+  std::uint32_t max_streams = 4096;                  ///< held, finished ones included
+  std::uint32_t max_prompts = 64;                    ///< long prompts that wait for their message
+};
+
+struct ServedModel {
+  wire::ModelInfo info;
+  std::uint32_t capacity = 0;  ///< running and waiting sequences
+};
+
+class WorkerState final : public actors::RoleState {
+ public:
+  /// One entry of `models` per engine of the door, in its order.
+  WorkerState(WorkerOptions options, std::vector<ServedModel> models, EngineDoor& door);
+
+  void receive(const std::string& from, const wire::Envelope& message, TimePoint now, actors::Outbox& out) override;
+  void tick(TimePoint now, actors::Outbox& out) override;
+  void peer_lost(const std::string& address, TimePoint now, actors::Outbox& out) override;
+  [[nodiscard]] TimePoint wake_at() const override { return wake_at_; }
+
+  void on_reports(std::size_t engine, ReportBatch batch, TimePoint now, actors::Outbox& out);
+  /// A PromptFrame came by the data plane.
+  void on_prompt(const wire::PromptFrame& header, FramePayload payload, TimePoint now, actors::Outbox& out);
+  /// Refuses what is new; running streams go on.
+  void drain(TimePoint now, actors::Outbox& out);
+  void leave(actors::Outbox& out);
+
+  [[nodiscard]] WorkerCounters counters() const;
+  [[nodiscard]] const std::vector<engine::EngineStats>& stats() const { return stats_; }
+  /// Work of others that is not over.
+  [[nodiscard]] std::size_t active() const;
+
+ private:
+  enum class Phase : std::uint8_t { prompt, reserving, importing, committing, running, done };
+  struct Choice {
+    std::uint32_t first_index = 0;
+    std::vector<GeneratedToken> tokens;
+    FinishReason finish = FinishReason::none;
+  };
+  struct StreamKey {
+    RequestId request;
+    Epoch epoch;
+    std::uint32_t first_choice = 0;
+    auto operator<=>(const StreamKey&) const = default;
+  };
+  struct Stream {
+    wire::Generate order;
+    std::string gateway;
+    std::size_t engine = 0;
+    RequestId engine_id;
+    std::uint32_t attempt = 0;
+    Phase phase = Phase::prompt;
+    std::optional<TimePoint> deadline;
+    TimePoint lease;
+    std::optional<TimePoint> orphaned_at;
+    std::uint32_t import_tokens = 0, skip_tokens = 0, frames = 0;
+    std::optional<std::uint32_t> frames_expected;
+    std::optional<std::uint32_t> cached_tokens;   ///< counted by the prefill worker
+    std::uint32_t engine_cached = 0;
+    std::vector<Choice> choices;
+    std::vector<GeneratedToken> prompt_tokens;
+    std::optional<Error> error;
+  };
+  struct PrefillKey {
+    RequestId request;
+    Epoch epoch;
+    auto operator<=>(const PrefillKey&) const = default;
+  };
+  struct PrefillJob {
+    wire::PrefillRequest order;
+    std::string decode;
+    std::size_t engine = 0;
+    RequestId engine_id;
+    bool waits_for_prompt = false;
+    TimePoint lease;
+  };
+  struct ParkedPrompt {
+    std::vector<TokenId> tokens;
+    TimePoint lease;
+  };
+  struct Feed {  // KV events of one engine to the router
+    std::uint64_t sequence = 0;
+    bool snapshot_pending = false;
+  };
+  using Batches = std::map<std::string, std::vector<wire::Tokens::Entry>>;
+
+  // worker_streams.cpp: what gateways ask
+  void on_generate(const std::string& from, wire::Generate order, TimePoint now, actors::Outbox& out);
+  void begin(const StreamKey& key, Stream& stream, TimePoint now, actors::Outbox& out);
+  void submit(const StreamKey& key, Stream& stream, TimePoint now);
+  [[nodiscard]] engine::Request engine_request(const StreamKey& key, Stream& stream, bool keep_prompt);
+  void on_resend(const std::string& from, const wire::Resend& message, actors::Outbox& out);
+  void on_cancel(const RequestId& request, Epoch epoch, actors::Outbox& out);
+  void on_token_event(engine::TokenEvent event, TimePoint now, Batches& batches);
+  void fail_stream(const StreamKey& key, Stream& stream, Error error, TimePoint now, actors::Outbox& out);
+  void erase_stream(std::map<StreamKey, Stream>::iterator at, actors::Outbox& out);
+  void resend_from(const StreamKey& key, const Stream& stream, std::uint32_t choice, std::uint32_t index,
+                   std::vector<wire::Tokens::Entry>& entries) const;
+  void send_tokens(const std::string& gateway, std::vector<wire::Tokens::Entry> entries, actors::Outbox& out);
+  void refuse(const std::string& gateway, const wire::Generate& order, Error error, actors::Outbox& out);
+  [[nodiscard]] std::map<StreamKey, Stream>::iterator find_stream(const RequestId& engine_id);
+
+  // worker_imports.cpp: pages from a prefill worker
+  [[nodiscard]] static bool wants_import(const wire::Generate& order);
+  void on_reserved(const Reserved& report, TimePoint now, actors::Outbox& out);
+  void on_imported(const Imported& report, TimePoint now);
+  void on_prefill_done(const wire::PrefillDone& message, TimePoint now, actors::Outbox& out);
+  void commit_if_whole(Stream& stream);
+  void fall_back(const StreamKey& key, Stream& stream, const Error& why, TimePoint now, actors::Outbox& out);
+  void release_import(const StreamKey& key, Stream& stream, actors::Outbox& out);
+  void on_refused(std::size_t engine, const Refused& report, TimePoint now, actors::Outbox& out);
+
+  // worker_prefills.cpp: prompts computed for others
+  void on_prefill_request(const std::string& from, wire::PrefillRequest order, TimePoint now, actors::Outbox& out);
+  void begin_prefill(const PrefillKey& key, PrefillJob& job, TimePoint now);
+  void on_prefilled(const Prefilled& report, actors::Outbox& out);
+  void cancel_prefill(const RequestId& request, Epoch epoch);
+  [[nodiscard]] std::optional<std::vector<TokenId>> claim_prompt(const StreamKey& key, std::uint32_t tokens);
+
+  // worker_membership.cpp
+  void beat(TimePoint now, actors::Outbox& out);
+  void join(actors::Outbox& out);
+  void on_join_reply(const wire::JoinReply& reply, TimePoint now);
+  void ask_snapshots();
+  void publish_kv(std::size_t engine, const std::vector<engine::KvEvent>& events, actors::Outbox& out);
+  void publish_snapshot(std::size_t engine, const std::vector<BlockKey>& keys, actors::Outbox& out);
+  void expire(TimePoint now, actors::Outbox& out);
+
+  [[nodiscard]] std::optional<std::size_t> engine_of(const ModelId& model) const;
+  [[nodiscard]] RequestId next_engine_id();
+
+  WorkerOptions options_;
+  std::vector<ServedModel> models_;
+  EngineDoor& door_;
+  std::vector<engine::EngineStats> stats_;
+  std::vector<Feed> feeds_;
+  std::map<StreamKey, Stream> streams_;
+  std::unordered_map<RequestId, StreamKey> stream_of_;
+  std::map<PrefillKey, PrefillJob> prefills_;
+  std::unordered_map<RequestId, PrefillKey> prefill_of_;
+  std::map<StreamKey, ParkedPrompt> parked_;  // a frame is numbered by its stream's first choice
+  std::deque<StreamKey> finished_;  // oldest first
+  std::uint64_t step_ = 0;
+  std::uint64_t next_id_ = 0;
+  bool joined_ = false;
+  bool draining_ = false;
+  bool refused_ = false;
+  TimePoint next_beat_{};
+  TimePoint wake_at_{};
+  WorkerCounters counters_;
+};
+
+}  // namespace troupe::worker

@@ -1,0 +1,157 @@
+#include "services/gateway/cluster_dispatcher.hpp"
+
+#include <atomic>
+#include <mutex>
+
+namespace troupe::gateway {
+namespace {
+
+/// What the edge's threads may read while the actor works.
+struct Shared {
+  mutable std::mutex mutex;
+  std::vector<ServedModel> models;
+  GatewayCounters counters;
+  std::atomic<bool> joined{false};
+  std::atomic<bool> draining{false};
+  std::atomic<std::size_t> requests{0};
+  std::atomic<std::size_t> choices{0};
+};
+
+/// Counts a request as in flight until its sink is let go, however it ends.
+class CountedSink final : public AnswerSink {
+ public:
+  CountedSink(std::shared_ptr<AnswerSink> sink, std::shared_ptr<Shared> shared, std::size_t choices)
+      : sink_(std::move(sink)), shared_(std::move(shared)), choices_(choices) {}
+  ~CountedSink() override {
+    shared_->requests -= 1;
+    shared_->choices -= choices_;
+  }
+  void on_start(std::uint32_t cached, std::vector<GeneratedToken> prompt) override { sink_->on_start(cached, std::move(prompt)); }
+  void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) override {
+    sink_->on_tokens(choice, tokens, finish);
+  }
+  void on_done() override { sink_->on_done(); }
+  void on_error(const Error& error) override { sink_->on_error(error); }
+
+ private:
+  std::shared_ptr<AnswerSink> sink_;
+  std::shared_ptr<Shared> shared_;  // outlived by nobody: sinks may be let go after the dispatcher
+  std::size_t choices_;
+};
+
+class Cluster final : public ClusterDispatcher {
+ public:
+  Cluster(actors::Runtime& runtime, const ClusterDispatcherOptions& options)
+      : runtime_(runtime), options_(options), shared_(std::make_shared<Shared>()) {}
+  ~Cluster() override {
+    if (role_) runtime_.stop(role_);
+  }
+
+  Expected<void> open() {
+    DataPlaneOptions plane;
+    plane.listen = options_.data_listen;
+    DataPlaneHandlers handlers;
+    handlers.received = [](const wire::Envelope&, FramePayload) { return false; };  // nobody sends to a gateway
+    handlers.writable = [](const std::string&) {};                                  // the state tries again by its clock
+    handlers.refused = [](const RequestId&, Epoch) {};                              // the worker's silence tells
+    handlers.lost = [](const std::string&, const std::vector<std::pair<RequestId, Epoch>>&) {};
+    auto made = DataPlane::create(plane, std::move(handlers));
+    if (!made) return tl::unexpected<Error>(made.error());
+    plane_ = std::move(*made);
+    auto role = runtime_.spawn(options_.name, [this](const std::string& address) {
+      GatewayOptions gateway = options_.gateway;
+      gateway.control_address = address;
+      if (gateway.name.empty()) gateway.name = "gateway@" + address;
+      return std::make_unique<GatewayState>(
+          std::move(gateway),
+          [plane = plane_.get()](const std::string& to, const wire::Envelope& header, const RequestId& request,
+                                 FramePayload payload) { return plane->send(to, header, request, std::move(payload)); },
+          [shared = shared_](const std::vector<ServedModel>& models) {
+            const std::lock_guard lock(shared->mutex);
+            shared->models = models;
+          });
+    });
+    if (!role) return tl::unexpected<Error>(role.error());
+    role_ = *role;
+    return {};
+  }
+
+  Expected<void> start(GenerateJob job, std::shared_ptr<AnswerSink> sink) override {
+    if (shared_->draining) return fail(Errc::draining, "the gateway takes nothing new");
+    if (!knows(job.model)) return fail(Errc::model_not_found, "no worker serves a model named \"" + job.model + "\"");
+    const std::size_t choices = job.choices;
+    if (const std::size_t before = shared_->choices.fetch_add(choices); before + choices > options_.max_in_flight) {
+      shared_->choices -= choices;
+      return fail(Errc::queue_full, std::to_string(before) + " answers are in flight, at most " +
+                                        std::to_string(options_.max_in_flight));
+    }
+    shared_->requests += 1;
+    auto counted = std::make_shared<CountedSink>(std::move(sink), shared_, choices);
+    auto held = std::make_shared<GenerateJob>(std::move(job));  // posted work is copyable
+    post([held, counted](GatewayState& state, TimePoint now, actors::Outbox& out) {
+      state.start(std::move(*held), counted, now, out);
+    });
+    return {};
+  }
+
+  void cancel(const RequestId& id) override {
+    post([id](GatewayState& state, TimePoint, actors::Outbox& out) { state.cancel(id, out); });
+  }
+
+  std::vector<ServedModel> models() const override {
+    std::vector<ServedModel> ready;
+    const std::lock_guard lock(shared_->mutex);
+    for (const ServedModel& model : shared_->models)
+      if (model.ready_workers != 0) ready.push_back(model);
+    return ready;
+  }
+
+  std::size_t in_flight() const override { return shared_->requests; }
+  void drain() override { shared_->draining = true; }
+  void abandon() override {
+    drain();
+    post([](GatewayState& state, TimePoint, actors::Outbox& out) {
+      state.fail_all({Errc::draining, "the gateway stops"}, out);
+      state.leave(out);
+    });
+  }
+  GatewayCounters counters() const override {
+    // Asked from scrapes: the actor refreshes the copy for the next one.
+    post([](GatewayState&, TimePoint, actors::Outbox&) {});
+    const std::lock_guard lock(shared_->mutex);
+    return shared_->counters;
+  }
+  bool joined() const override { return !models().empty(); }
+  const std::string& control_address() const override { return role_.address(); }
+
+ private:
+  void post(std::function<void(GatewayState&, TimePoint, actors::Outbox&)> work) const {
+    role_.post([work = std::move(work), shared = shared_](actors::RoleState& state, TimePoint now, actors::Outbox& out) {
+      auto& gateway = dynamic_cast<GatewayState&>(state);
+      work(gateway, now, out);
+      const std::lock_guard lock(shared->mutex);
+      shared->counters = gateway.counters();
+    });
+  }
+  bool knows(const std::string& model) const {
+    const std::lock_guard lock(shared_->mutex);
+    return std::any_of(shared_->models.begin(), shared_->models.end(), [&](const ServedModel& m) { return m.name == model; });
+  }
+
+  actors::Runtime& runtime_;
+  ClusterDispatcherOptions options_;
+  std::shared_ptr<Shared> shared_;  // also held by sinks and by work that is still posted
+  std::unique_ptr<DataPlane> plane_;
+  actors::RoleHandle role_;
+};
+
+}  // namespace
+
+Expected<std::unique_ptr<ClusterDispatcher>> ClusterDispatcher::create(actors::Runtime& runtime,
+                                                                       const ClusterDispatcherOptions& options) {
+  auto cluster = std::make_unique<Cluster>(runtime, options);
+  TROUPE_TRY(cluster->open());
+  return std::unique_ptr<ClusterDispatcher>(std::move(cluster));
+}
+
+}  // namespace troupe::gateway

@@ -1,0 +1,121 @@
+// From entries to sinks: in order, without gaps or repeats, of the current epoch only.
+#include <algorithm>
+
+#include "common/base/log.hpp"
+#include "services/gateway/gateway_state.hpp"
+
+namespace troupe::gateway {
+namespace {
+
+GeneratedToken from_wire(const wire::WireToken& token) {
+  GeneratedToken out{token.token, token.logprob, {}};
+  out.top.reserve(token.top.size());
+  for (const auto& [id, logprob] : token.top) out.top.push_back({id, logprob});
+  return out;
+}
+
+}  // namespace
+
+void GatewayState::on_tokens(const std::string& from, const wire::Tokens& message, TimePoint now, actors::Outbox& out) {
+  for (const wire::Tokens::Entry& entry : message.entries) on_entry(from, entry, now, out);
+}
+
+void GatewayState::ask_again(Request& request, std::uint32_t choice, TimePoint now, actors::Outbox& out) {
+  ++counters_.resends;
+  request.choices[choice].gap_asked = now;
+  out.send(request.placement.decode_address,
+           wire::Resend{request.job.id, request.epoch, choice, static_cast<std::uint32_t>(request.choices[choice].emitted.size())},
+           request.epoch);
+}
+
+/// The echoed prompt precedes the first token and may come in parts. false: a part is missing.
+bool GatewayState::take_echo(Request& request, const wire::Tokens::Entry& entry) {
+  if (request.started || !request.job.prompt_logprobs) return true;
+  if (entry.prompt_first == request.prompt_logprobs.size())
+    for (const wire::WireToken& token : entry.prompt_tokens) request.prompt_logprobs.push_back(from_wire(token));
+  return request.prompt_logprobs.size() >= entry.prompt_total;
+}
+
+void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& entry, TimePoint now, actors::Outbox& out) {
+  const auto at = requests_.find(entry.request);
+  if (at == requests_.end()) {  // a cancel that was lost: say it again
+    ++counters_.unknown_requests;
+    if (entry.finish == FinishReason::none) out.send(from, wire::Cancel{entry.request, entry.epoch}, entry.epoch);
+    return;
+  }
+  Request& request = at->second;
+  if (entry.epoch != request.epoch || request.phase == Phase::placing || entry.choice >= request.choices.size()) {
+    ++counters_.stale_epochs;
+    return;
+  }
+  Choice& choice = request.choices[entry.choice];
+  choice.heard = now;
+  choice.probed.reset();
+  if (entry.error || entry.finish == FinishReason::error) {
+    const Error error = entry.error ? Error{entry.error->code, entry.error->detail} : Error{Errc::internal, "the worker gave no reason"};
+    const bool again = retry_class(error.code) == Retry::elsewhere || (request.started && retry_class(error.code) == Retry::later &&
+                                                                       error.code != Errc::deadline_exceeded);
+    if (again) {
+      replay(at, error, now, out);
+    } else {
+      fail_request(at, error, out);
+    }
+    return;
+  }
+  if (choice.finished) return;
+  const auto have = static_cast<std::uint32_t>(choice.emitted.size());
+  const auto end = static_cast<std::uint32_t>(entry.first_index + entry.tokens.size());
+  if (entry.first_index > have) {
+    ++counters_.gaps;
+    if (!choice.gap_asked) ask_again(request, entry.choice, now, out);
+    return;
+  }
+  const bool part = !entry.prompt_tokens.empty() && entry.tokens.empty() && entry.finish == FinishReason::none;
+  if (!take_echo(request, entry)) {
+    if (!part && !choice.gap_asked) ask_again(request, entry.choice, now, out);
+    return;
+  }
+  const std::uint32_t skip = std::min(have - entry.first_index, end - entry.first_index);
+  counters_.duplicate_tokens += skip;
+  const bool whole = end >= have;
+  choice.gap_asked.reset();
+  std::vector<GeneratedToken> fresh;
+  for (std::uint32_t i = skip; i < entry.tokens.size(); ++i) {
+    fresh.push_back(from_wire(entry.tokens[i]));
+    choice.emitted.push_back(entry.tokens[i].token);
+  }
+  counters_.tokens += fresh.size();
+  if (!fresh.empty()) request.replays = 0;
+  const FinishReason finish_reason = whole ? entry.finish : FinishReason::none;
+  if (fresh.empty() && finish_reason == FinishReason::none) return;
+  if (!request.started) {
+    request.started = true;
+    request.sink->on_start(std::min(entry.cached_tokens, static_cast<std::uint32_t>(request.job.prompt.size())),
+                           std::move(request.prompt_logprobs));
+  }
+  if (finish_reason != FinishReason::none) choice.finished = true;
+  request.sink->on_tokens(entry.choice, fresh, finish_reason);
+  if (std::all_of(request.choices.begin(), request.choices.end(), [](const Choice& c) { return c.finished; }))
+    finish(at, out);
+}
+
+void GatewayState::finish(Requests::iterator at, actors::Outbox& out) {
+  Request request = std::move(at->second);
+  requests_.erase(at);
+  ++counters_.finished;
+  const wire::RequestEnded ended{request.job.id, request.epoch};
+  out.send(request.placement.decode_address, ended, request.epoch);
+  out.send(options_.router_address, ended, request.epoch);
+  request.sink->on_done();
+}
+
+void GatewayState::fail_request(Requests::iterator at, const Error& error, actors::Outbox& out) {
+  Request request = std::move(at->second);
+  requests_.erase(at);
+  ++counters_.failed;
+  end_placement(request, out);
+  out.send(options_.router_address, wire::RequestEnded{request.job.id, request.epoch}, request.epoch);
+  request.sink->on_error(error);
+}
+
+}  // namespace troupe::gateway

@@ -1,0 +1,183 @@
+// Requests, membership and timers of the gateway; placing and answers have files of their own.
+#include "services/gateway/gateway_state.hpp"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "common/base/log.hpp"
+
+namespace troupe::gateway {
+namespace {
+constexpr std::chrono::milliseconds kBusyTick{25};
+}
+
+GatewayState::GatewayState(GatewayOptions options, SendPrompt send_prompt,
+                           std::function<void(const std::vector<ServedModel>&)> on_models)
+    : options_(std::move(options)), send_prompt_(std::move(send_prompt)), on_models_(std::move(on_models)) {}
+
+void GatewayState::start(GenerateJob job, std::shared_ptr<AnswerSink> sink, TimePoint now, actors::Outbox& out) {
+  ++counters_.started;
+  const auto refuse = [&](Errc code, std::string detail) {
+    ++counters_.failed;
+    sink->on_error({code, std::move(detail)});
+  };
+  const auto model = models_.find(job.model);
+  if (model == models_.end()) return refuse(Errc::model_not_found, "no worker serves a model named \"" + job.model + "\"");
+  if (job.prompt.empty() || job.choices == 0 || job.max_tokens == 0)
+    return refuse(Errc::invalid_argument, "a request needs a prompt, a choice and a token to make");
+  if (requests_.contains(job.id)) return refuse(Errc::invalid_argument, "this request id is already in flight");
+  const RequestId id = job.id;
+  Request request;
+  request.model = model->second.model.id;
+  request.choices.resize(job.choices);
+  request.began = now;
+  request.give_up_at = now + options_.place_patience;
+  request.job = std::move(job);
+  request.sink = std::move(sink);
+  Request& placed = requests_.emplace(id, std::move(request)).first->second;
+  ask_placement(placed, now, out);
+  wake_at_ = std::min(wake_at_, now + Duration(kBusyTick));
+}
+
+void GatewayState::cancel(const RequestId& id, actors::Outbox& out) {
+  const auto at = requests_.find(id);
+  if (at == requests_.end()) return;
+  ++counters_.cancelled;
+  if (at->second.phase != Phase::placing)
+    out.send(at->second.placement.decode_address, wire::Cancel{id, at->second.epoch}, at->second.epoch);
+  out.send(options_.router_address, wire::RequestEnded{id, at->second.epoch}, at->second.epoch);
+  requests_.erase(at);
+}
+
+void GatewayState::fail_all(const Error& error, actors::Outbox& out) {
+  while (!requests_.empty()) fail_request(requests_.begin(), error, out);
+}
+
+void GatewayState::receive(const std::string& from, const wire::Envelope& message, TimePoint now, actors::Outbox& out) {
+  const auto take = [&]<class M>(std::type_identity<M>, auto&& handle) {
+    const auto decoded = wire::unpack<M>(message);
+    if (decoded) return handle(*decoded);
+    ++counters_.malformed;
+    log::warn("message refused", {{"from", from}, {"error", to_string(decoded.error())}});
+  };
+#define TROUPE_ON(M, call) \
+  case wire::k##M##Number: return take(std::type_identity<wire::M>{}, [&](const wire::M& m) { call; })
+  switch (message.type) {
+    TROUPE_ON(Tokens, on_tokens(from, m, now, out));
+    TROUPE_ON(Placement, on_placement(m, now, out));
+    TROUPE_ON(PlaceRefused, on_refused(m, now, out));
+    TROUPE_ON(ModelTable, on_models(m));
+    TROUPE_ON(WorkerGone, on_worker_gone(m, now, out));
+    TROUPE_ON(JoinReply, joined_ = !m.refused; if (m.refused) wake_at_ = next_beat_ = now);
+    TROUPE_ON(Ping, out.send(from, wire::Pong{m.number, options_.node}));
+    default: break;
+  }
+#undef TROUPE_ON
+  ++counters_.malformed;
+  log::warn("message not for a gateway", {{"from", from}, {"type", wire::message_name(message.type)}});
+}
+
+void GatewayState::on_models(const wire::ModelTable& table) {
+  // A model whose workers are away stays known: its requests get "no ready worker", not "no such model".
+  for (auto& [name, row] : models_) row.ready_workers = 0;
+  std::vector<ServedModel> served;
+  for (const wire::ModelTable::Row& row : table.rows) {
+    models_[row.model.name] = row;
+  }
+  for (const auto& [name, row] : models_)
+    served.push_back({row.model.name, row.model.id, row.model.context_length, row.ready_workers});
+  on_models_(served);
+}
+
+void GatewayState::on_worker_gone(const wire::WorkerGone& gone, TimePoint now, actors::Outbox& out) {
+  for (auto at = requests_.begin(); at != requests_.end();) {
+    const auto here = at++;
+    if (here->second.phase != Phase::placing && here->second.placement.decode == gone.node)
+      replay(here, {Errc::peer_lost, "the worker is gone: " + gone.reason}, now, out);
+  }
+}
+
+void GatewayState::peer_lost(const std::string& address, TimePoint now, actors::Outbox& out) {
+  if (address == options_.router_address) {
+    joined_ = false;
+    return;
+  }
+  for (auto at = requests_.begin(); at != requests_.end();) {
+    const auto here = at++;
+    if (here->second.phase != Phase::placing && here->second.placement.decode_address == address)
+      replay(here, {Errc::peer_lost, "the connection to the worker ended"}, now, out);
+  }
+}
+
+void GatewayState::beat(actors::Outbox& out) {
+  if (left_) return;
+  if (!joined_) {
+    wire::Join message;
+    message.node = options_.node;
+    message.role = wire::Role::gateway;
+    message.name = options_.name;
+    message.control_address = options_.control_address;
+    out.send(options_.router_address, message);
+    return;
+  }
+  wire::Heartbeat message;
+  message.node = options_.node;
+  out.send(options_.router_address, message);
+}
+
+void GatewayState::leave(actors::Outbox& out) {
+  if (joined_) out.send(options_.router_address, wire::Leave{options_.node, "drained"});
+  joined_ = false;
+  left_ = true;
+}
+
+void GatewayState::tick(TimePoint now, actors::Outbox& out) {
+  if (now >= next_beat_) {
+    beat(out);
+    next_beat_ = now + options_.heartbeat;
+  }
+  for (auto at = requests_.begin(); at != requests_.end();) {
+    const auto here = at++;
+    (void)check_timers(here, now, out);
+  }
+  wake_at_ = requests_.empty() ? next_beat_ : std::min(next_beat_, now + Duration(kBusyTick));
+}
+
+/// false: the request is over.
+bool GatewayState::check_timers(Requests::iterator at, TimePoint now, actors::Outbox& out) {
+  Request& request = at->second;
+  if (request.job.deadline && now >= *request.job.deadline) {
+    fail_request(at, {Errc::deadline_exceeded, "the request's deadline passed"}, out);
+    return false;
+  }
+  if (request.phase == Phase::placing) {
+    if (now >= request.give_up_at) {
+      fail_request(at, {Errc::no_ready_worker, "no router or worker took the request in time"}, out);
+      return false;
+    }
+    if (now >= request.ask_at) ask_placement(request, now, out);
+    return true;
+  }
+  if (!request.frames.empty() && now >= request.ask_at) {
+    send_frames(request, now);
+    if (!request.frames.empty() && now >= request.give_up_at)
+      return replay(at, {Errc::transfer_failed, "the prompt could not be sent"}, now, out);
+  }
+  for (std::uint32_t i = 0; i < request.choices.size(); ++i) {
+    Choice& choice = request.choices[i];
+    if (choice.finished) continue;
+    if (choice.gap_asked && now - *choice.gap_asked >= options_.resend_timeout) ask_again(request, i, now, out);
+    if (choice.probed && now - *choice.probed >= options_.probe_timeout)
+      return replay(at, {Errc::peer_lost, "the worker does not answer"}, now, out);
+    if (!choice.probed && now - choice.heard >= options_.probe_after) {
+      ++counters_.probes;
+      choice.probed = now;
+      out.send(request.placement.decode_address,
+               wire::Resend{request.job.id, request.epoch, i, static_cast<std::uint32_t>(choice.emitted.size())},
+               request.epoch);
+    }
+  }
+  return true;
+}
+
+}  // namespace troupe::gateway

@@ -1,0 +1,144 @@
+#pragma once
+// The gateway's side of the cluster: a record per request that is enough to go on after any worker's death. It places, sends,
+// puts answers in order without gaps or repeats, asks for what is missing, and replays prompt + emitted tokens under the next
+// epoch when a worker is lost. Same seed, same positions: the stream continues as if nothing had happened.
+//
+//   start -> placing -> running -> done
+//              ^           | worker gone, silent, or an error another worker may not make
+//              +-----------+ epoch + 1, avoid
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/actors/role_state.hpp"
+#include "common/transport/data_plane.hpp"
+#include "services/gateway/dispatcher.hpp"
+
+namespace troupe::gateway {
+
+struct GatewayOptions {
+  NodeId node;
+  std::string name = "gateway";
+  std::string control_address;
+  std::string router_address;
+  Duration heartbeat = std::chrono::milliseconds(500);
+  Duration place_retry = std::chrono::seconds(1);       ///< an unanswered PlaceRequest is sent again
+  Duration place_patience = std::chrono::seconds(10);   ///< without a router a new request waits this long
+  Duration rejoin_patience = std::chrono::seconds(3);   ///< and this long for workers to join a new router again
+  Duration replay_patience = std::chrono::seconds(30);  ///< a broken stream waits this long for a worker
+  Duration probe_after = std::chrono::seconds(2);       ///< a silent stream is asked after
+  Duration probe_timeout = std::chrono::seconds(4);     ///< and replayed when the worker does not answer
+  Duration resend_timeout = std::chrono::milliseconds(200);
+  std::uint32_t max_replays = 8;
+};
+
+struct GatewayCounters {
+  std::uint64_t started = 0, finished = 0, failed = 0, cancelled = 0;
+  std::uint64_t replays = 0, resends = 0, probes = 0;
+  std::uint64_t duplicate_tokens = 0, gaps = 0, stale_epochs = 0, unknown_requests = 0;
+  std::uint64_t tokens = 0, malformed = 0, prompts_by_data = 0;
+};
+
+/// Sends a long prompt's frame. Must not block.
+using SendPrompt = std::function<SendResult(const std::string& address, const wire::Envelope& header, const RequestId& request,
+                                            FramePayload payload)>;
+
+/// Sinks are called from within these methods.
+class GatewayState final : public actors::RoleState {
+ public:
+  /// `on_models` hears every new table: all models seen so far, those without a ready worker too.
+  GatewayState(GatewayOptions options, SendPrompt send_prompt, std::function<void(const std::vector<ServedModel>&)> on_models);
+
+  void start(GenerateJob job, std::shared_ptr<AnswerSink> sink, TimePoint now, actors::Outbox& out);
+  void cancel(const RequestId& id, actors::Outbox& out);
+  /// Ends every request with an error (a drain whose time is over).
+  void fail_all(const Error& error, actors::Outbox& out);
+  void leave(actors::Outbox& out);
+
+  void receive(const std::string& from, const wire::Envelope& message, TimePoint now, actors::Outbox& out) override;
+  void tick(TimePoint now, actors::Outbox& out) override;
+  void peer_lost(const std::string& address, TimePoint now, actors::Outbox& out) override;
+  [[nodiscard]] TimePoint wake_at() const override { return wake_at_; }
+
+  [[nodiscard]] std::size_t in_flight() const { return requests_.size(); }
+  [[nodiscard]] const GatewayCounters& counters() const { return counters_; }
+  [[nodiscard]] bool joined() const { return joined_; }
+
+ private:
+  struct Choice {
+    std::vector<TokenId> emitted;
+    bool finished = false;
+    TimePoint heard;                      ///< the worker last spoke of it
+    std::optional<TimePoint> probed;      ///< asked and not answered since
+    std::optional<TimePoint> gap_asked;
+  };
+  enum class Phase : std::uint8_t { placing, prompting, running };
+  struct Request {
+    GenerateJob job;
+    std::shared_ptr<AnswerSink> sink;
+    ModelId model;
+    Phase phase = Phase::placing;
+    Epoch epoch{1};
+    std::vector<Choice> choices;
+    std::vector<NodeId> avoid;
+    std::uint32_t replays = 0;            ///< since the last new token
+    bool replayed = false;
+    wire::Placement placement;
+    TimePoint ask_at;                     ///< next PlaceRequest, or next try to send the prompt frames
+    TimePoint began;
+    TimePoint give_up_at;                 ///< of placing
+    bool started = false;
+    std::vector<GeneratedToken> prompt_logprobs;
+    struct Frame {
+      wire::Envelope header;
+      FramePayload payload;
+    };
+    std::vector<Frame> frames;            ///< long prompts that could not leave yet
+  };
+  using Requests = std::map<RequestId, Request>;
+
+  // gateway_placing.cpp: from a request to a worker that has it
+  void ask_placement(Request& request, TimePoint now, actors::Outbox& out);
+  void on_placement(const wire::Placement& placement, TimePoint now, actors::Outbox& out);
+  void on_refused(const wire::PlaceRefused& refused, TimePoint now, actors::Outbox& out);
+  void send_generates(Request& request, TimePoint now, actors::Outbox& out);
+  void send_generate(Request& request, std::uint32_t first_choice, std::uint32_t choices, TimePoint now, actors::Outbox& out);
+  void send_frames(Request& request, TimePoint now);
+  [[nodiscard]] std::vector<TokenId> prompt_of(const Request& request, std::uint32_t choice) const;
+  /// false: it ended with `why` instead.
+  bool replay(Requests::iterator at, const Error& why, TimePoint now, actors::Outbox& out);
+  /// Ends choices that already have all their tokens. true: the request is over.
+  bool settle_choices(Requests::iterator at, actors::Outbox& out);
+  void end_placement(const Request& request, actors::Outbox& out);
+
+  // gateway_answers.cpp: from entries to sinks
+  void on_tokens(const std::string& from, const wire::Tokens& message, TimePoint now, actors::Outbox& out);
+  void on_entry(const std::string& from, const wire::Tokens::Entry& entry, TimePoint now, actors::Outbox& out);
+  [[nodiscard]] bool take_echo(Request& request, const wire::Tokens::Entry& entry);
+  void ask_again(Request& request, std::uint32_t choice, TimePoint now, actors::Outbox& out);
+  void finish(Requests::iterator at, actors::Outbox& out);
+  void fail_request(Requests::iterator at, const Error& error, actors::Outbox& out);
+
+  void on_models(const wire::ModelTable& table);
+  void on_worker_gone(const wire::WorkerGone& gone, TimePoint now, actors::Outbox& out);
+  bool check_timers(Requests::iterator at, TimePoint now, actors::Outbox& out);
+  void beat(actors::Outbox& out);
+
+  GatewayOptions options_;
+  SendPrompt send_prompt_;
+  std::function<void(const std::vector<ServedModel>&)> on_models_;
+  std::map<std::string, wire::ModelTable::Row> models_;
+  Requests requests_;
+  bool joined_ = false;
+  bool left_ = false;
+  TimePoint next_beat_{};
+  TimePoint wake_at_{};
+  GatewayCounters counters_;
+};
+
+}  // namespace troupe::gateway

@@ -1,0 +1,92 @@
+#pragma once
+// What the router decides: who is a member, who gets a request, and what gateways may offer. It knows ids and keys only.
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "common/actors/role_state.hpp"
+#include "services/router/cluster_view.hpp"
+#include "services/router/policies/policy.hpp"
+#include "services/router/prefix_index.hpp"
+
+namespace troupe::router {
+
+struct RouterOptions {
+  NodeId node;
+  Duration heartbeat = std::chrono::milliseconds(500);
+  Duration node_timeout = std::chrono::seconds(2);
+  Duration hang_limit = std::chrono::seconds(30);  ///< busy without a layer finished for this long
+  Duration lease = std::chrono::seconds(30);       ///< of a placement beyond its request's deadline
+  std::uint32_t min_prompt_tokens = 256;           ///< fewer uncached ones are prefilled where they are decoded
+  std::size_t max_nodes = 1024;
+  std::size_t max_index_blocks = 1u << 20;
+  std::size_t max_placements = 1u << 16;
+  std::string policy = "load_and_prefix";
+};
+
+struct RouterCounters {
+  std::uint64_t placed_by_prefix = 0, placed_by_load = 0;
+  std::uint64_t placed_with_prefill = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t joins = 0, losses = 0, hangs = 0;
+  std::uint64_t kv_updates = 0, kv_gaps = 0;
+  std::uint64_t leases_expired = 0;
+  std::uint64_t malformed = 0;
+  std::uint64_t cached_tokens = 0, prompt_tokens = 0;  ///< of placed requests, as the index knows it
+};
+
+class RouterState final : public actors::RoleState {
+ public:
+  /// Errors: config_invalid (an unknown policy).
+  [[nodiscard]] static Expected<std::unique_ptr<RouterState>> create(const RouterOptions& options);
+
+  void receive(const std::string& from, const wire::Envelope& message, TimePoint now, actors::Outbox& out) override;
+  void tick(TimePoint now, actors::Outbox& out) override;
+  void peer_lost(const std::string& address, TimePoint now, actors::Outbox& out) override;
+  [[nodiscard]] TimePoint wake_at() const override { return wake_at_; }
+
+  [[nodiscard]] const ClusterView& view() const { return view_; }
+  /// Blocks of all models in the index.
+  [[nodiscard]] std::size_t indexed_blocks() const;
+  [[nodiscard]] std::uint64_t evicted_blocks() const;
+  [[nodiscard]] const RouterCounters& counters() const { return counters_; }
+  [[nodiscard]] std::size_t placements() const { return placements_.size(); }
+  void drain() { draining_ = true; }
+
+ private:
+  struct Placed {
+    wire::Placement answer;
+    std::uint32_t choices = 1;
+    TimePoint lease;
+    std::string gateway;
+  };
+  RouterState(const RouterOptions& options, std::unique_ptr<RouterPolicy> policy);
+
+  void on_join(const std::string& from, const wire::Join& join, TimePoint now, actors::Outbox& out);
+  void on_heartbeat(const std::string& from, const wire::Heartbeat& beat, TimePoint now, actors::Outbox& out);
+  void on_kv_update(const std::string& from, const wire::KvUpdate& update, TimePoint now, actors::Outbox& out);
+  void on_place(const std::string& from, const wire::PlaceRequest& request, TimePoint now, actors::Outbox& out);
+  void on_ended(const wire::RequestEnded& ended);
+  [[nodiscard]] Expected<wire::Placement> place(const wire::PlaceRequest& request);
+  [[nodiscard]] std::vector<Candidate> candidates(const std::vector<const Node*>& nodes, const wire::PlaceRequest& request,
+                                                  const ModelId& model, bool prefill);
+  void release(const Placed& placed);
+  void gone(const GoneNode& node, actors::Outbox& out);
+  void tell_gone(const NodeId& node, const std::string& reason, actors::Outbox& out);
+  [[nodiscard]] PrefixIndex& index(const ModelId& model);
+  void push_models(actors::Outbox& out);
+
+  RouterOptions options_;
+  std::unique_ptr<RouterPolicy> policy_;
+  ClusterView view_;
+  std::map<ModelId, PrefixIndex> indexes_;  // keys are unique to a model
+  std::map<RequestId, Placed> placements_;
+  wire::ModelTable pushed_;
+  std::vector<std::uint8_t> pushed_bytes_;
+  bool draining_ = false;
+  TimePoint wake_at_{};
+  RouterCounters counters_;
+};
+
+}  // namespace troupe::router

@@ -1,0 +1,328 @@
+// Gateway, router and workers together, as plain state classes: every stream is the one an undisturbed cluster would give,
+// and afterwards nothing is held anywhere.
+#include <gtest/gtest.h>
+
+#include "tests/support/sim_cluster.hpp"
+
+namespace troupe::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Stage {
+  explicit Stage(std::uint64_t seed = 1, SimFaults faults = {}, int decoders = 1, int prefillers = 0) : sim(seed, faults) {
+    sim.add_router();
+    sim.add_gateway();
+    for (int i = 0; i < decoders; ++i) sim.add_worker(wire::Role::decode, "decode-" + std::to_string(i));
+    for (int i = 0; i < prefillers; ++i) sim.add_worker(wire::Role::prefill, "prefill-" + std::to_string(i));
+    EXPECT_TRUE(sim.ready(static_cast<std::size_t>(decoders)));
+    sim.run_for(3s);  // prefill workers have joined too
+  }
+  void expect_quiet() {
+    EXPECT_TRUE(sim.run_until([&] { return sim.leftovers().empty(); }, 3min)) << sim.leftovers();
+  }
+  SimCluster sim;
+};
+
+TEST(SimCluster, AStreamComesWholeAndLeavesNothing) {
+  Stage s;
+  const auto job = fake_job(1, 40, 20);
+  const auto sink = s.sim.start(job);
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+  EXPECT_EQ(check_answer(job, *sink), "");
+  EXPECT_EQ(sink->finishes.at(0), FinishReason::length);
+  s.expect_quiet();
+}
+
+TEST(SimCluster, AStopTokenEndsAChoiceAndIsDelivered) {
+  Stage s;
+  auto job = fake_job(1, 40, 50);
+  job.stop_tokens = {fake_answer(job.prompt, job.sampling.seed, 0, 50)[11]};
+  const auto sink = s.sim.start(job);
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+  EXPECT_EQ(check_answer(job, *sink), "");
+  EXPECT_EQ(sink->answers.at(0).size(), 12u);
+  EXPECT_EQ(sink->finishes.at(0), FinishReason::stop);
+  s.expect_quiet();
+}
+
+TEST(SimCluster, ChoicesDifferAndAllFinish) {
+  Stage s;
+  const auto job = fake_job(2, 100, 15, 4);
+  const auto sink = s.sim.start(job);
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+  EXPECT_EQ(check_answer(job, *sink), "");
+  EXPECT_NE(sink->answers.at(0), sink->answers.at(1));
+  s.expect_quiet();
+}
+
+TEST(SimCluster, ARepeatedPromptIsServedFromTheCacheAndGoesWhereItIs) {
+  Stage s(3, {}, 3);
+  const auto first = fake_job(4, 200, 5);
+  auto sink = s.sim.start(first);
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+  EXPECT_EQ(sink->cached_tokens, 0u);
+  s.sim.run_for(2s);
+  auto second = fake_job(4, 200, 5);
+  second.id = RequestId{9, 9};
+  sink = s.sim.start(second);
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+  EXPECT_EQ(check_answer(second, *sink), "");
+  EXPECT_EQ(sink->cached_tokens, 192u);
+  EXPECT_EQ(s.sim.router->counters().placed_by_prefix, 1u);
+  s.expect_quiet();
+}
+
+TEST(SimCluster, ALongPromptIsPrefilledElsewhereAndItsPagesArrive) {
+  Stage s(5, {}, 1, 1);
+  const auto job = fake_job(5, 1000, 10);
+  const auto sink = s.sim.start(job);
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+  EXPECT_EQ(check_answer(job, *sink), "");
+  EXPECT_EQ(s.sim.workers["decode-0"]->engine->imported_tokens, 960u);  // 15 whole pages of 64
+  EXPECT_EQ(s.sim.workers["decode-0"]->state->counters().imports, 1u);
+  EXPECT_EQ(s.sim.workers["prefill-0"]->state->counters().prefills, 1u);
+  EXPECT_GT(s.sim.frames_delivered, 0u);
+  EXPECT_EQ(sink->cached_tokens, 0u);
+  s.expect_quiet();
+}
+
+TEST(SimCluster, AShortOrCachedPromptStaysOnTheDecodeWorker) {
+  Stage s(6, {}, 1, 1);
+  const auto job = fake_job(6, 200, 5);
+  const auto sink = s.sim.start(job);
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+  EXPECT_EQ(s.sim.frames_delivered, 0u);
+  EXPECT_EQ(s.sim.router->counters().placed_with_prefill, 0u);
+}
+
+TEST(SimCluster, APromptTooLongForAControlMessageTravelsByFrames) {
+  Stage s(7, {}, 1, 1);
+  s.sim.filter = [](const std::string&, const std::string&, const wire::Envelope& message) {
+    EXPECT_LE(message.payload.size(), wire::kMaxControlBytes) << wire::message_name(message.type);
+    return true;
+  };
+  const auto job = fake_job(7, 50000, 10);
+  const auto sink = s.sim.start(job);
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+  EXPECT_EQ(check_answer(job, *sink), "");
+  EXPECT_EQ(s.sim.gateway->counters().prompts_by_data, 1u);
+  EXPECT_GT(s.sim.workers["decode-0"]->engine->imported_tokens, 49000u);
+  s.expect_quiet();
+}
+
+TEST(SimCluster, AnEchoTooLongForOneMessageComesWhole) {
+  Stage s(8);
+  auto job = fake_job(8, 9000, 3);
+  job.prompt_logprobs = true;
+  const auto sink = s.sim.start(job);
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+  EXPECT_EQ(check_answer(job, *sink), "");
+  ASSERT_EQ(sink->prompt_logprobs.size(), job.prompt.size());
+  for (std::size_t i = 0; i < job.prompt.size(); ++i) ASSERT_EQ(sink->prompt_logprobs[i].token, job.prompt[i]);
+  s.expect_quiet();
+}
+
+TEST(SimCluster, AWorkersDeathMidStreamIsNotSeenInTheStream) {
+  Stage s(9, {}, 2);
+  const auto job = fake_job(9, 100, 60, 2);
+  const auto sink = s.sim.start(job);
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->answers[0].size() == 20; }));
+  const std::string victim = s.sim.workers["decode-0"]->state->active() != 0 ? "decode-0" : "decode-1";
+  s.sim.kill(victim);
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+  EXPECT_EQ(check_answer(job, *sink), "");
+  EXPECT_EQ(s.sim.gateway->counters().replays, 1u);
+  s.expect_quiet();
+}
+
+TEST(SimCluster, AHungEngineIsFoundByItsProgressAndItsStreamMoves) {
+  SimCluster sim(10);
+  router::RouterOptions options;
+  options.hang_limit = 5s;
+  sim.add_router(options);
+  sim.add_gateway();
+  sim.add_worker(wire::Role::decode, "decode-0");
+  sim.add_worker(wire::Role::decode, "decode-1");
+  ASSERT_TRUE(sim.ready(2));
+  const auto job = fake_job(10, 50, 60);
+  const auto sink = sim.start(job);
+  ASSERT_TRUE(sim.run_until([&] { return sink->answers[0].size() == 10; }));
+  const std::string victim = sim.workers["decode-0"]->state->active() != 0 ? "decode-0" : "decode-1";
+  sim.workers[victim]->frozen = true;  // its actor still answers
+  ASSERT_TRUE(sim.run_until([&] { return sink->over(); }));
+  EXPECT_EQ(check_answer(job, *sink), "");
+  EXPECT_EQ(sim.router->counters().hangs, 1u);
+  EXPECT_EQ(sim.models[0].ready_workers, 1u);
+  sim.workers[victim]->frozen = false;
+  EXPECT_TRUE(sim.ready(2)) << "a worker that moves again is ready again";
+}
+
+TEST(SimCluster, APrefillWorkersDeathFallsBackToTheDecodeWorker) {
+  Stage s(11, {}, 1, 1);
+  const auto job = fake_job(11, 5000, 10);
+  const auto sink = s.sim.start(job);
+  ASSERT_TRUE(s.sim.run_until([&] { return s.sim.frames_delivered >= 2; }));
+  s.sim.kill("prefill-0");
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+  EXPECT_EQ(check_answer(job, *sink), "");
+  EXPECT_EQ(s.sim.workers["decode-0"]->state->counters().prefill_fallbacks, 1u);
+  EXPECT_EQ(s.sim.gateway->counters().replays, 0u);
+  s.expect_quiet();
+}
+
+TEST(SimCluster, APrefillThatSendsNothingIsGivenUpWhenItsLeaseEnds) {
+  Stage s(12, {}, 1, 1);
+  s.sim.workers["prefill-0"]->engine->set_mute(true);
+  const auto job = fake_job(12, 1000, 10);
+  const auto sink = s.sim.start(job);
+  const TimePoint begin = s.sim.clock.now();
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+  EXPECT_GE(s.sim.clock.now() - begin, 30s);
+  EXPECT_EQ(check_answer(job, *sink), "");
+  EXPECT_EQ(s.sim.workers["decode-0"]->state->counters().leases_expired, 1u);
+  s.sim.workers["prefill-0"]->engine->set_mute(false);
+  s.expect_quiet();
+}
+
+TEST(SimCluster, CancelAtEveryStageLeavesNothing) {
+  for (int steps = 0; steps < 120; steps += 3) {
+    Stage s(100 + static_cast<std::uint64_t>(steps), {}, 1, 1);
+    const auto job = fake_job(13, steps % 2 == 0 ? 1500 : 30, 40, steps % 4 == 0 ? 3 : 1);
+    const auto sink = s.sim.start(job);
+    for (int i = 0; i < steps; ++i) s.sim.step();
+    if (sink->over()) continue;
+    s.sim.cancel(job.id);
+    EXPECT_EQ(s.sim.gateway->in_flight(), 0u);
+    s.expect_quiet();
+    EXPECT_FALSE(sink->over()) << "a cancelled request's sink is not called";
+  }
+}
+
+TEST(SimCluster, ADeadlineEndsAStreamWithItsError) {
+  Stage s(14);
+  auto job = fake_job(14, 50, 100000);
+  job.deadline = s.sim.clock.now() + 3s;
+  const auto sink = s.sim.start(job);
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+  ASSERT_TRUE(sink->error.has_value());
+  EXPECT_EQ(sink->error->code, Errc::deadline_exceeded);
+  s.expect_quiet();
+}
+
+TEST(SimCluster, AFullClusterRefusesEarly) {
+  SimCluster sim(15);
+  sim.add_router();
+  sim.add_gateway();
+  FakeEngineOptions small;
+  small.max_sequences = 2;
+  small.queue = 2;
+  sim.add_worker(wire::Role::decode, "decode-0", small);
+  ASSERT_TRUE(sim.ready(1));
+  sim.run_for(2s);  // a heartbeat has told its capacity
+  std::vector<std::shared_ptr<RecordingSink>> sinks;
+  for (std::uint64_t i = 0; i < 10; ++i) sinks.push_back(sim.start(fake_job(20 + i, 30, 50)));
+  ASSERT_TRUE(sim.run_until([&] { return std::all_of(sinks.begin(), sinks.end(), [](const auto& s) { return s->over(); }); }));
+  std::size_t full = 0, done = 0;
+  for (const auto& sink : sinks) {
+    done += sink->done;
+    full += sink->error && sink->error->code == Errc::queue_full;
+  }
+  EXPECT_EQ(done, 4u);
+  EXPECT_EQ(full, 6u);
+  EXPECT_TRUE(sim.run_until([&] { return sim.leftovers().empty(); })) << sim.leftovers();
+}
+
+TEST(SimCluster, AnUnknownModelIsRefusedAtOnce) {
+  Stage s(16);
+  auto job = fake_job(16, 50, 10);
+  job.model = "nobody";
+  const auto sink = s.sim.start(job);
+  ASSERT_TRUE(sink->error.has_value());
+  EXPECT_EQ(sink->error->code, Errc::model_not_found);
+}
+
+TEST(SimCluster, AWorkerMayJoinAndDrainWhileStreamsRun) {
+  Stage s(17);
+  const auto job = fake_job(17, 50, 80);
+  const auto sink = s.sim.start(job);
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->answers[0].size() == 5; }));
+  s.sim.add_worker(wire::Role::decode, "decode-1");
+  ASSERT_TRUE(s.sim.ready(2));
+  actors::Outbox out;
+  s.sim.workers["decode-0"]->state->drain(s.sim.clock.now(), out);  // its heartbeat may be lost: the next one says it too
+  ASSERT_TRUE(s.sim.ready(1));
+  const auto next = fake_job(18, 50, 5);
+  const auto other = s.sim.start(next);
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over() && other->over(); }));
+  EXPECT_EQ(check_answer(job, *sink), "");
+  EXPECT_EQ(check_answer(next, *other), "");
+  EXPECT_EQ(s.sim.gateway->counters().replays, 0u) << "a draining worker finishes what it has";
+  s.expect_quiet();
+}
+
+TEST(SimCluster, ARouterThatForgotEverythingIsToldAgain) {
+  Stage s(19, {}, 2, 1);
+  const auto warm = fake_job(19, 200, 5);
+  auto sink = s.sim.start(warm);
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+  const auto before = s.sim.router->indexed_blocks();
+  ASSERT_GT(before, 0u);
+  s.sim.add_router();  // a new process on the old address
+  const auto job = fake_job(20, 400, 20);
+  sink = s.sim.start(job);
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+  EXPECT_EQ(check_answer(job, *sink), "");
+  s.sim.run_for(3s);
+  EXPECT_EQ(s.sim.router->view().nodes().size(), 4u);
+  EXPECT_GE(s.sim.router->indexed_blocks(), before);
+}
+
+TEST(SimCluster, LostRepeatedAndOvertakingMessagesChangeNoStream) {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    Stage s(seed, {0.03, 0.05, 0.05}, 2, 1);
+    std::vector<gateway::GenerateJob> jobs;
+    std::vector<std::shared_ptr<RecordingSink>> sinks;
+    for (std::uint64_t i = 0; i < 12; ++i) {
+      jobs.push_back(fake_job(seed * 100 + i, i % 3 == 0 ? 700 : 40, 25, i % 4 == 1 ? 3 : 1));
+      sinks.push_back(s.sim.start(jobs.back()));
+    }
+    ASSERT_TRUE(s.sim.run_until([&] { return std::all_of(sinks.begin(), sinks.end(), [](const auto& x) { return x->over(); }); }, 20min))
+        << "seed " << seed;
+    for (std::size_t i = 0; i < jobs.size(); ++i) EXPECT_EQ(check_answer(jobs[i], *sinks[i]), "") << "seed " << seed << " job " << i;
+    EXPECT_GT(s.sim.lost, 0u);
+    // RequestEnded may be lost; then leases free what it named, the router's after its longest.
+    EXPECT_TRUE(s.sim.run_until([&] { return s.sim.leftovers().empty(); }, 2h)) << "seed " << seed << s.sim.leftovers();
+  }
+}
+
+TEST(SimCluster, DeathsAndCancelsAtRandomLeaveEveryOtherStreamWhole) {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    Stage s(seed * 31, {}, 3, 2);
+    std::mt19937_64 rng(seed);
+    std::vector<gateway::GenerateJob> jobs;
+    std::vector<std::shared_ptr<RecordingSink>> sinks;
+    std::vector<bool> cancelled;
+    for (std::uint64_t i = 0; i < 16; ++i) {
+      jobs.push_back(fake_job(seed * 100 + i, i % 2 == 0 ? 900 : 40, 30, i % 5 == 1 ? 2 : 1));
+      sinks.push_back(s.sim.start(jobs.back()));
+      cancelled.push_back(false);
+      for (std::uint64_t k = rng() % 40; k != 0; --k) s.sim.step();
+      if (i == 6) s.sim.kill("decode-" + std::to_string(rng() % 3));
+      if (i == 9) s.sim.kill("prefill-" + std::to_string(rng() % 2));
+      if (rng() % 5 == 0) {
+        const std::size_t victim = rng() % jobs.size();
+        cancelled[victim] = cancelled[victim] || !sinks[victim]->over();
+        s.sim.cancel(jobs[victim].id);
+      }
+    }
+    ASSERT_TRUE(s.sim.run_until([&] { return s.sim.gateway->in_flight() == 0; })) << "seed " << seed;
+    for (std::size_t i = 0; i < jobs.size(); ++i)
+      EXPECT_TRUE(cancelled[i] || check_answer(jobs[i], *sinks[i]).empty())
+          << "seed " << seed << " job " << i << ": " << check_answer(jobs[i], *sinks[i]);
+    s.expect_quiet();
+  }
+}
+
+}  // namespace
+}  // namespace troupe::test

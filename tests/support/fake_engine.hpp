@@ -1,0 +1,296 @@
+#pragma once
+// An engine without a model: its tokens are a function of the last tokens, the seed, the choice and the position, so that a
+// resumed, re-placed or imported stream must continue identically. Pages carry a pattern of the tokens they hold; a commit
+// compares what was imported with what would have been computed.
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "common/base/hash.hpp"
+#include "common/engine/engine.hpp"
+#include "common/kv/block_key.hpp"
+
+namespace troupe::test {
+
+struct FakeEngineOptions {
+  std::uint32_t layers = 3;
+  std::uint32_t layer_page_bytes = 4096;
+  std::uint32_t max_sequences = 64;
+  std::uint32_t queue = 64;
+  std::uint32_t pages = 100000;
+  std::uint32_t chunk = 128;
+  std::uint32_t context = 1u << 20;
+  bool cache = true;
+  bool mute = false;  ///< steps make no tokens: a hang
+};
+
+/// The token every correct engine draws next.
+inline TokenId fake_next(std::span<const TokenId> so_far, std::uint64_t seed, std::uint32_t choice) {
+  Hasher hasher;
+  hasher.number(seed).number(choice).number(so_far.size());
+  hasher.bytes(std::as_bytes(so_far.last(std::min<std::size_t>(8, so_far.size()))));
+  return static_cast<TokenId>(hasher.finish<ModelId>().low % 5000) + 10;
+}
+
+/// What a whole answer must be.
+inline std::vector<TokenId> fake_answer(std::vector<TokenId> prompt, std::uint64_t seed, std::uint32_t choice,
+                                        std::uint32_t max_tokens, std::span<const TokenId> stops = {}) {
+  std::vector<TokenId> answer;
+  while (answer.size() < max_tokens) {
+    answer.push_back(fake_next(prompt, seed, choice));
+    prompt.push_back(answer.back());
+    if (std::find(stops.begin(), stops.end(), answer.back()) != stops.end()) break;
+  }
+  return answer;
+}
+
+class FakeEngine final : public engine::Engine {
+ public:
+  explicit FakeEngine(FakeEngineOptions options = {}) : options_(options) {}
+
+  const Model& model() const override { detail::check_failed("model", __FILE__, __LINE__, "a fake engine has none"); }
+  ModelId model_id() const override { return ModelId{77, 88}; }
+  std::uint32_t context_length() const override { return options_.context; }
+  std::size_t layer_page_bytes() const override { return options_.layer_page_bytes; }
+  std::uint32_t layers() const override { return options_.layers; }
+
+  Expected<void> submit(engine::Request request) override {
+    TROUPE_TRY(admit(request));
+    Sequence sequence;
+    sequence.request = std::move(request);
+    sequence.ready = true;
+    add(std::move(sequence));
+    return {};
+  }
+  Expected<void> submit_prefill(engine::Request request, std::uint32_t tokens,
+                                std::function<bool(const engine::PrefillProgress&)> progress) override {
+    TROUPE_TRY(admit(request));
+    Sequence sequence;
+    sequence.request = std::move(request);
+    sequence.ready = true;
+    sequence.prefill_tokens = tokens;
+    sequence.progress = std::move(progress);
+    for (std::uint32_t page = 0; page * 64 < tokens; ++page) sequence.pages.push_back(next_page_++);
+    for (std::size_t i = 0; i < sequence.pages.size(); ++i) owner_[sequence.pages[i]] = {sequence.request.id, static_cast<std::uint32_t>(i)};
+    add(std::move(sequence));
+    return {};
+  }
+  void release_prefill(const RequestId& id) override {
+    released.insert(id);
+    cancel(id);
+  }
+  Expected<void> reserve_import(engine::Request request, std::uint32_t tokens) override {
+    TROUPE_TRY(admit(request));
+    Sequence sequence;
+    sequence.request = std::move(request);
+    sequence.import_tokens = tokens;
+    sequence.computed = cached_tokens_for(sequence.request.tenant, sequence.request.prompt) / 64 * 64;
+    sequence.cached = sequence.computed;
+    add(std::move(sequence));
+    return {};
+  }
+  Expected<void> import_page(const RequestId& id, std::uint32_t layer, std::uint32_t page_index,
+                             std::span<const std::byte> bytes) override {
+    const auto at = sequences_.find(id);
+    if (at == sequences_.end()) return fail(Errc::transfer_failed, "unknown request");
+    if (bytes.size() != options_.layer_page_bytes) return fail(Errc::transfer_failed, "wrong size");
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data(), 8);
+    at->second.imported[{layer, page_index}] = word;
+    return {};
+  }
+  Expected<void> commit_import(const RequestId& id) override {
+    const auto at = sequences_.find(id);
+    if (at == sequences_.end()) return fail(Errc::transfer_failed, "unknown request");
+    Sequence& sequence = at->second;
+    for (std::uint32_t page = sequence.computed / 64; page * 64 < sequence.import_tokens; ++page) {
+      for (std::uint32_t layer = 0; layer < options_.layers; ++layer) {
+        const auto found = sequence.imported.find({layer, page});
+        if (found == sequence.imported.end() || found->second != pattern(sequence.request.prompt, layer, page))
+          return fail(Errc::transfer_failed, "page " + std::to_string(page) + " is missing or wrong");
+      }
+    }
+    sequence.computed = std::max(sequence.computed, sequence.import_tokens);
+    imported_tokens += sequence.import_tokens;
+    sequence.ready = true;
+    store_blocks(sequence, sequence.computed, pending_kv_);
+    return {};
+  }
+  std::uint32_t cached_tokens_for(std::string_view tenant, std::span<const TokenId> prompt) const override {
+    if (!options_.cache || prompt.empty()) return 0;
+    std::uint32_t tokens = 0;
+    for (const BlockKey& key : block_keys(model_id(), tenant, prompt.first(prompt.size() - 1))) {
+      if (!blocks_.contains(key)) break;
+      tokens += kBlockTokens;
+    }
+    return tokens;
+  }
+  void export_page(std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) const override {
+    const auto& [id, index] = owner_.at(page);
+    const std::uint64_t word = pattern(sequences_.at(id).request.prompt, layer, index);
+    std::memset(to.data(), 0, to.size());
+    std::memcpy(to.data(), &word, 8);
+  }
+  void cancel(const RequestId& id) override {
+    const auto at = sequences_.find(id);
+    if (at == sequences_.end()) return;
+    for (const std::uint32_t page : at->second.pages) owner_.erase(page);
+    sequences_.erase(at);
+    std::erase(order_, id);
+  }
+  bool has_work() const override {
+    return std::any_of(sequences_.begin(), sequences_.end(), [](const auto& e) { return e.second.ready && !e.second.done; });
+  }
+  engine::StepOutput step(const std::function<bool()>& = {}) override {
+    engine::StepOutput out;
+    out.kv = std::exchange(pending_kv_, {});
+    if (options_.mute) return out;
+    ++steps_;
+    std::uint32_t running = 0;
+    for (const RequestId& id : std::vector<RequestId>(order_)) {
+      Sequence& sequence = sequences_.at(id);
+      if (!sequence.ready || sequence.done) continue;
+      if (++running > options_.max_sequences) break;
+      run(id, sequence, out);
+    }
+    progress_ += options_.layers;
+    return out;
+  }
+  std::uint64_t progress() const override { return progress_; }
+  engine::EngineStats stats() const override {
+    engine::EngineStats stats;
+    for (const auto& [id, sequence] : sequences_) {
+      if (sequence.done) continue;
+      if (!sequence.ready) stats.pages_reserved += sequence.import_tokens / 64;
+      (stats.running < options_.max_sequences ? stats.running : stats.waiting) += 1;
+    }
+    stats.pages_total = options_.pages;
+    stats.pages_free = options_.pages - stats.pages_reserved;
+    stats.generated_tokens = generated_;
+    stats.steps = steps_;
+    return stats;
+  }
+  std::vector<BlockKey> cached_blocks() const override { return {blocks_.begin(), blocks_.end()}; }
+
+  void set_mute(bool mute) { options_.mute = mute; }
+  /// Sequences that still hold anything: zero once everything ended.
+  [[nodiscard]] std::size_t held() const { return sequences_.size(); }
+  std::uint64_t imported_tokens = 0;
+  std::set<RequestId> released;
+
+ private:
+  struct Sequence {
+    engine::Request request;
+    bool ready = false, done = false, announced = false;
+    std::uint32_t prefill_tokens = 0, import_tokens = 0, computed = 0, cached = 0;
+    std::function<bool(const engine::PrefillProgress&)> progress;
+    std::uint32_t next_layer = 0;
+    std::vector<std::uint32_t> pages;
+    std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> imported;
+    std::vector<std::vector<TokenId>> texts;  // per choice: prompt and answer
+    std::vector<bool> finished;
+  };
+
+  Expected<void> admit(const engine::Request& request) const {
+    if (request.prompt.empty()) return fail(Errc::invalid_argument, "an empty prompt");
+    if (sequences_.size() >= options_.max_sequences + options_.queue)
+      return fail(Errc::queue_full, "the fake engine's queue is full");
+    if (request.prompt.size() / 64 + 1 > options_.pages) return fail(Errc::out_of_pages, "can never fit");
+    return {};
+  }
+  void add(Sequence sequence) {
+    const RequestId id = sequence.request.id;
+    TROUPE_CHECK(!sequences_.contains(id), "an engine id was used twice");
+    sequences_.emplace(id, std::move(sequence));
+    order_.push_back(id);
+  }
+  std::uint64_t pattern(std::span<const TokenId> prompt, std::uint32_t layer, std::uint32_t page) const {
+    const std::size_t end = std::min<std::size_t>(prompt.size(), (page + 1) * 64);
+    return Hasher().number(layer).bytes(std::as_bytes(prompt.first(end))).finish<ModelId>().low;
+  }
+  void store_blocks(const Sequence& sequence, std::uint32_t tokens, std::vector<engine::KvEvent>& kv) {
+    if (!options_.cache) return;
+    const auto prompt = std::span(sequence.request.prompt).first(std::min<std::size_t>(tokens, sequence.request.prompt.size()));
+    for (const BlockKey& key : block_keys(model_id(), sequence.request.tenant, prompt))
+      if (blocks_.insert(key).second) kv.push_back({key, true});
+  }
+  void run(const RequestId& id, Sequence& sequence, engine::StepOutput& out) {
+    if (sequence.prefill_tokens != 0) return run_prefill(id, sequence, out);
+    const auto prompt_size = static_cast<std::uint32_t>(sequence.request.prompt.size());
+    if (sequence.computed == 0 && !sequence.announced)
+      sequence.computed = sequence.cached = cached_tokens_for(sequence.request.tenant, sequence.request.prompt);
+    if (sequence.computed < prompt_size) {
+      const std::uint32_t rows = std::min(options_.chunk, prompt_size - sequence.computed);
+      out.rows += rows;
+      sequence.computed += rows;
+      store_blocks(sequence, sequence.computed, out.kv);
+      if (sequence.computed < prompt_size) return;
+    }
+    generate(id, sequence, out);
+  }
+  void run_prefill(const RequestId& id, Sequence& sequence, engine::StepOutput& out) {
+    // One chunk, layer by layer; a refused layer is offered again in the next step.
+    const std::uint32_t tokens = std::min(sequence.prefill_tokens, (sequence.computed / options_.chunk + 1) * options_.chunk);
+    for (; sequence.next_layer < options_.layers; ++sequence.next_layer) {
+      engine::PrefillProgress progress;
+      progress.id = id;
+      progress.layer = sequence.next_layer;
+      progress.pages = sequence.pages;
+      progress.tokens = tokens;
+      if (!sequence.progress(progress)) return;
+      ++out.rows;
+    }
+    sequence.next_layer = 0;
+    sequence.computed = tokens;
+    store_blocks(sequence, sequence.computed, out.kv);
+    if (tokens < sequence.prefill_tokens) return;
+    sequence.done = true;
+    out.prefilled.push_back(id);
+  }
+  void generate(const RequestId& id, Sequence& sequence, engine::StepOutput& out) {
+    const engine::Request& request = sequence.request;
+    if (sequence.texts.empty()) {
+      sequence.texts.assign(request.choices, request.prompt);
+      sequence.finished.assign(request.choices, false);
+    }
+    for (std::uint32_t i = 0; i < request.choices; ++i) {
+      if (sequence.finished[i]) continue;
+      auto& text = sequence.texts[i];
+      engine::TokenEvent event;
+      event.id = id;
+      event.epoch = request.epoch;
+      event.choice = request.first_choice + i;
+      event.first_index = static_cast<std::uint32_t>(text.size() - request.prompt.size()) + request.resumed_tokens;
+      const TokenId token = fake_next(text, request.sampling.seed, event.choice);
+      text.push_back(token);
+      ++generated_;
+      ++out.rows;
+      event.tokens.push_back({token, 0.0f, {}});
+      event.cached_tokens = sequence.cached;
+      if (!sequence.announced && request.prompt_logprobs)
+        for (const TokenId t : request.prompt) event.prompt_tokens.push_back({t, -1.0f, {}});
+      sequence.announced = true;
+      const bool stop = std::find(request.stop_tokens.begin(), request.stop_tokens.end(), token) != request.stop_tokens.end();
+      if (stop) event.finish = FinishReason::stop;
+      else if (event.first_index + 1 >= request.max_tokens) event.finish = FinishReason::length;
+      sequence.finished[i] = event.finish != FinishReason::none;
+      out.tokens.push_back(std::move(event));
+    }
+    if (std::all_of(sequence.finished.begin(), sequence.finished.end(), [](bool f) { return f; })) cancel(id);
+  }
+
+  FakeEngineOptions options_;
+  std::map<RequestId, Sequence> sequences_;
+  std::vector<RequestId> order_;
+  std::map<std::uint32_t, std::pair<RequestId, std::uint32_t>> owner_;
+  std::set<BlockKey> blocks_;
+  std::vector<engine::KvEvent> pending_kv_;
+  std::uint32_t next_page_ = 0;
+  std::atomic<std::uint64_t> progress_{0};
+  std::uint64_t steps_ = 0, generated_ = 0;
+};
+
+}  // namespace troupe::test
