@@ -1,0 +1,69 @@
+#pragma once
+// Answers as OpenAI writes them: whole, or as server-sent events. Text goes straight into the output; no JSON tree is built.
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/sampling/params.hpp"
+#include "common/tokenizer/tokenizer.hpp"
+#include "services/gateway/choice_text.hpp"
+#include "services/gateway/http_errors.hpp"
+
+namespace troupe::gateway {
+
+struct Usage {
+  std::uint64_t prompt_tokens = 0;
+  std::uint64_t completion_tokens = 0;
+  std::uint64_t cached_tokens = 0;
+};
+
+/// One finished choice of a whole answer.
+struct ChoiceResult {
+  TextDelta all;
+  FinishReason reason = FinishReason::none;
+  const std::vector<TokenId>* ids = nullptr;  ///< reported under "troupe" unless null
+};
+
+class AnswerFormat {
+ public:
+  struct Options {
+    bool chat = false;
+    std::string id;           ///< hex; the prefix is added
+    std::int64_t created = 0;
+    std::string model;
+    std::string fingerprint;
+    bool logprobs = false;
+    bool include_usage = false;
+  };
+  AnswerFormat(std::shared_ptr<const Tokenizer> tokenizer, Options options);
+
+  // Server-sent events, appended to `out`.
+  void role_event(std::string& out, std::size_t choice) const;
+  void delta_event(std::string& out, std::size_t choice, const TextDelta& delta) const;
+  void finish_event(std::string& out, std::size_t choice, FinishReason reason, const std::vector<TokenId>* ids) const;
+  void usage_event(std::string& out, const Usage& usage) const;
+  static void error_event(std::string& out, const ApiError& error);
+  static void done_event(std::string& out);
+
+  [[nodiscard]] std::string whole(const std::vector<ChoiceResult>& choices, const Usage& usage) const;
+
+  /// A token's text as the API shows it; bytes that are no characters by themselves as "\xf0\x9f", after "bytes:" for completions.
+  [[nodiscard]] std::string token_label(TokenId token) const;
+
+ private:
+  void begin_event(std::string& out, std::size_t choice) const;
+  void end_event(std::string& out, FinishReason reason, const std::vector<TokenId>* ids) const;
+  void logprobs(std::string& out, const std::vector<PlacedToken>& tokens) const;
+  void chat_logprobs(std::string& out, const std::vector<PlacedToken>& tokens) const;
+  void completion_logprobs(std::string& out, const std::vector<PlacedToken>& tokens) const;
+  void scored_token(std::string& out, TokenId token, float logprob) const;
+
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  Options options_;
+  std::string event_head_;  ///< everything before the choices; the same in each event
+  std::string event_tail_;
+  std::string whole_head_;
+};
+
+}  // namespace troupe::gateway

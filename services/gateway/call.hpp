@@ -1,0 +1,28 @@
+#pragma once
+// One HTTP request inside the edge: the request, the way to answer it, and its row in the metrics.
+#include <memory>
+#include <utility>
+
+#include "common/base/clock.hpp"
+#include "services/gateway/http_errors.hpp"
+#include "services/gateway/http_types.hpp"
+#include "services/gateway/metrics.hpp"
+
+namespace troupe::gateway {
+
+struct Call {
+  Request request;
+  std::shared_ptr<ResponseWriter> writer;
+  std::shared_ptr<const EdgeMetrics> metrics;  ///< outlives the edge as long as an answer is under way
+  std::size_t route = 0;
+  TimePoint arrived;
+
+  void reply(Response response) const {
+    metrics->count_request(route, response.status);
+    writer->respond(std::move(response));
+  }
+  void reply(const ApiError& error) const { reply(to_response(error)); }
+  void reply_json(std::string body) const { reply(Response{200, "application/json", std::move(body), {}}); }
+};
+
+}  // namespace troupe::gateway

@@ -1,0 +1,75 @@
+#pragma once
+// One choice's tokens on their way to text: detokenized without splitting a character, cut at stop strings, counted.
+// Whatever the pieces tokens come in, the concatenated result is the same; streaming and whole answers share this class.
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/sampling/params.hpp"
+#include "common/tokenizer/tokenizer.hpp"
+#include "services/gateway/stop_matcher.hpp"
+
+namespace troupe::gateway {
+
+/// A token whose text has been let out, with the place in the choice's text where it begins.
+struct PlacedToken {
+  GeneratedToken token;
+  std::size_t characters_before = 0;
+  bool scored = true;  ///< false: the first token of an echoed prompt, which nothing precedes
+};
+
+struct TextDelta {
+  std::string text;
+  std::vector<PlacedToken> tokens;  ///< filled only when asked for
+};
+
+class ChoiceText {
+ public:
+  struct Options {
+    std::vector<std::string> stop;
+    std::vector<TokenId> end_tokens;  ///< end the answer, are counted, are no part of the text
+    bool keep_tokens = false;         ///< for log-probabilities
+    bool keep_ids = false;            ///< for troupe.token_ids
+    bool starts_text = true;          ///< false: continues a raw prompt, so a leading space belongs to it
+    bool discard = false;             ///< max_tokens 0: the prompt alone was wanted
+    std::size_t characters_before = 0;  ///< of an echoed prompt
+  };
+  ChoiceText(std::shared_ptr<const Tokenizer> tokenizer, Options options);
+
+  /// `finish` is none while more follows. What comes after the end is ignored.
+  [[nodiscard]] TextDelta push(std::span<const GeneratedToken> tokens, FinishReason finish);
+
+  [[nodiscard]] bool finished() const { return reason_ != FinishReason::none; }
+  [[nodiscard]] FinishReason reason() const { return reason_; }
+  /// Tokens up to the end, the end token and those of a stop string included, as OpenAI counts what was generated.
+  [[nodiscard]] std::uint64_t completion_tokens() const { return completion_tokens_; }
+  [[nodiscard]] const std::vector<TokenId>& ids() const { return ids_; }
+
+ private:
+  struct Waiting {
+    GeneratedToken token;
+    std::size_t begin_bytes = 0;
+    std::size_t begin_characters = 0;
+  };
+  void push_token(const GeneratedToken& token, TextDelta& out);
+  void let_out(std::string text, TextDelta& out);
+  void finish_with(FinishReason reason, TextDelta& out);
+  [[nodiscard]] bool ends_answer(TokenId token) const;
+
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  Options options_;
+  StreamDecoder decoder_;
+  StopMatcher stops_;
+  std::vector<Waiting> waiting_;
+  std::vector<TokenId> ids_;
+  std::size_t decoded_bytes_ = 0;
+  std::size_t decoded_characters_ = 0;
+  std::size_t shown_bytes_ = 0;
+  std::uint64_t completion_tokens_ = 0;
+  FinishReason reason_ = FinishReason::none;
+};
+
+}  // namespace troupe::gateway

@@ -1,0 +1,345 @@
+#include "services/gateway/edge.hpp"
+
+#include <array>
+#include <mutex>
+#include <utility>
+
+#include "common/base/log.hpp"
+#include "services/gateway/call.hpp"
+#include "services/gateway/generate_run.hpp"
+#include "services/gateway/json_text.hpp"
+#include "services/gateway/prepare.hpp"
+#include "services/gateway/text_pool.hpp"
+#include "services/gateway/web_page.hpp"
+
+namespace troupe::gateway {
+namespace {
+
+constexpr std::string_view kModelsPrefix = "/v1/models/";
+
+class EdgeServer final : public Edge {
+ public:
+  EdgeServer(EdgeOptions options, ModelTable models, Dispatcher& dispatcher, metrics::Registry& registry)
+      : options_(std::move(options)),
+        models_(std::move(models)),
+        dispatcher_(dispatcher),
+        registry_(registry),
+        metrics_(std::make_shared<const EdgeMetrics>(registry)),
+        pool_(options_.text_threads, options_.text_queue) {}
+
+  Expected<void> listen() {
+    HttpOptions http = options_.http;
+    http.on_refusal = [metrics = metrics_](int status) { metrics->count_request(route_index("refused"), status); };
+    auto server = HttpServer::start(std::move(http), [this](Request request, std::shared_ptr<ResponseWriter> writer) {
+      route(std::move(request), std::move(writer));
+    });
+    if (!server) return tl::unexpected<Error>(std::move(server.error()));
+    server_ = std::move(*server);
+    const std::lock_guard lock(alive_->mutex);
+    alive_->edge = this;
+    registry_.before_collect([alive = alive_] {
+      const std::lock_guard inner(alive->mutex);
+      if (alive->edge != nullptr) alive->edge->refresh_gauges();
+    });
+    log::info("http listening", {{"address", options_.http.address}, {"port", static_cast<unsigned>(server_->port())}});
+    return {};
+  }
+
+  ~EdgeServer() override {
+    {
+      const std::lock_guard lock(alive_->mutex);
+      alive_->edge = nullptr;
+    }
+    if (server_) server_->stop(Duration::zero());
+  }
+
+  std::uint16_t port() const override { return server_->port(); }
+  std::size_t connections() const override { return server_->connections(); }
+  std::size_t in_flight() const override { return server_->in_flight(); }
+  void begin_drain() override { server_->begin_drain(); }
+  bool stop(Duration deadline) override { return server_->stop(deadline); }
+
+ private:
+  using Action = void (EdgeServer::*)(Call);
+  struct Route {
+    std::string_view method;
+    std::string_view path;
+    std::string_view name;  ///< in metrics
+    Action action;
+    bool starts_work = false;  ///< refused while draining
+  };
+  // The registry keeps its callback for good; this says whether the edge is still there.
+  struct Alive {
+    std::mutex mutex;
+    EdgeServer* edge = nullptr;
+  };
+
+  static std::span<const Route> routes() {
+    static constexpr std::array kRoutes{
+        Route{"POST", "/v1/chat/completions", "chat_completions", &EdgeServer::chat, true},
+        Route{"POST", "/v1/completions", "completions", &EdgeServer::completions, true},
+        Route{"GET", "/v1/models", "models", &EdgeServer::list_models},
+        Route{"POST", "/tokenize", "tokenize", &EdgeServer::tokenize, true},
+        Route{"POST", "/detokenize", "detokenize", &EdgeServer::detokenize, true},
+        Route{"GET", "/healthz", "healthz", &EdgeServer::healthz},
+        Route{"GET", "/readyz", "readyz", &EdgeServer::readyz},
+        Route{"GET", "/metrics", "metrics", &EdgeServer::expose_metrics},
+        Route{"GET", "/config", "config", &EdgeServer::config},
+        Route{"GET", "/state", "state", &EdgeServer::state},
+        Route{"GET", "/", "page", &EdgeServer::page},
+    };
+    return kRoutes;
+  }
+
+  // Threads: a connection's, as every action. Reading JSON, templates and tokens happen on the text pool.
+  void route(Request request, std::shared_ptr<ResponseWriter> writer) {
+    Call call{std::move(request), std::move(writer), metrics_, route_index("other"), std::chrono::steady_clock::now()};
+    const std::string_view path = call.request.path;
+    if (call.request.method == "GET" && path.starts_with(kModelsPrefix)) {
+      call.route = route_index("models");
+      return one_model(std::move(call));
+    }
+    std::string allowed;
+    for (const Route& row : routes()) {
+      if (row.path != path) continue;
+      if (row.method == call.request.method) return enter(row, std::move(call));
+      allowed = row.method == "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+    }
+    if (path.starts_with(kModelsPrefix)) allowed = "GET, HEAD, OPTIONS";
+    if (call.request.method == "OPTIONS") return preflight(call, allowed);
+    if (allowed.empty()) return call.reply(to_api(Error{Errc::not_found, "there is no path '" + std::string(path) + "'"}));
+    Response response = to_response(to_api(Error{Errc::method_not_allowed, "this path takes " + allowed}));
+    response.headers.push_back({"Allow", allowed});
+    call.reply(std::move(response));
+  }
+
+  void enter(const Route& row, Call call) {
+    call.route = route_index(row.name);
+    if (row.starts_work && call.request.draining) {
+      ApiError error = to_api(Error{Errc::draining, "the server finishes what it has and takes nothing new"});
+      error.retry_after_seconds = 5;
+      return call.reply(error);
+    }
+    (this->*row.action)(std::move(call));
+  }
+
+  void preflight(Call& call, const std::string& allowed) {
+    call.route = route_index("options");
+    Response response{204, "", "", {{"Allow", allowed.empty() ? "GET, HEAD, POST, OPTIONS" : allowed}}};
+    if (!options_.http.cors_origin.empty()) {
+      response.headers.push_back({"Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS"});
+      const std::string_view wanted = call.request.header("Access-Control-Request-Headers");
+      response.headers.push_back({"Access-Control-Allow-Headers", wanted.empty() ? "Authorization, Content-Type" : std::string(wanted)});
+      response.headers.push_back({"Access-Control-Max-Age", "600"});
+    }
+    call.reply(std::move(response));
+  }
+
+  /// Runs `work` on the text pool; a full queue is answered at once.
+  template <class Work>
+  void on_pool(Call call, Work work) {
+    const auto shared = std::make_shared<Call>(std::move(call));
+    const auto submitted = pool_.submit([shared, work = std::move(work)]() mutable {
+      try {
+        work(*shared);
+      } catch (const std::exception& e) {
+        log::error("route failed", {{"request", to_hex(shared->request.id)}, {"what", e.what()}});
+        shared->reply(to_api(Error{Errc::internal, "the request could not be processed"}));
+      }
+    });
+    if (!submitted) shared->reply(to_api(submitted.error()));
+  }
+
+  void chat(Call call) {
+    on_pool(std::move(call), [this](Call& c) { generate(c, parse_chat(c.request.body, options_.limits)); });
+  }
+  void completions(Call call) {
+    on_pool(std::move(call), [this](Call& c) { generate(c, parse_completion(c.request.body, options_.limits)); });
+  }
+
+  void generate(Call& call, Parsed<GenerateRequest> request) {
+    if (!request) return call.reply(request.error());
+    auto found = find_model(request->model, true);
+    if (!found) return call.reply(found.error());
+    auto prepared = prepare(std::move(*request), found->first, found->second);
+    if (!prepared) return call.reply(prepared.error());
+    std::string().swap(call.request.body);
+    const auto deadline = call.arrived + options_.request_deadline;
+    const auto writer = call.writer;
+    auto run = std::make_shared<GenerateRun>(std::move(call), std::move(*prepared), dispatcher_, deadline);
+    writer->post([run = std::move(run)] { run->start(); });
+  }
+
+  using Found = std::pair<std::shared_ptr<const ModelText>, ServedModel>;
+  Parsed<Found> find_model(const std::string& name, bool must_be_ready) const {
+    auto text = models_.find(name);
+    if (!text) {
+      std::string known;
+      for (const auto& model : models_.models()) {
+        if (!known.empty()) known += ", ";
+        known += model->name;
+      }
+      return tl::unexpected<ApiError>(
+          to_api(Error{Errc::model_not_found, "there is no model '" + name + "'; served: " + known}, "model"));
+    }
+    for (ServedModel& served : dispatcher_.models()) {
+      if (served.name == name) return Found{std::move(text), std::move(served)};
+    }
+    if (!must_be_ready) return Found{std::move(text), ServedModel{name, {}, 0, 0}};
+    return tl::unexpected<ApiError>(to_api(Error{Errc::no_ready_worker, "no worker serves '" + name + "' yet"}, "model"));
+  }
+
+  void tokenize(Call call) {
+    on_pool(std::move(call), [this](Call& c) {
+      auto request = parse_tokenize(c.request.body);
+      if (!request) return c.reply(request.error());
+      auto found = find_model(request->model, false);
+      if (!found) return c.reply(found.error());
+      const ModelText& model = *found->first;
+      auto ids = request->prompt ? model.tokenizer->encode(*request->prompt, SpecialTokens::parse, request->add_special_tokens)
+                                 : model.encode_chat(request->messages, request->add_generation_prompt);
+      if (!ids) return c.reply(to_api(ids.error(), request->prompt ? "prompt" : "messages"));
+      c.reply_json(tokenize_answer(*ids, model, found->second.context_length, request->return_token_strs));
+    });
+  }
+
+  static std::string tokenize_answer(const std::vector<TokenId>& ids, const ModelText& model, std::uint32_t context, bool texts) {
+    std::string out = "{\"count\":" + std::to_string(ids.size()) + ",\"max_model_len\":" + std::to_string(context) + ",\"tokens\":[";
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (i != 0) out += ',';
+      out += std::to_string(ids[i]);
+    }
+    out += "]";
+    if (texts) {
+      out += ",\"token_strs\":[";
+      for (std::size_t i = 0; i < ids.size(); ++i) {
+        if (i != 0) out += ',';
+        append_quoted(out, model.tokenizer->token_text(ids[i]));
+      }
+      out += "]";
+    }
+    return out + "}";
+  }
+
+  void detokenize(Call call) {
+    on_pool(std::move(call), [this](Call& c) {
+      auto request = parse_detokenize(c.request.body);
+      if (!request) return c.reply(request.error());
+      auto found = find_model(request->model, false);
+      if (!found) return c.reply(found.error());
+      const Tokenizer& tokenizer = *found->first->tokenizer;
+      if (auto checked = check_ids(request->tokens, tokenizer, "tokens"); !checked) return c.reply(checked.error());
+      auto text = tokenizer.decode(request->tokens, true);
+      if (!text) return c.reply(to_api(text.error(), "tokens"));
+      std::string out = "{\"prompt\":";
+      append_quoted(out, *text);
+      c.reply_json(out + "}");
+    });
+  }
+
+  void append_model(std::string& out, const ServedModel& served) const {
+    out += "{\"id\":";
+    append_quoted(out, served.name);
+    out += ",\"object\":\"model\",\"created\":" + std::to_string(started_) + ",\"owned_by\":\"troupe\",\"max_model_len\":" +
+           std::to_string(served.context_length) + ",\"fingerprint\":\"" + to_hex(served.id) +
+           "\",\"ready_workers\":" + std::to_string(served.ready_workers);
+    const auto text = models_.find(served.name);
+    out += text && text->chat_template ? ",\"chat\":true}" : ",\"chat\":false}";
+  }
+
+  // What is listed can be used: models that the cluster serves and whose text side is known here.
+  std::string model_list() const {
+    std::string out = "[";
+    for (const ServedModel& served : dispatcher_.models()) {
+      if (!models_.find(served.name)) continue;
+      if (out.size() > 1) out += ',';
+      append_model(out, served);
+    }
+    return out + "]";
+  }
+
+  void list_models(Call call) { call.reply_json("{\"object\":\"list\",\"data\":" + model_list() + "}"); }
+
+  void one_model(Call call) {
+    const auto name = percent_decoded(std::string_view(call.request.path).substr(kModelsPrefix.size()));
+    for (const ServedModel& served : dispatcher_.models()) {
+      if (served.name != name || !models_.find(name)) continue;
+      std::string out;
+      append_model(out, served);
+      return call.reply_json(std::move(out));
+    }
+    call.reply(to_api(Error{Errc::model_not_found, "there is no model '" + name + "'"}, "model"));
+  }
+
+  static std::string percent_decoded(std::string_view text) {
+    const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1; };
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      if (text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
+        out += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
+        i += 2;
+      } else {
+        out += text[i];
+      }
+    }
+    return out;
+  }
+
+  bool ready() const {
+    for (const ServedModel& served : dispatcher_.models()) {
+      if (served.ready_workers > 0 && models_.find(served.name)) return true;
+    }
+    return false;
+  }
+
+  void healthz(Call call) { call.reply(Response{200, "text/plain; charset=utf-8", "ok\n", {}}); }
+
+  void readyz(Call call) {
+    if (call.request.draining) return call.reply(to_api(Error{Errc::draining, {}}));
+    if (!ready()) return call.reply(to_api(Error{Errc::no_ready_worker, "no model has a ready worker"}));
+    call.reply(Response{200, "text/plain; charset=utf-8", "ready\n", {}});
+  }
+
+  void expose_metrics(Call call) {
+    on_pool(std::move(call), [this](Call& c) {
+      c.reply(Response{200, std::string(metrics::kContentType), registry_.serialize(), {}});
+    });
+  }
+
+  void config(Call call) { call.reply_json(options_.config_json); }
+
+  void state(Call call) {
+    call.reply_json("{\"in_flight\":" + std::to_string(dispatcher_.in_flight()) + ",\"http_in_flight\":" + std::to_string(in_flight()) +
+                    ",\"connections\":" + std::to_string(connections()) + ",\"text_queue\":" + std::to_string(pool_.waiting()) +
+                    ",\"draining\":" + (call.request.draining ? "true" : "false") + ",\"models\":" + model_list() + "}");
+  }
+
+  void page(Call call) { call.reply(Response{200, "text/html; charset=utf-8", std::string(web_page()), {}}); }
+
+  void refresh_gauges() const {
+    metrics_->in_flight.set(static_cast<double>(server_->in_flight()));
+    metrics_->connections.set(static_cast<double>(server_->connections()));
+    metrics_->text_queue.set(static_cast<double>(pool_.waiting()));
+  }
+
+  const EdgeOptions options_;
+  const ModelTable models_;
+  Dispatcher& dispatcher_;
+  metrics::Registry& registry_;
+  const std::shared_ptr<const EdgeMetrics> metrics_;
+  const std::shared_ptr<Alive> alive_ = std::make_shared<Alive>();
+  const std::int64_t started_ =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  std::unique_ptr<HttpServer> server_;
+  TextPool pool_;  // ends before the server it answers through
+};
+
+}  // namespace
+
+Expected<std::unique_ptr<Edge>> Edge::start(EdgeOptions options, ModelTable models, Dispatcher& dispatcher, metrics::Registry& registry) {
+  auto edge = std::make_unique<EdgeServer>(std::move(options), std::move(models), dispatcher, registry);
+  TROUPE_TRY(edge->listen());
+  return std::unique_ptr<Edge>(std::move(edge));
+}
+
+}  // namespace troupe::gateway

@@ -1,0 +1,43 @@
+#pragma once
+// The HTTP edge as a whole: server, routes, text pool and models in front of a Dispatcher.
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "common/metrics/registry.hpp"
+#include "services/gateway/dispatcher.hpp"
+#include "services/gateway/generate_request.hpp"
+#include "services/gateway/http_server.hpp"
+#include "services/gateway/model_table.hpp"
+
+namespace troupe::gateway {
+
+struct EdgeOptions {
+  HttpOptions http;
+  std::size_t text_threads = 1;
+  std::size_t text_queue = 256;                              ///< waiting requests; over it 429
+  RequestLimits limits;
+  Duration request_deadline = std::chrono::minutes(10);      ///< of a generation, from its arrival
+  std::string config_json = "{}";                            ///< what /config answers
+};
+
+class Edge {
+ public:
+  /// Listens at once; /readyz turns 200 with the first ready worker. `dispatcher` and `registry` must outlive the Edge, and
+  /// the dispatcher must have let go of every sink or answered it before it is destroyed.
+  /// Errors: HttpServer::start's.
+  [[nodiscard]] static Expected<std::unique_ptr<Edge>> start(EdgeOptions options, ModelTable models, Dispatcher& dispatcher,
+                                                             metrics::Registry& registry);
+  virtual ~Edge() = default;  ///< cancels what is in flight and closes
+
+  [[nodiscard]] virtual std::uint16_t port() const = 0;
+  [[nodiscard]] virtual std::size_t connections() const = 0;
+  [[nodiscard]] virtual std::size_t in_flight() const = 0;
+  /// New work gets 503 with Retry-After; what runs goes on. Threads: any.
+  virtual void begin_drain() = 0;
+  /// Drains until `deadline`, then cuts. Returns whether all answers ended by themselves.
+  virtual bool stop(Duration deadline) = 0;
+};
+
+}  // namespace troupe::gateway

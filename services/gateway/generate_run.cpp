@@ -1,0 +1,311 @@
+#include "services/gateway/generate_run.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "common/base/log.hpp"
+#include "services/gateway/json_text.hpp"
+
+namespace troupe::gateway {
+namespace {
+
+double seconds_since(TimePoint then) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - then).count(); }
+
+AnswerFormat::Options format_options(const Call& call, const PreparedRun& prepared) {
+  AnswerFormat::Options options;
+  options.chat = prepared.request.chat;
+  options.id = to_hex(call.request.id);
+  options.created = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  options.model = prepared.request.model;
+  options.fingerprint = "fp_" + to_hex(prepared.served.id).substr(0, 16);
+  options.logprobs = prepared.request.logprobs;
+  options.include_usage = prepared.request.include_usage;
+  return options;
+}
+
+}  // namespace
+
+/// Queues what the dispatcher says of one job.
+class GenerateRun::Sink final : public AnswerSink {
+ public:
+  Sink(std::shared_ptr<GenerateRun> run, std::size_t job) : run_(std::move(run)), job_(job) {}
+  void on_start(std::uint32_t cached_tokens, std::vector<GeneratedToken> prompt_logprobs) override {
+    run_->deliver({EventKind::started, job_, 0, cached_tokens, FinishReason::none, std::move(prompt_logprobs), {}});
+  }
+  void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) override {
+    run_->deliver({EventKind::tokens, job_, choice, 0, finish, {tokens.begin(), tokens.end()}, {}});
+  }
+  void on_done() override { run_->deliver({EventKind::done, job_, 0, 0, FinishReason::none, {}, {}}); }
+  void on_error(const Error& error) override { run_->deliver({EventKind::failed, job_, 0, 0, FinishReason::none, {}, error}); }
+
+ private:
+  std::shared_ptr<GenerateRun> run_;
+  std::size_t job_;
+};
+
+GenerateRun::GenerateRun(Call call, PreparedRun prepared, Dispatcher& dispatcher, std::optional<TimePoint> deadline)
+    : call_(std::move(call)),
+      prepared_(std::move(prepared)),
+      dispatcher_(dispatcher),
+      deadline_(deadline),
+      format_(prepared_.model->tokenizer, format_options(call_, prepared_)) {
+  make_choices();
+}
+
+void GenerateRun::make_choices() {
+  const GenerateRequest& request = prepared_.request;
+  ChoiceText::Options options;
+  options.stop = request.stop;
+  options.end_tokens = request.stop_token_ids;
+  if (!request.ignore_eos) {
+    const auto ends = prepared_.model->tokenizer->end_tokens();
+    options.end_tokens.insert(options.end_tokens.end(), ends.begin(), ends.end());
+  }
+  options.keep_tokens = request.logprobs;
+  options.keep_ids = request.token_ids;
+  options.starts_text = request.chat;
+  for (std::size_t prompt = 0; prompt < prepared_.prompts.size(); ++prompt) {
+    options.discard = prepared_.max_tokens[prompt] == 0;
+    options.characters_before = request.echo ? count_characters(request.text_prompts[prompt]) : 0;
+    jobs_.push_back({prompt == 0 ? call_.request.id : random_id<RequestId>(), choices_.size(), false});
+    for (std::uint32_t i = 0; i < request.choices; ++i) {
+      choices_.push_back({ChoiceText(prepared_.model->tokenizer, options), {}, {}});
+    }
+  }
+}
+
+void GenerateRun::start() {
+  call_.writer->on_gone([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->client_gone();
+  });
+  for (std::size_t job = 0; job < jobs_.size() && !over_; ++job) {
+    if (const auto started = dispatch(job); !started) {
+      jobs_[job].over = true;
+      fail_with(started.error());
+    }
+  }
+}
+
+Expected<void> GenerateRun::dispatch(std::size_t job) {
+  const GenerateRequest& request = prepared_.request;
+  GenerateJob work;
+  work.id = jobs_[job].id;
+  work.model = request.model;
+  work.prompt = prepared_.prompts[job];
+  work.choices = request.choices;
+  work.max_tokens = std::max(1u, prepared_.max_tokens[job]);
+  work.stop_tokens = request.stop_token_ids;
+  if (!request.ignore_eos) {
+    const auto ends = prepared_.model->tokenizer->end_tokens();
+    work.stop_tokens.insert(work.stop_tokens.end(), ends.begin(), ends.end());
+  }
+  work.sampling = request.sampling;
+  work.prompt_logprobs = request.echo && request.logprobs;
+  work.deadline = deadline_;
+  return dispatcher_.start(std::move(work), std::make_shared<Sink>(shared_from_this(), job));
+}
+
+void GenerateRun::deliver(Event event) {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.push_back(std::move(event));
+    if (std::exchange(drain_posted_, true)) return;
+  }
+  call_.writer->post([self = shared_from_this()] { self->drain(); });
+}
+
+void GenerateRun::drain() {
+  std::vector<Event> events;
+  {
+    const std::lock_guard lock(mutex_);
+    events.swap(queue_);
+    drain_posted_ = false;
+  }
+  for (Event& event : events) {
+    if (!over_ && !jobs_[event.job].over) handle(event);
+  }
+  flush();
+}
+
+void GenerateRun::handle(Event& event) {
+  switch (event.kind) {
+    case EventKind::started: return on_started(event);
+    case EventKind::tokens: return on_tokens(event);
+    case EventKind::failed: return fail_with(*event.error);
+    case EventKind::done: break;
+  }
+  if (!job_finished(event.job)) {
+    return fail_with(Error{Errc::internal, "the cluster ended the request before all of its choices had finished"});
+  }
+  close_job(event.job);
+  finish_if_complete();
+}
+
+void GenerateRun::on_started(Event& event) {
+  cached_tokens_ += event.cached_tokens;
+  if (prepared_.request.stream && !std::exchange(streaming_, true)) {
+    call_.writer->start_stream(200, "text/event-stream; charset=utf-8");
+  }
+  const std::size_t first = jobs_[event.job].first_choice;
+  if (prepared_.request.chat && streaming_) {
+    for (std::uint32_t i = 0; i < prepared_.request.choices; ++i) format_.role_event(out_, first + i);
+  }
+  if (prepared_.request.echo) echo(event);
+}
+
+// The prompt is the first piece of each of its choices. Scores are aligned at the prompt's end: its first token has none.
+void GenerateRun::echo(Event& event) {
+  const GenerateRequest& request = prepared_.request;
+  const std::vector<TokenId>& prompt = prepared_.prompts[event.job];
+  TextDelta delta;
+  delta.text = request.text_prompts[event.job];
+  if (request.logprobs) {
+    StreamDecoder decoder(prepared_.model->tokenizer);
+    const std::size_t unscored = prompt.size() - std::min(prompt.size(), event.tokens.size());
+    std::size_t characters = 0;
+    for (std::size_t i = 0; i < prompt.size(); ++i) {
+      PlacedToken placed;
+      placed.scored = i > 0 && i >= unscored;
+      if (placed.scored) placed.token = event.tokens[i - unscored];
+      placed.token.token = prompt[i];
+      placed.characters_before = characters;
+      characters += count_characters(decoder.push(prompt[i]));
+      delta.tokens.push_back(std::move(placed));
+    }
+  }
+  for (std::uint32_t i = 0; i < request.choices; ++i) emit(jobs_[event.job].first_choice + i, delta);
+}
+
+void GenerateRun::on_tokens(Event& event) {
+  if (event.choice >= prepared_.request.choices) {
+    return fail_with(Error{Errc::internal, "tokens came for a choice that was not asked for"});
+  }
+  if (event.finish == FinishReason::error || event.finish == FinishReason::cancelled) {
+    return fail_with(Error{Errc::internal, "the cluster gave a choice up"});
+  }
+  const std::size_t index = jobs_[event.job].first_choice + event.choice;
+  Choice& choice = choices_[index];
+  if (event.finish != FinishReason::none) choice.cluster_finished = true;
+  if (choice.text.finished()) return;
+  time_tokens(choice);
+  TextDelta delta = choice.text.push(event.tokens, event.finish);
+  if (!delta.text.empty() || !delta.tokens.empty()) emit(index, std::move(delta));
+  if (!choice.text.finished()) return;
+  if (streaming_) {
+    format_.finish_event(out_, index, choice.text.reason(), prepared_.request.token_ids ? &choice.text.ids() : nullptr);
+  }
+  if (job_finished(event.job)) {
+    close_job(event.job);
+    finish_if_complete();
+  }
+}
+
+void GenerateRun::time_tokens(Choice& choice) {
+  const TimePoint now = std::chrono::steady_clock::now();
+  if (std::exchange(first_token_, false)) call_.metrics->first_token_seconds.observe(seconds_since(call_.arrived));
+  if (choice.last_tokens) {
+    call_.metrics->inter_token_seconds.observe(std::chrono::duration<double>(now - *choice.last_tokens).count());
+  }
+  choice.last_tokens = now;
+}
+
+void GenerateRun::emit(std::size_t index, TextDelta delta) {
+  if (streaming_) {
+    format_.delta_event(out_, index, delta);
+    return;
+  }
+  TextDelta& all = choices_[index].all;
+  all.text += delta.text;
+  std::ranges::move(delta.tokens, std::back_inserter(all.tokens));
+}
+
+void GenerateRun::flush() {
+  if (out_.empty()) return;
+  if (!over_) call_.writer->write(out_);
+  out_.clear();
+}
+
+std::span<const GenerateRun::Choice> GenerateRun::choices_of(std::size_t job) const {
+  return std::span(choices_).subspan(jobs_[job].first_choice, prepared_.request.choices);
+}
+
+bool GenerateRun::job_finished(std::size_t job) const {
+  return std::ranges::all_of(choices_of(job), [](const Choice& c) { return c.text.finished(); });
+}
+
+bool GenerateRun::cluster_finished(std::size_t job) const {
+  return std::ranges::all_of(choices_of(job), &Choice::cluster_finished);
+}
+
+void GenerateRun::close_job(std::size_t job) {
+  if (std::exchange(jobs_[job].over, true)) return;
+  if (!cluster_finished(job)) dispatcher_.cancel(jobs_[job].id);
+}
+
+void GenerateRun::finish_if_complete() {
+  if (over_ || !std::ranges::all_of(jobs_, &Job::over)) return;
+  if (streaming_) {
+    if (prepared_.request.include_usage) format_.usage_event(out_, usage());
+    AnswerFormat::done_event(out_);
+    call_.writer->write(out_);
+    out_.clear();
+    call_.writer->finish();
+    call_.metrics->count_request(call_.route, 200);
+    return end(200);
+  }
+  std::vector<ChoiceResult> results;
+  results.reserve(choices_.size());
+  for (Choice& choice : choices_) {
+    results.push_back({std::move(choice.all), choice.text.reason(), prepared_.request.token_ids ? &choice.text.ids() : nullptr});
+  }
+  call_.reply_json(format_.whole(results, usage()));
+  end(200);
+}
+
+void GenerateRun::fail_with(const Error& error) {
+  if (over_) return;
+  const ApiError api = to_api(error);
+  if (streaming_) {
+    AnswerFormat::error_event(out_, api);
+    call_.writer->write(out_);
+    out_.clear();
+    call_.writer->finish();
+    call_.metrics->count_request(call_.route, 0);
+  } else {
+    call_.reply(api);
+  }
+  end(api.status);
+}
+
+void GenerateRun::client_gone() {
+  if (over_) return;
+  call_.metrics->count_request(call_.route, http_status(Errc::cancelled));
+  end(http_status(Errc::cancelled));
+}
+
+void GenerateRun::end(int status) {
+  over_ = true;
+  for (std::size_t job = 0; job < jobs_.size(); ++job) close_job(job);
+  const Usage used = usage();
+  call_.metrics->prompt_tokens.add(static_cast<double>(used.prompt_tokens));
+  call_.metrics->cached_tokens.add(static_cast<double>(used.cached_tokens));
+  call_.metrics->completion_tokens.add(static_cast<double>(used.completion_tokens));
+  call_.metrics->request_seconds.observe(seconds_since(call_.arrived));
+  log::debug("request over", {{"request", to_hex(call_.request.id)},
+                              {"status", status},
+                              {"prompt_tokens", used.prompt_tokens},
+                              {"cached_tokens", used.cached_tokens},
+                              {"completion_tokens", used.completion_tokens},
+                              {"seconds", seconds_since(call_.arrived)}});
+}
+
+Usage GenerateRun::usage() const {
+  Usage used;
+  for (const auto& prompt : prepared_.prompts) used.prompt_tokens += prompt.size();
+  for (const Choice& choice : choices_) used.completion_tokens += choice.text.completion_tokens();
+  used.cached_tokens = cached_tokens_;
+  return used;
+}
+
+}  // namespace troupe::gateway

@@ -1,0 +1,100 @@
+#pragma once
+// A generation under way: one job per prompt at the dispatcher, tokens back to text, the answer out. Tokens arrive on a thread
+// of the dispatcher and are only queued there; all else happens on the connection's thread, so nothing here needs a lock
+// but the queue.
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "services/gateway/answer_format.hpp"
+#include "services/gateway/call.hpp"
+#include "services/gateway/choice_text.hpp"
+#include "services/gateway/dispatcher.hpp"
+#include "services/gateway/generate_request.hpp"
+#include "services/gateway/model_table.hpp"
+
+namespace troupe::gateway {
+
+/// A parsed request with its prompts as tokens and its lengths settled: what the text pool hands over.
+struct PreparedRun {
+  GenerateRequest request;
+  std::shared_ptr<const ModelText> model;
+  ServedModel served;
+  std::vector<std::vector<TokenId>> prompts;
+  std::vector<std::uint32_t> max_tokens;  ///< per prompt; 0 only with echo
+};
+
+class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
+ public:
+  GenerateRun(Call call, PreparedRun prepared, Dispatcher& dispatcher, std::optional<TimePoint> deadline);
+
+  /// Starts the jobs. Threads: the connection's.
+  void start();
+
+ private:
+  enum class EventKind : std::uint8_t { started, tokens, done, failed };
+  struct Event {
+    EventKind kind = EventKind::done;
+    std::size_t job = 0;
+    std::uint32_t choice = 0;
+    std::uint32_t cached_tokens = 0;
+    FinishReason finish = FinishReason::none;
+    std::vector<GeneratedToken> tokens;
+    std::optional<Error> error;
+  };
+  struct Choice {
+    ChoiceText text;
+    TextDelta all;  ///< of a whole answer
+    std::optional<TimePoint> last_tokens;
+    bool cluster_finished = false;  ///< false after a stop string was found here: the cluster still generates
+  };
+  struct Job {
+    RequestId id;
+    std::size_t first_choice = 0;
+    bool over = false;
+  };
+  class Sink;
+
+  void make_choices();
+  [[nodiscard]] Expected<void> dispatch(std::size_t job);
+  void deliver(Event event);
+  void drain();
+  void handle(Event& event);
+  void on_started(Event& event);
+  void on_tokens(Event& event);
+  void echo(Event& event);
+  void time_tokens(Choice& choice);
+  void emit(std::size_t index, TextDelta delta);
+  void flush();
+  void close_job(std::size_t job);
+  [[nodiscard]] bool job_finished(std::size_t job) const;
+  [[nodiscard]] bool cluster_finished(std::size_t job) const;
+  [[nodiscard]] std::span<const Choice> choices_of(std::size_t job) const;
+  void finish_if_complete();
+  void fail_with(const Error& error);
+  void client_gone();
+  void end(int status);
+  [[nodiscard]] Usage usage() const;
+
+  Call call_;
+  PreparedRun prepared_;
+  Dispatcher& dispatcher_;
+  const std::optional<TimePoint> deadline_;
+  AnswerFormat format_;
+  std::vector<Choice> choices_;
+  std::vector<Job> jobs_;
+  std::string out_;
+  std::uint64_t cached_tokens_ = 0;
+  bool streaming_ = false;  ///< the head has been sent
+  bool first_token_ = true;
+  bool over_ = false;
+
+  std::mutex mutex_;
+  std::vector<Event> queue_;
+  bool drain_posted_ = false;
+};
+
+}  // namespace troupe::gateway

@@ -1,0 +1,509 @@
+// The Beast wall. Beast parses requests; answers are composed by http_wire and written as plain bytes.
+//
+// A single acceptor deals connections to the event loops in turn: the load is even, and a taken port shows as an error, which
+// SO_REUSEPORT would hide from a second server of the same user. All of a connection's state is touched by its loop's thread only.
+#include "services/gateway/http_server.hpp"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <unordered_set>
+#include <utility>
+
+#include <boost/asio.hpp>
+#include <boost/beast.hpp>
+
+#include "common/base/log.hpp"
+#include "services/gateway/http_errors.hpp"
+#include "services/gateway/http_exchange.hpp"
+
+namespace troupe::gateway {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using tcp = asio::ip::tcp;
+using boost::system::error_code;
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+
+constexpr std::size_t kReadPiece = 8u << 10;
+constexpr std::size_t kPipelineBytes = 64u << 10;         ///< read ahead while an answer is under way
+constexpr Duration kGonePoll = std::chrono::milliseconds(100);  ///< once that much has been read ahead
+constexpr Duration kLinger = std::chrono::seconds(1);     ///< for a refused client to read why
+constexpr std::size_t kLingerBytes = 256u << 10;
+constexpr std::size_t kMaxLingering = 64;
+
+class Connection;
+
+/// An event loop and the connections that live on it.
+struct Loop {
+  asio::io_context context{1};
+  std::unordered_set<Connection*> connections;  ///< touched by the loop's thread
+  std::thread thread;
+};
+
+/// What connections share with the server.
+struct Shared {
+  HttpOptions options;
+  Handler handler;
+  std::atomic<std::size_t> connections{0};
+  std::atomic<std::size_t> lingering{0};
+  std::atomic<std::size_t> in_flight{0};
+  std::atomic<bool> draining{false};
+  std::atomic<bool> stopping{false};
+  std::mutex mutex;
+  std::condition_variable idle;  ///< in_flight or connections went down
+
+  void leave(std::atomic<std::size_t>& counter) {
+    {
+      const std::lock_guard lock(mutex);
+      --counter;
+    }
+    idle.notify_all();
+  }
+};
+
+ApiError protocol_error(const error_code& ec, const HttpOptions& options) {
+  if (ec == http::error::header_limit || ec == http::error::buffer_overflow) {
+    return to_api(Error{Errc::header_too_large, "the header is over " + std::to_string(options.max_header_bytes) + " bytes"});
+  }
+  if (ec == http::error::body_limit) {
+    return to_api(Error{Errc::body_too_large, "the body is over " + std::to_string(options.max_body_bytes) + " bytes"});
+  }
+  return ApiError{400, "malformed_http", "", "the request is not valid HTTP/1.1: " + ec.message(), 0};
+}
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Loop& loop, std::shared_ptr<Shared> shared, tcp::socket socket)
+      : loop_(loop),
+        shared_(std::move(shared)),
+        options_(shared_->options),
+        socket_(std::move(socket)),
+        watchdog_(loop.context),
+        wake_(loop.context),
+        poll_timer_(loop.context),
+        buffer_(options_.max_header_bytes + kPipelineBytes + kReadPiece) {}
+
+  asio::awaitable<void> run() {
+    const auto self = shared_from_this();
+    loop_.connections.insert(this);
+    if (shared_->stopping) close();
+    error_code ignored;
+    socket_.set_option(tcp::no_delay(true), ignored);
+    try {
+      while (co_await serve_one()) {
+      }
+    } catch (const std::exception& e) {
+      log::error("http connection failed", {{"what", e.what()}});
+    }
+    close();
+    if (exchange_) leave_exchange();
+    while (watching_) co_await wait_wake();
+    loop_.connections.erase(this);
+    shared_->leave(shared_->connections);
+  }
+
+  /// Ends whatever is going on. Threads: the loop's.
+  void close() {
+    error_code ignored;
+    socket_.close(ignored);
+    watchdog_.cancel();
+    poll_timer_.cancel();
+    closing_ = true;
+    if (exchange_) exchange_->set_gone();
+    wake_.cancel();
+  }
+
+ private:
+  using Parser = http::request_parser<http::string_body>;
+
+  // One request and its answer; false ends the connection.
+  asio::awaitable<bool> serve_one() {
+    if (buffer_.size() == 0 && !co_await read_first_bytes()) co_return false;
+    Parser parser;
+    parser.header_limit(static_cast<std::uint32_t>(options_.max_header_bytes));
+    parser.body_limit(options_.max_body_bytes);
+    arm(options_.read_timeout);
+    const auto ec = co_await read_request(parser);
+    disarm();
+    if (ec) {
+      if (closing_ || ec == http::error::end_of_stream || ec == http::error::partial_message) co_return false;
+      if (timed_out_) {
+        co_await refuse(to_api(Error{Errc::request_timeout, "the request did not arrive whole in time"}));
+      } else if (bad_expectation_) {
+        co_await refuse(ApiError{417, "expectation_failed", "", "the only expectation understood is 100-continue", 0});
+      } else if (ec.category() == http::make_error_code(http::error::bad_method).category()) {
+        co_await refuse(protocol_error(ec, options_));
+      }
+      co_return false;
+    }
+    co_return co_await answer(parser.release());
+  }
+
+  asio::awaitable<bool> read_first_bytes() {
+    arm(options_.idle_timeout);
+    const auto [ec, size] = co_await socket_.async_read_some(buffer_.prepare(kReadPiece), kAwait);
+    disarm();
+    if (ec) co_return false;
+    buffer_.commit(size);
+    co_return true;
+  }
+
+  asio::awaitable<error_code> read_request(Parser& parser) {
+    if (const auto [ec, size] = co_await http::async_read_header(socket_, buffer_, parser, kAwait); ec) co_return ec;
+    const auto& head = parser.get();
+    if (const auto expect = head.find(http::field::expect); expect != head.end()) {
+      if (!beast::iequals(expect->value(), "100-continue")) {
+        bad_expectation_ = true;
+        co_return http::make_error_code(http::error::bad_value);
+      }
+      if (!parser.is_done() && buffer_.size() == 0) {
+        static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+        const auto [ec, size] = co_await asio::async_write(socket_, asio::buffer(kContinue), kAwait);
+        if (ec) co_return ec;
+      }
+    }
+    if (parser.is_done()) co_return error_code{};
+    const auto [ec, size] = co_await http::async_read(socket_, buffer_, parser, kAwait);
+    co_return ec;
+  }
+
+  asio::awaitable<bool> answer(http::request<http::string_body> message) {
+    Request request = convert(message);
+    AnswerContext context;
+    context.request_id = to_hex(request.id);
+    context.cors_origin = options_.cors_origin;
+    context.head_only = message.method() == http::verb::head;
+    context.chunked = message.version() >= 11;
+    context.close = !message.keep_alive() || !context.chunked || request.draining;
+    const bool keep = !context.close;
+
+    ++shared_->in_flight;
+    const auto self = shared_from_this();
+    exchange_ = std::make_shared<Exchange>([self](Exchange::Task task) { asio::post(self->loop_.context, std::move(task)); },
+                                           [self] { self->wake_.cancel(); }, std::move(context),
+                                           options_.max_buffered_bytes);
+    call_handler(std::move(request));
+    const bool whole = co_await send_answer();
+    if (!whole) exchange_->set_gone();
+    leave_exchange();
+    if (whole && !keep) co_await linger();
+    co_return whole && keep && !closing_;
+  }
+
+  void leave_exchange() {
+    exchange_->detach();
+    exchange_.reset();
+    shared_->leave(shared_->in_flight);
+  }
+
+  // A route that throws drops its writer, which answers 500.
+  void call_handler(Request request) {
+    try {
+      shared_->handler(std::move(request), exchange_->writer());
+    } catch (const std::exception& e) {
+      log::error("http route failed", {{"request", exchange_->context().request_id}, {"what", e.what()}});
+    }
+  }
+
+  asio::awaitable<bool> send_answer() {
+    for (;;) {
+      const Exchange::Piece piece = exchange_->take();
+      if (!piece.bytes.empty() && !co_await send(piece.bytes)) co_return false;
+      if (piece.broken) co_return false;
+      if (piece.ended) break;
+      if (gone_ || closing_) co_return false;
+      if (piece.bytes.empty()) {
+        watch();
+        co_await wait_wake();
+      }
+    }
+    // The read-ahead must end before the buffer is parsed again; what it has read stays in the buffer.
+    stop_watching_ = true;
+    if (watching_) {
+      error_code ignored;
+      socket_.cancel(ignored);
+      poll_timer_.cancel();
+      while (watching_) co_await wait_wake();
+    }
+    stop_watching_ = false;
+    co_return !gone_;
+  }
+
+  asio::awaitable<bool> send(std::string_view bytes) {
+    arm(options_.write_timeout);
+    const auto [ec, size] = co_await asio::async_write(socket_, asio::buffer(bytes), kAwait);
+    disarm();
+    co_return !ec;
+  }
+
+  asio::awaitable<void> refuse(const ApiError& error) {
+    if (options_.on_refusal) options_.on_refusal(error.status);
+    AnswerContext context;
+    context.close = true;
+    context.cors_origin = options_.cors_origin;
+    if (co_await send(compose_response(to_response(error), context))) co_await linger();
+  }
+
+  // Closing with unread bytes would reset the connection and may take the answer with it: let the client read first.
+  asio::awaitable<void> linger() {
+    if (shared_->lingering.fetch_add(1) < kMaxLingering) {
+      error_code ec;
+      socket_.shutdown(tcp::socket::shutdown_send, ec);
+      arm(kLinger);
+      std::string sink(kReadPiece, '\0');
+      for (std::size_t total = 0; total < kLingerBytes;) {
+        const auto [read_ec, size] = co_await socket_.async_read_some(asio::buffer(sink), kAwait);
+        if (read_ec) break;
+        total += size;
+      }
+      disarm();
+    }
+    --shared_->lingering;
+  }
+
+  // Reads ahead while an answer is produced: finds pipelined requests, and the end of a client that left.
+  void watch() {
+    if (watching_ || gone_ || closing_) return;
+    watching_ = true;
+    if (buffer_.size() >= kPipelineBytes) {
+      poll_timer_.expires_after(kGonePoll);
+      poll_timer_.async_wait([self = shared_from_this()](error_code) { self->on_poll(); });
+      return;
+    }
+    socket_.async_read_some(buffer_.prepare(kReadPiece), [self = shared_from_this()](error_code ec, std::size_t size) {
+      self->watching_ = false;
+      self->buffer_.commit(size);
+      if (!ec || self->stop_watching_) {
+        self->keep_watching();
+      } else {
+        self->client_left();
+      }
+    });
+  }
+
+  void on_poll() {
+    watching_ = false;
+    pollfd state{socket_.native_handle(), POLLRDHUP, 0};
+    const bool left = !closing_ && ::poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+    left ? client_left() : keep_watching();
+  }
+
+  void keep_watching() {
+    if (stop_watching_ || closing_) {
+      wake_.cancel();
+    } else {
+      watch();
+    }
+  }
+
+  void client_left() {
+    gone_ = true;
+    if (exchange_) exchange_->set_gone();
+    error_code ignored;
+    socket_.close(ignored);
+    wake_.cancel();
+  }
+
+  asio::awaitable<void> wait_wake() {
+    wake_.expires_at(TimePoint::max());
+    co_await wake_.async_wait(kAwait);
+  }
+
+  // One timer guards whatever operation is under way. It is moved lazily: arming costs nothing while it already runs for an
+  // earlier time. When it fires in earnest the socket's operations are cancelled; the socket stays usable for a 408.
+  void arm(Duration allowed) {
+    timed_out_ = false;
+    deadline_ = std::chrono::steady_clock::now() + allowed;
+    if (deadline_ < armed_until_) start_watchdog();
+  }
+  void disarm() { deadline_ = TimePoint::max(); }
+  void start_watchdog() {
+    armed_until_ = deadline_;
+    watchdog_.expires_at(deadline_);
+    watchdog_.async_wait([weak = weak_from_this()](error_code ec) {
+      if (const auto self = weak.lock(); self && !ec) self->on_watchdog();
+    });
+  }
+  void on_watchdog() {
+    armed_until_ = TimePoint::max();
+    if (deadline_ == TimePoint::max() || closing_) return;
+    if (std::chrono::steady_clock::now() < deadline_) return start_watchdog();
+    timed_out_ = true;
+    disarm();
+    error_code ignored;
+    socket_.cancel(ignored);
+  }
+
+  Request convert(http::request<http::string_body>& message) {
+    Request request;
+    request.id = random_id<RequestId>();
+    request.draining = shared_->draining;
+    request.method = message.method() == http::verb::head ? "GET" : std::string(message.method_string());
+    std::string_view target(message.target().data(), message.target().size());
+    if (const auto scheme = target.find("://"); scheme != std::string_view::npos && !target.starts_with('/')) {
+      const auto slash = target.find('/', scheme + 3);  // absolute form, as a proxy would get it
+      target = slash == std::string_view::npos ? std::string_view("/") : target.substr(slash);
+    }
+    const auto mark = target.find('?');
+    request.path = target.substr(0, mark);
+    if (mark != std::string_view::npos) request.query = target.substr(mark + 1);
+    for (const auto& field : message) {
+      request.headers.push_back({std::string(field.name_string()), std::string(field.value())});
+    }
+    request.body = std::move(message.body());
+    return request;
+  }
+
+  Loop& loop_;
+  const std::shared_ptr<Shared> shared_;
+  const HttpOptions& options_;
+  tcp::socket socket_;
+  asio::steady_timer watchdog_, wake_, poll_timer_;
+  beast::flat_buffer buffer_;
+  std::shared_ptr<Exchange> exchange_;
+  TimePoint deadline_ = TimePoint::max();
+  TimePoint armed_until_ = TimePoint::max();
+  bool timed_out_ = false;
+  bool bad_expectation_ = false;
+  bool watching_ = false;
+  bool stop_watching_ = false;
+  bool gone_ = false;
+  bool closing_ = false;
+};
+
+class Server final : public HttpServer {
+ public:
+  Server(HttpOptions options, Handler handler) : shared_(std::make_shared<Shared>()) {
+    shared_->options = std::move(options);
+    shared_->handler = std::move(handler);
+    for (std::size_t i = 0; i < std::max<std::size_t>(1, shared_->options.threads); ++i) {
+      loops_.push_back(std::make_unique<Loop>());
+    }
+    acceptor_.emplace(loops_[0]->context);
+  }
+  ~Server() override { stop(Duration::zero()); }
+
+  Expected<void> listen() {
+    const HttpOptions& options = shared_->options;
+    error_code ec;
+    const auto address = asio::ip::make_address(options.address == "localhost" ? "127.0.0.1" : options.address, ec);
+    if (ec) return fail(Errc::config_invalid, "http.host: '" + options.address + "' is not an IP address");
+    const tcp::endpoint endpoint(address, options.port);
+    acceptor_->open(endpoint.protocol(), ec);
+    if (!ec) acceptor_->set_option(tcp::acceptor::reuse_address(true), ec);
+    if (!ec) acceptor_->bind(endpoint, ec);
+    if (!ec) acceptor_->listen(asio::socket_base::max_listen_connections, ec);
+    const std::string place = options.address + ":" + std::to_string(options.port);
+    if (ec == asio::error::address_in_use) return fail(Errc::address_in_use, "port " + std::to_string(options.port) + " (" + place + ") is taken");
+    if (ec) return fail(Errc::io_failed, "cannot listen on " + place + ": " + ec.message());
+    port_ = acceptor_->local_endpoint(ec).port();
+    asio::co_spawn(loops_[0]->context, accept_loop(), asio::detached);
+    for (const auto& loop : loops_) {
+      guards_.push_back(asio::make_work_guard(loop->context));
+      loop->thread = std::thread([context = &loop->context] { context->run(); });
+    }
+    return {};
+  }
+
+  std::uint16_t port() const override { return port_; }
+  std::size_t connections() const override { return shared_->connections; }
+  std::size_t in_flight() const override { return shared_->in_flight; }
+  bool draining() const override { return shared_->draining; }
+
+  void begin_drain() override {
+    if (shared_->draining.exchange(true)) return;
+    asio::post(loops_[0]->context, [this] {
+      error_code ignored;
+      acceptor_->close(ignored);
+    });
+  }
+
+  bool stop(Duration deadline) override {
+    if (stopped_) return true;
+    stopped_ = true;
+    begin_drain();
+    const bool clean = wait_for_none(shared_->in_flight, deadline);
+    shared_->stopping = true;
+    for (const auto& loop : loops_) {
+      asio::post(loop->context, [raw = loop.get()] {
+        const std::vector<Connection*> open(raw->connections.begin(), raw->connections.end());
+        for (Connection* connection : open) connection->close();
+      });
+    }
+    guards_.clear();
+    for (const auto& loop : loops_) {
+      if (loop->thread.joinable()) loop->thread.join();
+    }
+    return clean;
+  }
+
+ private:
+  bool wait_for_none(const std::atomic<std::size_t>& counter, Duration deadline) {
+    std::unique_lock lock(shared_->mutex);
+    return shared_->idle.wait_for(lock, deadline, [&] { return counter == 0; });
+  }
+
+  asio::awaitable<void> accept_loop() {
+    asio::steady_timer pause(loops_[0]->context);
+    for (std::size_t turn = 0;; ++turn) {
+      Loop& loop = *loops_[turn % loops_.size()];
+      auto [ec, socket] = co_await acceptor_->async_accept(loop.context, kAwait);
+      if (!acceptor_->is_open() || shared_->draining) co_return;
+      if (ec) {
+        // Out of descriptors: those that are open must close first.
+        pause.expires_after(std::chrono::milliseconds(50));
+        co_await pause.async_wait(kAwait);
+        continue;
+      }
+      if (shared_->connections >= shared_->options.max_connections) {
+        refuse(std::move(socket));
+        continue;
+      }
+      ++shared_->connections;
+      auto connection = std::make_shared<Connection>(loop, shared_, std::move(socket));
+      asio::co_spawn(loop.context, [connection] { return connection->run(); }, asio::detached);
+    }
+  }
+
+  // The 503 fits the send buffer of a fresh socket, so it is written without waiting.
+  void refuse(tcp::socket socket) {
+    if (shared_->options.on_refusal) shared_->options.on_refusal(503);
+    AnswerContext context;
+    context.close = true;
+    context.cors_origin = shared_->options.cors_origin;
+    const std::string bytes = compose_response(
+        to_response(ApiError{503, "too_many_connections", "",
+                             "the server holds " + std::to_string(shared_->options.max_connections) + " connections already", 1}),
+        context);
+    error_code ignored;
+    socket.non_blocking(true, ignored);
+    socket.write_some(asio::buffer(bytes), ignored);
+    socket.shutdown(tcp::socket::shutdown_send, ignored);
+    // What the client has sent by now is read away, so that closing does not reset the connection under the answer.
+    std::array<char, 4096> sink;
+    socket.read_some(asio::buffer(sink), ignored);
+  }
+
+  const std::shared_ptr<Shared> shared_;
+  std::vector<std::unique_ptr<Loop>> loops_;
+  std::vector<asio::executor_work_guard<asio::io_context::executor_type>> guards_;
+  std::optional<tcp::acceptor> acceptor_;
+  std::uint16_t port_ = 0;
+  bool stopped_ = false;
+};
+
+}  // namespace
+
+Expected<std::unique_ptr<HttpServer>> HttpServer::start(HttpOptions options, Handler handler) {
+  auto server = std::make_unique<Server>(std::move(options), std::move(handler));
+  TROUPE_TRY(server->listen());
+  return std::unique_ptr<HttpServer>(std::move(server));
+}
+
+}  // namespace troupe::gateway

@@ -1,0 +1,53 @@
+#pragma once
+// The HTTP/1.1 edge (Boost.Beast wall: only http_server.cpp knows it). One thread per event loop, connections dealt in turn.
+// Keep-alive and pipelining, chunked bodies, Expect: 100-continue, limits on header, body, time and connections, CORS.
+// A client that closes its sending side counts as gone.
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/base/clock.hpp"
+#include "common/base/error.hpp"
+#include "services/gateway/http_types.hpp"
+
+namespace troupe::gateway {
+
+struct HttpOptions {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;                             ///< 0: any free one, see HttpServer::port()
+  std::size_t threads = 1;
+  std::size_t max_connections = 1024;                 ///< one more is answered 503 at once
+  std::size_t max_header_bytes = 16u << 10;           ///< 431 beyond
+  std::size_t max_body_bytes = 8u << 20;              ///< 413 beyond, also chunked
+  std::size_t max_buffered_bytes = 4u << 20;          ///< of an answer that its client does not read
+  Duration read_timeout = std::chrono::seconds(30);   ///< from a request's first byte to its last; 408 beyond
+  Duration idle_timeout = std::chrono::seconds(75);   ///< between requests; then closed without a word
+  Duration write_timeout = std::chrono::seconds(30);  ///< for each piece written; then the client counts as gone
+  std::string cors_origin = "*";                      ///< Access-Control-Allow-Origin; "" sends no CORS headers
+  /// Told of every answer that the server gives by itself (408, 413, 431, 400, 503), with its status.
+  std::function<void(int)> on_refusal = {};
+};
+
+class HttpServer {
+ public:
+  /// Binds, listens and starts the threads.
+  /// Errors: address_in_use naming the port, config_invalid for an address that is none, io_failed.
+  [[nodiscard]] static Expected<std::unique_ptr<HttpServer>> start(HttpOptions options, Handler handler);
+
+  virtual ~HttpServer() = default;  ///< closes whatever is open
+  [[nodiscard]] virtual std::uint16_t port() const = 0;
+  [[nodiscard]] virtual std::size_t connections() const = 0;
+  [[nodiscard]] virtual std::size_t in_flight() const = 0;  ///< requests read but not yet answered in full
+  [[nodiscard]] virtual bool draining() const = 0;
+
+  /// Stops accepting; from now on requests carry `draining`. Returns at once. Threads: any.
+  virtual void begin_drain() = 0;
+  /// begin_drain(), waits until nothing is in flight or `deadline` has passed, then closes what is left and ends the threads.
+  /// Returns whether everything ended by itself. Not to be called from a connection's thread.
+  virtual bool stop(Duration deadline) = 0;
+};
+
+}  // namespace troupe::gateway

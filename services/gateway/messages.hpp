@@ -1,0 +1,12 @@
+#pragma once
+// The messages of a chat request, checked and brought into the form that templates expect.
+#include "services/gateway/json_reader.hpp"
+
+namespace troupe::gateway {
+
+/// Every message becomes an object with a known role and a string as content: null is "", text parts are joined by newlines,
+/// `developer` becomes `system`. Tool fields are kept for the template.
+/// Errors: as the request parsers', with paths such as "messages[2].content[0].type".
+[[nodiscard]] Parsed<Json> read_messages(const Json& messages);
+
+}  // namespace troupe::gateway

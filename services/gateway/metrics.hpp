@@ -1,0 +1,37 @@
+#pragma once
+// What the HTTP edge counts.
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+#include "common/metrics/buckets.hpp"
+#include "common/metrics/registry.hpp"
+
+namespace troupe::gateway {
+
+/// The `route` label; anything else is "other".
+inline constexpr std::array<std::string_view, 14> kRouteNames{"chat_completions", "completions", "models", "tokenize", "detokenize",
+                                                             "healthz", "readyz", "metrics", "config", "state", "page", "options",
+                                                             "refused", "other"};
+/// The `outcome` label: status class, or how an answer ended otherwise.
+inline constexpr std::array<std::string_view, 5> kOutcomeNames{"2xx", "4xx", "5xx", "gone", "broken"};
+
+struct EdgeMetrics {
+  explicit EdgeMetrics(metrics::Registry& registry);
+  void count_request(std::size_t route, int status) const;  ///< 499: gone; 0: broken off after its head was sent
+
+  std::array<std::array<metrics::Counter, kOutcomeNames.size()>, kRouteNames.size()> requests;
+  metrics::Histogram first_token_seconds;
+  metrics::Histogram inter_token_seconds;
+  metrics::Histogram request_seconds;
+  metrics::Counter prompt_tokens;
+  metrics::Counter cached_tokens;
+  metrics::Counter completion_tokens;
+  metrics::Gauge in_flight;
+  metrics::Gauge connections;
+  metrics::Gauge text_queue;
+};
+
+[[nodiscard]] std::size_t route_index(std::string_view name);
+
+}  // namespace troupe::gateway

@@ -1,0 +1,44 @@
+#pragma once
+// What the gateway knows of each model: its tokenizer and its chat template, both read from the model's file.
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/base/error.hpp"
+#include "common/template/chat_template.hpp"
+#include "common/tokenizer/tokenizer.hpp"
+#include "services/gateway/json_reader.hpp"
+
+namespace troupe::gateway {
+
+/// Immutable. Threads: any.
+struct ModelText {
+  std::string name;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  std::shared_ptr<const ChatTemplate> chat_template;  ///< null: the file carries none
+
+  /// Runs the template. Errors: no_chat_template, template_failed.
+  [[nodiscard]] Expected<std::string> render(const Json& messages, bool add_generation_prompt) const;
+  /// Tokens of a rendered chat; the begin token is added unless the template wrote it. Errors: as render.
+  [[nodiscard]] Expected<std::vector<TokenId>> encode_chat(const Json& messages, bool add_generation_prompt) const;
+};
+
+class ModelTable {
+ public:
+  /// Reads the files, name by name. A template that does not parse is an error: answers would be wrong without it.
+  /// Errors: those of gguf::File and Tokenizer; config_invalid for a name given twice.
+  [[nodiscard]] static Expected<ModelTable> load(const std::vector<std::pair<std::string, std::filesystem::path>>& models);
+
+  /// Errors: config_invalid for a name that is there already.
+  [[nodiscard]] Expected<void> add(ModelText model);
+  [[nodiscard]] std::shared_ptr<const ModelText> find(std::string_view name) const;
+  [[nodiscard]] const std::vector<std::shared_ptr<const ModelText>>& models() const { return models_; }
+
+ private:
+  std::vector<std::shared_ptr<const ModelText>> models_;
+};
+
+}  // namespace troupe::gateway

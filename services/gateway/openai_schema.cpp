@@ -1,0 +1,207 @@
+#include "services/gateway/openai_schema.hpp"
+
+#include <array>
+#include <cmath>
+#include <string>
+
+namespace troupe::gateway {
+namespace {
+
+using enum Policy;
+constexpr double kMaxInt = 2147483647.0;
+constexpr JsonTypes kAny = 63;
+
+constexpr std::array kFields{
+    // What is generated from
+    Field{"model", kGenerate | kTokenize | kDetokenize, kString},
+    Field{"messages", kChat | kTokenize, kArray},
+    Field{"prompt", kCompletions, kString | kArray},
+    Field{"prompt", kTokenize, kString},
+    Field{"add_generation_prompt", kChat | kTokenize, kBoolean},
+    Field{"add_special_tokens", kTokenize, kBoolean},
+    Field{"return_token_strs", kTokenize, kBoolean},
+    Field{"tokens", kDetokenize, kArray},
+    Field{"suffix", kCompletions, kString, only_default},
+    Field{"echo", kCompletions, kBoolean},
+
+    // How much, and where it ends
+    Field{"max_tokens", kChat, kInteger, used, 1, kMaxInt},
+    Field{"max_tokens", kCompletions, kInteger, used, 0, kMaxInt},
+    Field{"max_completion_tokens", kChat, kInteger, used, 1, kMaxInt},
+    Field{"n", kGenerate, kInteger, used, 1, 128},
+    Field{"best_of", kCompletions, kInteger, used, 1, 128},
+    Field{"stop", kGenerate, kString | kArray},
+    Field{"stop_token_ids", kGenerate, kArray},
+    Field{"ignore_eos", kGenerate, kBoolean},
+
+    // How tokens are drawn
+    Field{"temperature", kGenerate, kNumber, used, 0, 2},
+    Field{"top_p", kGenerate, kNumber, used, 0, 1},
+    Field{"top_k", kGenerate, kInteger, used, -1, kMaxInt},
+    Field{"min_p", kGenerate, kNumber, used, 0, 1},
+    Field{"typical_p", kGenerate, kNumber, used, 0, 1},
+    Field{"repetition_penalty", kGenerate, kNumber, used, 0.01, 100},
+    Field{"frequency_penalty", kGenerate, kNumber, used, -2, 2},
+    Field{"presence_penalty", kGenerate, kNumber, used, -2, 2},
+    Field{"logit_bias", kGenerate, kObject},
+    Field{"seed", kGenerate, kInteger, used, -9223372036854775808.0, 9223372036854775807.0},
+
+    // What is reported
+    Field{"logprobs", kChat, kBoolean},
+    Field{"top_logprobs", kChat, kInteger, used, 0, 20},
+    Field{"logprobs", kCompletions, kInteger, used, 0, 20},
+    Field{"stream", kGenerate, kBoolean},
+    Field{"stream_options", kGenerate, kObject},
+    Field{"include_usage", kStreamOptions, kBoolean},
+    Field{"include_obfuscation", kStreamOptions, kBoolean, ignored},
+    Field{"troupe", kGenerate, kObject},
+    Field{"token_ids", kTroupe, kBoolean},
+
+    // Accepted and without influence on the answer
+    Field{"user", kGenerate, kString, ignored},
+    Field{"safety_identifier", kGenerate, kString, ignored},
+    Field{"prompt_cache_key", kGenerate, kString, ignored},
+    Field{"prompt_cache_retention", kGenerate, kString, ignored},
+    Field{"metadata", kGenerate, kObject, ignored},
+    Field{"store", kGenerate, kBoolean, ignored},
+    Field{"service_tier", kGenerate, kString, ignored},
+    Field{"prediction", kChat, kObject, ignored},
+    Field{"parallel_tool_calls", kChat, kBoolean, ignored},
+
+    // Would change the answer and is not done
+    Field{"tools", kChat | kTokenize, kArray, only_default},
+    Field{"tool_choice", kChat, kString | kObject, only_default, 0, 0, R"("none"|"auto")"},
+    Field{"functions", kChat, kArray, only_default},
+    Field{"function_call", kChat, kString | kObject, only_default, 0, 0, R"("none"|"auto")"},
+    Field{"response_format", kGenerate, kObject, only_default, 0, 0, R"({"type":"text"})"},
+    Field{"modalities", kChat, kArray, only_default, 0, 0, R"(["text"])"},
+    Field{"audio", kChat, kObject, only_default},
+    Field{"reasoning_effort", kChat, kString, only_default, 0, 0, R"("none")"},
+    Field{"verbosity", kChat, kString, only_default, 0, 0, R"("medium")"},
+    Field{"web_search_options", kChat, kObject, only_default},
+    Field{"min_tokens", kGenerate, kInteger, only_default, 0, kMaxInt, "0"},
+    Field{"use_beam_search", kGenerate, kBoolean, only_default, 0, 0, "false"},
+    Field{"length_penalty", kGenerate, kNumber, only_default, 0, 0, "1|1.0"},
+    Field{"include_stop_str_in_output", kGenerate, kBoolean, only_default, 0, 0, "false"},
+    Field{"skip_special_tokens", kGenerate, kBoolean, only_default, 0, 0, "true"},
+    Field{"continue_final_message", kChat, kBoolean, only_default, 0, 0, "false"},
+    Field{"chat_template", kChat, kString, only_default},
+    Field{"chat_template_kwargs", kChat, kObject, only_default},
+    Field{"guided_json", kGenerate, kAny, only_default},
+    Field{"grammar", kGenerate, kString, only_default},
+
+    // Of a message
+    Field{"role", kMessage, kString},
+    Field{"content", kMessage, kString | kArray},
+    Field{"name", kMessage, kString},
+    Field{"tool_calls", kMessage, kArray},
+    Field{"tool_call_id", kMessage, kString},
+    Field{"refusal", kMessage, kString, ignored},
+    Field{"annotations", kMessage, kArray, ignored},
+    Field{"reasoning_content", kMessage, kString, ignored},
+    Field{"audio", kMessage, kObject, only_default},
+    Field{"function_call", kMessage, kObject, only_default},
+};
+
+bool has_type(const Json& value, JsonTypes types) {
+  if (value.is_boolean()) return (types & kBoolean) != 0;
+  if (value.is_number_integer()) return (types & (kInteger | kNumber)) != 0;
+  if (value.is_number()) return (types & kNumber) != 0;
+  if (value.is_string()) return (types & kString) != 0;
+  return (types & (value.is_array() ? kArray : kObject)) != 0;
+}
+
+std::string type_names(JsonTypes types) {
+  static constexpr std::array<std::string_view, 6> kNames{"a boolean", "an integer", "a number", "a string", "an object", "an array"};
+  std::string out;
+  for (std::size_t bit = 0; bit < kNames.size(); ++bit) {
+    if ((types & (1u << bit)) == 0) continue;
+    if (!out.empty()) out += " or ";
+    out += kNames[bit];
+  }
+  return out;
+}
+
+bool is_empty(const Json& value) {
+  if (value.is_string()) return value.get_ref<const std::string&>().empty();
+  return value.is_null() || (value.is_structured() && value.empty());
+}
+
+bool is_neutral(const Json& value, std::string_view neutral) {
+  if (is_empty(value)) return true;
+  const std::string text = value.dump();
+  while (!neutral.empty()) {
+    const auto bar = neutral.find('|');
+    if (neutral.substr(0, bar) == text) return true;
+    neutral = bar == std::string_view::npos ? std::string_view() : neutral.substr(bar + 1);
+  }
+  return false;
+}
+
+std::string bound_text(double value) {
+  const bool whole = std::abs(value) < 1e15 && value == std::floor(value);
+  return whole ? std::to_string(static_cast<long long>(value)) : Json(value).dump();
+}
+
+const Field* find_field(std::string_view name, Endpoints where) {
+  for (const Field& field : kFields) {
+    if ((field.where & where) != 0 && field.name == name) return &field;
+  }
+  return nullptr;
+}
+
+std::string known_names(Endpoints where) {
+  std::string out;
+  for (const Field& field : kFields) {
+    if ((field.where & where) == 0 || field.policy != used) continue;
+    if (!out.empty()) out += ", ";
+    out += field.name;
+  }
+  return out;
+}
+
+Parsed<void> check_bounds(const Field& field, const Json& value, const std::string& param) {
+  if (!value.is_number() || field.minimum >= field.maximum) return {};
+  const auto number = value.get<double>();
+  const bool too_long = value.is_number_unsigned() && value.get<std::uint64_t>() > 9223372036854775807ULL;
+  if (number >= field.minimum && number <= field.maximum && !(too_long && (field.types & kInteger) != 0)) return {};
+  return refuse("invalid_value", param,
+                param + ": expected " + type_names(field.types & (kInteger | kNumber)) + " from " + bound_text(field.minimum) +
+                    " to " + bound_text(field.maximum) + ", found " + describe(value));
+}
+
+Parsed<void> check_field(const Field& field, const Json& value, const std::string& param) {
+  if (field.policy == only_default) {
+    if (is_neutral(value, field.neutral)) return {};
+    return refuse("unsupported_parameter", param, param + " is not supported with this value, because it would change the answer");
+  }
+  if (!has_type(value, field.types)) {
+    return refuse("invalid_type", param, param + ": expected " + type_names(field.types) + ", found " + describe(value));
+  }
+  return check_bounds(field, value, param);
+}
+
+}  // namespace
+
+std::span<const Field> fields() { return kFields; }
+
+Parsed<void> check_fields(const Json& object, Endpoints where, std::string_view path) {
+  for (const auto& [key, value] : object.items()) {
+    if (value.is_null()) continue;
+    const std::string param = std::string(path) + key;
+    const Field* field = find_field(key, where);
+    if (field == nullptr) {
+      if (is_empty(value)) continue;
+      return refuse("unknown_parameter", param, "'" + param + "' is unknown here; known: " + known_names(where));
+    }
+    if (auto checked = check_field(*field, value, param); !checked) return checked;
+  }
+  return {};
+}
+
+const Json* find_value(const Json& object, std::string_view key) {
+  const auto found = object.find(key);
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+}  // namespace troupe::gateway
