@@ -51,7 +51,7 @@ namespace detail {
 /// Returns the error of an Expected from the enclosing function.
 #define TROUPE_TRY(expression)                                                  \
   do {                                                                          \
-    if (auto troupe_try_result = (expression); !troupe_try_result)              \
+    if (auto&& troupe_try_result = (expression); !troupe_try_result)            \
       return ::tl::unexpected<::troupe::Error>(std::move(troupe_try_result.error())); \
   } while (false)
 

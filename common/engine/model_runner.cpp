@@ -1,0 +1,228 @@
+#include "common/engine/model_runner.hpp"
+
+#include <algorithm>
+
+#include "common/engine/layer_weights.hpp"
+
+namespace troupe::engine {
+namespace {
+
+using backend::Backend;
+using backend::Buffer;
+using backend::DType;
+using backend::TensorRef;
+using BufferPtr = std::unique_ptr<Buffer>;
+
+constexpr std::uint32_t kLogitRows = 16;  ///< rows of the head computed at once: bounds the logits' memory
+
+backend::RopeParams rope_params(const RopeSpec& spec) { return {spec.dims, spec.base, spec.scale, spec.freq_factors}; }
+
+backend::KvLayout layout_of(const ModelConfig& config, backend::Numerics numerics, std::uint32_t pages) {
+  const DType dtype = numerics == backend::Numerics::fast ? DType::f16 : DType::f32;
+  return {config.layers, config.kv_heads, config.key_dim, config.value_dim, dtype, pages};
+}
+
+class Runner final : public ModelRunner {
+ public:
+  Runner(std::shared_ptr<const Model> model, std::shared_ptr<Backend> backend, std::uint32_t max_rows, std::uint32_t pages)
+      : model_(std::move(model)), backend_(std::move(backend)), config_(model_->config()), max_rows_(max_rows),
+        layout_(layout_of(config_, backend_->numerics(), pages)), stream_(backend_->make_stream()) {
+    for (const RopeSpec& spec : config_.ropes) ropes_.push_back(rope_params(spec));
+  }
+
+  Expected<void> prepare(const std::function<void(double)>& on_load) {
+    auto weights = pack_weights(*model_, *backend_, on_load);
+    TROUPE_TRY(weights);
+    weights_ = std::move(*weights);
+    const std::uint32_t q = config_.heads * config_.key_dim, k = config_.kv_heads * config_.key_dim;
+    const std::uint32_t v = config_.kv_heads * config_.value_dim, o = config_.heads * config_.value_dim;
+    struct Need {
+      BufferPtr* buffer;
+      std::size_t bytes;
+    };
+    const auto floats = [&](std::uint32_t cols) { return std::size_t{max_rows_} * cols * sizeof(float); };
+    const std::uint32_t widest = std::max({config_.width, o, config_.ffn_width});
+    std::vector<Need> needs = {{&x_, floats(config_.width)},
+                               {&y_, floats(config_.width)},
+                               {&q_, floats(q)},
+                               {&k_, floats(k)},
+                               {&v_, floats(v)},
+                               {&attended_, floats(o)},
+                               {&gate_, floats(config_.ffn_width)},
+                               {&up_, floats(config_.ffn_width)},
+                               {&activation_, backend_->activation_bytes(max_rows_, widest)},
+                               {&ids_, floats(1)},
+                               {&positions_, floats(1)},
+                               {&slots_, floats(1)},
+                               {&logit_rows_, floats(1)},
+                               {&logits_, std::size_t{kLogitRows} * config_.vocab * sizeof(float)},
+                               {&kv_, layout_.layer_page_bytes() * layout_.layers * layout_.pages}};
+    rope_tables_.resize(ropes_.size());
+    for (std::size_t i = 0; i < ropes_.size(); ++i) needs.push_back({&rope_tables_[i], floats(ropes_[i].dims)});
+    for (const Need& need : needs) {
+      auto buffer = backend_->allocate(need.bytes);
+      TROUPE_TRY(buffer);
+      *need.buffer = std::move(*buffer);
+    }
+    host_logits_.resize(std::size_t{kLogitRows} * config_.vocab);
+    return {};
+  }
+
+  bool forward(const StepBatch& batch, const AfterLayer& after_layer, const OnLogits& on_logits) override {
+    TROUPE_CHECK(batch.rows() > 0 && batch.rows() <= max_rows_, "a step's rows are over the budget");
+    rows_ = batch.rows();
+    upload_step(batch);
+    const auto plan = backend_->plan_attention(*stream_, batch.attention);
+    backend_->embed(*stream_, *weights_.token_embd, ids(), config_.embedding_scale, floats(x_, config_.width));
+    for (std::uint32_t layer = 0; layer < config_.layers; ++layer) {
+      attention_part(layer, *plan);
+      ffn_part(layer);
+      if (after_layer && !after_layer(layer)) return false;
+    }
+    head(batch, on_logits);
+    backend_->synchronize(*stream_);
+    return true;
+  }
+
+  const backend::KvLayout& kv_layout() const override { return layout_; }
+
+  void copy_page(std::uint32_t from, std::uint32_t to) override {
+    for (std::uint32_t layer = 0; layer < layout_.layers; ++layer)
+      backend_->copy(*stream_, *kv_, layout_.offset(layer, to), *kv_, layout_.offset(layer, from), layout_.layer_page_bytes());
+  }
+  void move_slot(std::uint32_t from_slot, std::uint32_t to_slot) override {
+    backend_->kv_move(*stream_, layout_, *kv_, from_slot, to_slot);
+  }
+  void export_page(std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) const override {
+    TROUPE_CHECK(to.size() == layout_.layer_page_bytes(), "an exported page has another size");
+    backend_->download(*stream_, to, *kv_, layout_.offset(layer, page));
+    backend_->synchronize(*stream_);
+  }
+  void import_page(std::uint32_t layer, std::uint32_t page, std::span<const std::byte> from) override {
+    TROUPE_CHECK(from.size() == layout_.layer_page_bytes(), "an imported page has another size");
+    backend_->upload(*stream_, *kv_, layout_.offset(layer, page), from);
+    backend_->synchronize(*stream_);
+  }
+
+ private:
+  TensorRef floats(const BufferPtr& buffer, std::uint32_t cols) const { return {buffer.get(), 0, DType::f32, rows_, cols, cols}; }
+  /// The same rows seen as heads: [T * heads, dim].
+  TensorRef heads(const BufferPtr& buffer, std::uint32_t count, std::uint32_t dim) const {
+    return {buffer.get(), 0, DType::f32, rows_ * count, dim, dim};
+  }
+  TensorRef activation(std::uint32_t cols) const { return {activation_.get(), 0, DType::activation, rows_, cols, cols}; }
+  TensorRef numbers(const BufferPtr& buffer, std::uint32_t count) const { return {buffer.get(), 0, DType::i32, 1, count, count}; }
+  TensorRef ids() const { return numbers(ids_, rows_); }
+
+  void upload_step(const StepBatch& batch) {
+    const auto put = [&](Buffer& to, const auto& values) {
+      if (!values.empty()) backend_->upload(*stream_, to, 0, std::as_bytes(std::span(values)));
+    };
+    put(*ids_, batch.tokens);
+    put(*positions_, batch.positions);
+    put(*slots_, batch.slots);
+    put(*logit_rows_, batch.logit_rows);
+    for (std::size_t i = 0; i < ropes_.size(); ++i)
+      backend_->rope_table(*stream_, ropes_[i], numbers(positions_, rows_), floats(rope_tables_[i], ropes_[i].dims));
+  }
+
+  void attention_part(std::uint32_t layer, const backend::AttentionPlan& plan) {
+    const LayerWeights& w = weights_.layers[layer];
+    const std::uint32_t q_cols = config_.heads * config_.key_dim, k_cols = config_.kv_heads * config_.key_dim;
+    const std::uint32_t v_cols = config_.kv_heads * config_.value_dim, o_cols = config_.heads * config_.value_dim;
+    backend_->norm_prepare(*stream_, floats(x_, config_.width), *w.attn_norm, config_.norm_eps, activation(config_.width));
+    backend_->linear(*stream_, activation(config_.width), *w.q, w.q_bias.get(), floats(q_, q_cols));
+    backend_->linear(*stream_, activation(config_.width), *w.k, w.k_bias.get(), floats(k_, k_cols));
+    backend_->linear(*stream_, activation(config_.width), *w.v, w.v_bias.get(), floats(v_, v_cols));
+    if (config_.qk_norm) {
+      const TensorRef q = heads(q_, config_.heads, config_.key_dim), k = heads(k_, config_.kv_heads, config_.key_dim);
+      backend_->rms_norm(*stream_, q, *w.q_norm, config_.norm_eps, q);
+      backend_->rms_norm(*stream_, k, *w.k_norm, config_.norm_eps, k);
+    }
+    rotate(layer, floats(q_, q_cols), floats(k_, k_cols));
+    backend_->kv_write(*stream_, layout_, *kv_, layer, floats(k_, k_cols), floats(v_, v_cols), numbers(slots_, rows_));
+    const backend::AttentionParams params{layer, config_.heads, config_.window[layer], config_.attention_scale,
+                                          config_.attention_softcap};
+    backend_->attention(*stream_, layout_, *kv_, plan, params, floats(q_, q_cols), floats(attended_, o_cols));
+    backend_->prepare(*stream_, floats(attended_, o_cols), activation(o_cols));
+    add_result(*w.attn_output, o_cols, w.attn_post_norm.get());
+  }
+
+  void rotate(std::uint32_t layer, TensorRef q, TensorRef k) {
+    if (config_.rope_style == PairStyle::none) return;
+    const auto style = config_.rope_style == PairStyle::half ? backend::RopeStyle::half : backend::RopeStyle::adjacent;
+    const std::size_t which = config_.rope_of[layer];
+    const TensorRef table = floats(rope_tables_[which], ropes_[which].dims);
+    backend_->rope(*stream_, style, table, config_.heads, q);
+    backend_->rope(*stream_, style, table, config_.kv_heads, k);
+  }
+
+  void ffn_part(std::uint32_t layer) {
+    const LayerWeights& w = weights_.layers[layer];
+    const std::uint32_t cols = config_.ffn_width;
+    backend_->norm_prepare(*stream_, floats(x_, config_.width), *w.ffn_norm, config_.norm_eps, activation(config_.width));
+    backend_->linear(*stream_, activation(config_.width), *w.gate, nullptr, floats(gate_, cols));
+    backend_->linear(*stream_, activation(config_.width), *w.up, nullptr, floats(up_, cols));
+    const auto kind = config_.activation == GateActivation::silu ? backend::Activation::silu : backend::Activation::gelu_tanh;
+    backend_->gated(*stream_, kind, floats(gate_, cols), floats(up_, cols), floats(gate_, cols));
+    backend_->prepare(*stream_, floats(gate_, cols), activation(cols));
+    add_result(*w.down, cols, w.ffn_post_norm.get());
+  }
+
+  /// x += norm(activation * weight); the norm only where the model has one.
+  void add_result(const backend::Weight& weight, std::uint32_t cols, const backend::Weight* post_norm) {
+    const TensorRef x = floats(x_, config_.width), y = floats(y_, config_.width);
+    backend_->linear(*stream_, activation(cols), weight, nullptr, y);
+    if (post_norm != nullptr) backend_->rms_norm(*stream_, y, *post_norm, config_.norm_eps, y);
+    backend_->add(*stream_, x, y, x);
+  }
+
+  void head(const StepBatch& batch, const OnLogits& on_logits) {
+    const auto wanted = static_cast<std::uint32_t>(batch.logit_rows.size());
+    for (std::uint32_t begin = 0; begin < wanted; begin += kLogitRows) {
+      const std::uint32_t count = std::min(kLogitRows, wanted - begin);
+      TensorRef rows = numbers(logit_rows_, count);
+      rows.offset_bytes = begin * sizeof(std::int32_t);
+      const TensorRef x{y_.get(), 0, DType::f32, count, config_.width, config_.width};
+      const TensorRef act{activation_.get(), 0, DType::activation, count, config_.width, config_.width};
+      const TensorRef logits{logits_.get(), 0, DType::f32, count, config_.vocab, config_.vocab};
+      backend_->gather_rows(*stream_, floats(x_, config_.width), rows, x);
+      backend_->norm_prepare(*stream_, x, *weights_.output_norm, config_.norm_eps, act);
+      backend_->linear(*stream_, act, weights_.head(), nullptr, logits);
+      if (config_.logit_softcap > 0) backend_->softcap(*stream_, logits, config_.logit_softcap);
+      const std::span<float> host(host_logits_.data(), std::size_t{count} * config_.vocab);
+      backend_->download(*stream_, std::as_writable_bytes(host), *logits_, 0);
+      backend_->synchronize(*stream_);
+      for (std::uint32_t i = 0; i < count; ++i) on_logits(begin + i, host.subspan(std::size_t{i} * config_.vocab, config_.vocab));
+    }
+  }
+
+  const std::shared_ptr<const Model> model_;
+  const std::shared_ptr<Backend> backend_;
+  const ModelConfig& config_;
+  const std::uint32_t max_rows_;
+  const backend::KvLayout layout_;
+  const std::unique_ptr<backend::Stream> stream_;
+  std::vector<backend::RopeParams> ropes_;
+  ModelWeights weights_;
+  BufferPtr x_, y_, q_, k_, v_, attended_, gate_, up_, activation_, ids_, positions_, slots_, logit_rows_, logits_, kv_;
+  std::vector<BufferPtr> rope_tables_;
+  std::vector<float> host_logits_;
+  std::uint32_t rows_ = 0;
+};
+
+}  // namespace
+
+std::size_t page_bytes(const ModelConfig& config, backend::Numerics numerics) {
+  return layout_of(config, numerics, 1).layer_page_bytes() * config.layers;
+}
+
+Expected<std::unique_ptr<ModelRunner>> ModelRunner::create(std::shared_ptr<const Model> model,
+                                                           std::shared_ptr<backend::Backend> backend, std::uint32_t max_rows,
+                                                           std::uint32_t pages, const std::function<void(double)>& on_load) {
+  auto runner = std::make_unique<Runner>(std::move(model), std::move(backend), max_rows, pages);
+  TROUPE_TRY(runner->prepare(on_load));
+  return runner;
+}
+
+}  // namespace troupe::engine

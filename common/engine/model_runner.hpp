@@ -1,0 +1,44 @@
+#pragma once
+// One forward pass of a decoder over a StepBatch: layers built from the model's properties alone.
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "common/backend/backend.hpp"
+#include "common/engine/step_batch.hpp"
+#include "common/model/model.hpp"
+
+namespace troupe::engine {
+
+/// Owns packed weights, activations for `max_rows` rows and the KV storage. Nothing is allocated during a pass.
+/// Threads: one.
+class ModelRunner {
+ public:
+  /// Packs every weight; `on_load` gets 0..1. Errors: does_not_fit, file_unsupported.
+  [[nodiscard]] static Expected<std::unique_ptr<ModelRunner>> create(std::shared_ptr<const Model> model,
+                                                                     std::shared_ptr<backend::Backend> backend,
+                                                                     std::uint32_t max_rows, std::uint32_t pages,
+                                                                     const std::function<void(double)>& on_load = {});
+  virtual ~ModelRunner() = default;
+
+  /// Runs between layers, after layer `layer` has written its KV. false stops the pass; what it wrote stays unused.
+  using AfterLayer = std::function<bool(std::uint32_t layer)>;
+  /// Takes the logits [V] of the i-th of batch.logit_rows; the span is valid during the call only.
+  using OnLogits = std::function<void(std::size_t i, std::span<const float> logits)>;
+
+  /// false: stopped by after_layer. The batch has 1..max_rows rows.
+  virtual bool forward(const StepBatch& batch, const AfterLayer& after_layer, const OnLogits& on_logits) = 0;
+
+  // KV storage.
+  [[nodiscard]] virtual const backend::KvLayout& kv_layout() const = 0;
+  virtual void copy_page(std::uint32_t from, std::uint32_t to) = 0;  ///< all layers
+  virtual void move_slot(std::uint32_t from_slot, std::uint32_t to_slot) = 0;
+  virtual void export_page(std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) const = 0;
+  virtual void import_page(std::uint32_t layer, std::uint32_t page, std::span<const std::byte> from) = 0;
+};
+
+/// Bytes of one page over all layers, for sizing a pool before weights are loaded.
+[[nodiscard]] std::size_t page_bytes(const ModelConfig& config, backend::Numerics numerics);
+
+}  // namespace troupe::engine
