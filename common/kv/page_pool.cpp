@@ -1,0 +1,192 @@
+#include "common/kv/page_pool.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+namespace troupe {
+
+PagePool::PagePool(std::uint32_t pages, bool prefix_cache)
+    : prefix_cache_(prefix_cache), pages_(pages), blocks_(std::size_t{pages} * kBlocksPerPage) {
+  TROUPE_CHECK(pages <= kNone / kBlocksPerPage, "block numbers are 32 bits");
+  for (std::uint32_t page = pages; page-- > 0;) push_back(free_, page);
+}
+
+const PagePool::Page& PagePool::at(std::uint32_t page) const {
+  TROUPE_CHECK(page < pages_.size(), "no such page");
+  return pages_[page];
+}
+
+PagePool::Page& PagePool::at(std::uint32_t page) {
+  TROUPE_CHECK(page < pages_.size(), "no such page");
+  return pages_[page];
+}
+
+void PagePool::push_back(List& list, std::uint32_t page) {
+  Page& entry = pages_[page];
+  entry.previous = list.last;
+  entry.next = kNone;
+  (list.last == kNone ? list.first : pages_[list.last].next) = page;
+  list.last = page;
+  ++list.size;
+}
+
+void PagePool::remove(List& list, std::uint32_t page) {
+  Page& entry = pages_[page];
+  (entry.previous == kNone ? list.first : pages_[entry.previous].next) = entry.next;
+  (entry.next == kNone ? list.last : pages_[entry.next].previous) = entry.previous;
+  entry.previous = entry.next = kNone;
+  --list.size;
+}
+
+std::optional<std::uint32_t> PagePool::allocate() {
+  std::uint32_t page = free_.last;
+  if (page != kNone) {
+    remove(free_, page);
+  } else {
+    page = cached_.first;
+    if (page == kNone) return std::nullopt;
+    remove(cached_, page);
+    withdraw(page);
+  }
+  Page& entry = pages_[page];
+  entry.refs = 1;
+  entry.sealed = entry.is_cached = false;
+  return page;
+}
+
+void PagePool::ref(std::uint32_t page) {
+  Page& entry = at(page);
+  TROUPE_CHECK(entry.refs > 0 || entry.is_cached, "a free page cannot be referenced");
+  if (entry.is_cached) remove(cached_, page);
+  entry.is_cached = false;
+  ++entry.refs;
+}
+
+void PagePool::unref(std::uint32_t page) {
+  Page& entry = at(page);
+  TROUPE_CHECK(entry.refs > 0, "a page without owners cannot lose one");
+  if (--entry.refs > 0) return;
+  if (entry.owned != 0) {
+    entry.is_cached = true;
+    push_back(cached_, page);
+    return;
+  }
+  touch_owners(page);
+  withdraw(page);
+  entry.sealed = false;
+  push_back(free_, page);
+}
+
+/// A page that only stood in for others was in use all the same: pages that follow it are found through the
+/// owners.
+void PagePool::touch_owners(std::uint32_t page) {
+  for (std::uint32_t block = 0; block < kBlocksPerPage; ++block) {
+    if ((pages_[page].published >> block & 1) == 0) continue;
+    touch(owners_.at(blocks_[page * kBlocksPerPage + block].key) / kBlocksPerPage);
+  }
+}
+
+void PagePool::publish(std::uint32_t page, std::uint32_t block, const BlockKey& key) {
+  Page& entry = at(page);
+  TROUPE_CHECK(entry.refs > 0 && block < kBlocksPerPage, "only blocks of a referenced page are published");
+  if (!prefix_cache_) return;
+  const std::uint32_t number = page * kBlocksPerPage + block;
+  const auto bit = static_cast<std::uint8_t>(1U << block);
+  if ((entry.published & bit) != 0) {
+    TROUPE_CHECK(blocks_[number].key == key, "a published block is immutable");
+    return;
+  }
+  entry.published = static_cast<std::uint8_t>(entry.published | bit);
+  Block& added = blocks_[number];
+  added = Block{key, kNone, kNone};
+  const auto [owner, first] = owners_.try_emplace(key, number);
+  if (first) {
+    entry.owned = static_cast<std::uint8_t>(entry.owned | bit);
+    events_.push_back({key, true});
+    return;
+  }
+  Block& head = blocks_[owner->second];
+  added.previous = owner->second;
+  added.next = std::exchange(head.next, number);
+  if (added.next != kNone) blocks_[added.next].previous = number;
+}
+
+void PagePool::withdraw(std::uint32_t page) {
+  for (std::uint32_t block = 0; block < kBlocksPerPage; ++block) {
+    if ((pages_[page].published >> block & 1) != 0) withdraw_block(page * kBlocksPerPage + block);
+  }
+  pages_[page].published = pages_[page].owned = 0;
+}
+
+void PagePool::withdraw_block(std::uint32_t number) {
+  const Block gone = std::exchange(blocks_[number], Block{});
+  if (gone.next != kNone) blocks_[gone.next].previous = gone.previous;
+  if (gone.previous != kNone) {
+    blocks_[gone.previous].next = gone.next;
+  } else if (gone.next !=
+             kNone) {  // the owner goes, the next page with this key takes over: still findable, no event
+    owners_[gone.key] = gone.next;
+    Page& heir = pages_[gone.next / kBlocksPerPage];
+    heir.owned = static_cast<std::uint8_t>(heir.owned | 1U << gone.next % kBlocksPerPage);
+  } else {
+    owners_.erase(gone.key);
+    events_.push_back({gone.key, false});
+  }
+}
+
+void PagePool::seal(std::uint32_t page) {
+  TROUPE_CHECK(at(page).refs > 0, "only a referenced page is sealed");
+  at(page).sealed = true;
+}
+
+void PagePool::reopen(std::uint32_t page) {
+  TROUPE_CHECK(at(page).refs == 1 && frozen_slots(page) < kPageTokens,
+               "a shared or published page stays sealed");
+  at(page).sealed = false;
+}
+
+std::uint32_t PagePool::frozen_slots(std::uint32_t page) const {
+  return static_cast<std::uint32_t>(std::bit_width(at(page).published)) * kBlockTokens;
+}
+
+std::optional<std::uint32_t> PagePool::page_with(const BlockKey& key, std::uint32_t block) const {
+  const auto found = owners_.find(key);
+  if (found == owners_.end() || found->second % kBlocksPerPage != block) return std::nullopt;
+  return found->second / kBlocksPerPage;
+}
+
+PagePool::Match PagePool::lookup(std::span<const BlockKey> keys) const {
+  Match match;
+  for (; keys.size() >= kBlocksPerPage; keys = keys.subspan(kBlocksPerPage)) {
+    const auto page = page_with(keys[kBlocksPerPage - 1], kBlocksPerPage - 1);
+    if (!page) break;
+    match.pages.push_back(*page);
+  }
+  // A key chains over all tokens before it, so the page that holds a later block holds the earlier ones too.
+  for (auto block = std::min(keys.size(), std::size_t{kBlocksPerPage - 1}); block > 0 && !match.partial_page;
+       --block) {
+    match.partial_page = page_with(keys[block - 1], static_cast<std::uint32_t>(block - 1));
+    if (match.partial_page) match.blocks = static_cast<std::uint32_t>(block);
+  }
+  return match;
+}
+
+void PagePool::touch(std::uint32_t page) {
+  if (!at(page).is_cached) return;
+  remove(cached_, page);
+  push_back(cached_, page);
+}
+
+std::vector<BlockEvent> PagePool::take_events() {
+  return std::exchange(events_, {});
+}
+
+std::vector<BlockKey> PagePool::stored_keys() const {
+  std::vector<BlockKey> keys;
+  keys.reserve(owners_.size());
+  for (const auto& [key, number] : owners_) keys.push_back(key);
+  return keys;
+}
+
+}  // namespace troupe
