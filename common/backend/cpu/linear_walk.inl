@@ -2,10 +2,12 @@
 
 template <class F>
 void quant_block(const LinearJob& job, std::uint32_t panel, std::uint32_t row, std::uint32_t count) {
+  // Two scales a block leave registers for eight rows.
+  constexpr std::uint32_t kMost = F::kHalves && kQuantRows > 8 ? 8 : kQuantRows;
   while (count > 0) {
     std::uint32_t step = count;
-    if (step >= kQuantRows)
-      step = kQuantRows;
+    if (step >= kMost)
+      step = kMost;
     else if (step > 8)
       step = 8;
     switch (step) {
@@ -17,7 +19,7 @@ void quant_block(const LinearJob& job, std::uint32_t panel, std::uint32_t row, s
       case 6: quant_rows<F, kQuantRows < 6 ? 1 : 6>(job, panel, row); break;
       case 7: quant_rows<F, kQuantRows < 7 ? 1 : 7>(job, panel, row); break;
       case 8: quant_rows<F, kQuantRows < 8 ? 1 : 8>(job, panel, row); break;
-      default: quant_rows<F, kQuantRows>(job, panel, row); break;
+      default: quant_rows<F, kMost>(job, panel, row); break;
     }
     row += step;
     count -= step;
