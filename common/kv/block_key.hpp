@@ -12,19 +12,22 @@ namespace troupe {
 inline constexpr std::uint32_t kBlockTokens = 16;
 inline constexpr std::uint32_t kBlocksPerPage = 4;
 
+/// Attention policy and codec of plain attention over uncompressed pages; their number format is in the model id.
+inline constexpr std::string_view kDensePolicy = "dense";
+
 /// Parent of a sequence's first block. `model` already holds the numerics id; `tenant` separates caches.
 [[nodiscard]] inline BlockKey root_key(const ModelId& model, std::string_view tenant) {
   return Hasher().text("troupe-root-1").id(model).text(tenant).finish<BlockKey>();
 }
 
-/// Key of one full block of 16 ids after `parent`. `policy` names the attention policy and codec ("dense/f16").
+/// Key of one full block of 16 ids after `parent`. `policy` names the attention policy and codec (kDensePolicy).
 [[nodiscard]] inline BlockKey block_key(const BlockKey& parent, std::span<const TokenId> tokens, std::string_view policy) {
   return Hasher().id(parent).bytes(std::as_bytes(tokens)).text(policy).finish<BlockKey>();
 }
 
 /// Keys of all full blocks of `tokens`, in order.
 [[nodiscard]] inline std::vector<BlockKey> block_keys(const ModelId& model, std::string_view tenant,
-                                                      std::span<const TokenId> tokens, std::string_view policy = "dense/f16") {
+                                                      std::span<const TokenId> tokens, std::string_view policy = kDensePolicy) {
   std::vector<BlockKey> keys;
   BlockKey parent = root_key(model, tenant);
   for (std::size_t at = 0; at + kBlockTokens <= tokens.size(); at += kBlockTokens) {

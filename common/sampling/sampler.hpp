@@ -24,13 +24,18 @@ class TokenHistory {
   void add_answer(TokenId token);
   void remove_answer(TokenId token);  ///< after a truncation
   [[nodiscard]] std::uint32_t answer_count(TokenId token) const { return in_answer_[static_cast<std::size_t>(token)]; }
+  /// Every seen token once, in the order of first sight.
+  [[nodiscard]] std::span<const TokenId> distinct() const { return distinct_; }
   [[nodiscard]] bool seen(TokenId token) const {
     return in_prompt_[static_cast<std::size_t>(token)] != 0 || in_answer_[static_cast<std::size_t>(token)] != 0;
   }
 
  private:
+  void note(TokenId token);
+
   std::vector<std::uint8_t> in_prompt_;
-  std::vector<std::uint16_t> in_answer_;
+  std::vector<std::uint32_t> in_answer_;
+  std::vector<TokenId> distinct_;
 };
 
 /// Whether `params` makes use of a TokenHistory (so that others need not keep one).

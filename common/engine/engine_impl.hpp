@@ -1,0 +1,91 @@
+#pragma once
+// The engine behind engine.hpp: admission, hybrid batches, sampling, transfer.
+#include <atomic>
+#include <list>
+#include <map>
+
+#include "common/engine/model_runner.hpp"
+#include "common/engine/row_planner.hpp"
+#include "common/engine/sequence.hpp"
+
+namespace troupe::engine {
+
+class EngineImpl final : public Engine {
+ public:
+  EngineImpl(std::shared_ptr<const Model> model, std::shared_ptr<backend::Backend> backend, const EngineOptions& options,
+             const Clock& clock, std::unique_ptr<ModelRunner> runner);
+
+  const Model& model() const override { return *model_; }
+  ModelId model_id() const override { return model_id_; }
+  std::uint32_t context_length() const override { return context_; }
+  std::size_t layer_page_bytes() const override { return runner_->kv_layout().layer_page_bytes(); }
+  std::uint32_t layers() const override { return runner_->kv_layout().layers; }
+
+  Expected<void> submit(Request request) override;
+  Expected<void> submit_prefill(Request request, std::uint32_t tokens, std::function<bool(const PrefillProgress&)> progress) override;
+  void release_prefill(const RequestId& id) override;
+  Expected<void> reserve_import(Request request, std::uint32_t tokens) override;
+  Expected<void> import_page(const RequestId& id, std::uint32_t layer, std::uint32_t page_index,
+                             std::span<const std::byte> bytes) override;
+  Expected<void> commit_import(const RequestId& id) override;
+  std::uint32_t cached_tokens_for(std::string_view tenant, std::span<const TokenId> prompt) const override;
+  void export_page(std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) const override;
+  void cancel(const RequestId& id) override;
+  bool has_work() const override;
+  StepOutput step(const std::function<bool()>& interrupted) override;
+  std::uint64_t progress() const override { return progress_.load(std::memory_order_relaxed); }
+  EngineStats stats() const override;
+  std::vector<BlockKey> cached_blocks() const override { return pool_.stored_keys(); }
+
+ private:
+  using SequencePtr = std::unique_ptr<Sequence>;
+  struct Planned {
+    Sequence* sequence;
+    std::uint32_t begin, rows;  ///< tokens [begin, begin + rows)
+  };
+
+  // engine_submit.cpp: requests come and go
+  Expected<void> check(const Request& request) const;
+  SequencePtr make_sequence(Request request) const;
+  SequencePages new_pages(const std::string& tenant) const;
+  std::uint32_t adopt(Sequence& sequence, std::uint32_t most);
+  void copy(const std::optional<CopyPage>& page);
+  Sequence* importing(const RequestId& id);
+
+  // engine_step.cpp: one step
+  void expire(StepOutput& out);
+  void flush_feeds(StepOutput& out);
+  void admit();
+  bool start(Sequence& sequence);
+  std::vector<Planned> plan();
+  bool make_room(Sequence& sequence, std::uint32_t length);
+  void preempt(std::list<SequencePtr>::iterator victim);
+  void fill_batch(const std::vector<Planned>& plan);
+  void after_layer(const std::vector<Planned>& plan, std::uint32_t layer);
+  void take_logits(Sequence& sequence, std::uint32_t index, std::span<const float> logits, StepOutput& out);
+  void draw(Sequence& sequence, std::span<const float> logits, StepOutput& out);
+  void finish(Sequence& sequence, TokenEvent event, FinishReason reason, StepOutput& out);
+  TokenEvent event_for(Sequence& sequence) const;
+  void drop_finished();
+
+  const std::shared_ptr<const Model> model_;
+  const std::shared_ptr<backend::Backend> backend_;
+  const EngineOptions options_;
+  const Clock& clock_;
+  const std::unique_ptr<ModelRunner> runner_;
+  const ModelId model_id_;
+  mutable PagePool pool_;
+  const std::uint32_t context_;
+  std::list<SequencePtr> waiting_;    ///< oldest first; preempted ones come back to the front
+  std::list<SequencePtr> running_;    ///< oldest first
+  std::map<RequestId, SequencePtr> importing_;
+  std::map<RequestId, SequencePtr> prefilled_;  ///< done, pages pinned
+  std::vector<SequencePtr> forked_;   ///< made in this step
+  std::vector<Sequence*> finished_;   ///< in this step
+  StepBatch batch_;
+  std::vector<std::pair<Sequence*, std::uint32_t>> logit_owner_;  ///< of batch_.logit_rows: sequence and token index
+  std::atomic<std::uint64_t> progress_{0};
+  EngineStats stats_;
+};
+
+}  // namespace troupe::engine

@@ -1,0 +1,252 @@
+// One step: expire, admit, plan rows, compute, sample.
+#include <algorithm>
+
+#include "common/engine/engine_impl.hpp"
+
+namespace troupe::engine {
+
+StepOutput EngineImpl::step(const std::function<bool()>& interrupted) {
+  StepOutput out;
+  expire(out);
+  flush_feeds(out);
+  admit();
+  const std::vector<Planned> planned = plan();
+  if (!planned.empty()) {
+    fill_batch(planned);
+    const bool whole = runner_->forward(
+        batch_,
+        [&](std::uint32_t layer) {
+          after_layer(planned, layer);
+          return !interrupted || !interrupted();
+        },
+        [&](std::size_t i, std::span<const float> logits) { take_logits(*logit_owner_[i].first, logit_owner_[i].second, logits, out); });
+    for (const Planned& item : planned) {
+      if (!whole) {
+        item.sequence->pages->truncate(item.begin);  // computed again in the next step, to the same bits
+        continue;
+      }
+      if (item.sequence->pages) item.sequence->pages->computed(item.begin + item.rows);
+    }
+    if (whole) {
+      out.rows = batch_.rows();
+      stats_.steps += 1;
+    }
+    drop_finished();
+    flush_feeds(out);
+  }
+  for (const BlockEvent& event : pool_.take_events()) out.kv.push_back({event.key, event.stored});
+  return out;
+}
+
+void EngineImpl::expire(StepOutput& out) {
+  const TimePoint now = clock_.now();
+  const auto expired = [&](const SequencePtr& sequence) {
+    if (!sequence->request->deadline || *sequence->request->deadline > now) return false;
+    TokenEvent event = event_for(*sequence);
+    event.finish = FinishReason::error;
+    event.error = Error{Errc::deadline_exceeded, "the request's deadline passed"};
+    out.tokens.push_back(std::move(event));
+    return true;
+  };
+  std::erase_if(waiting_, expired);
+  std::erase_if(running_, expired);
+}
+
+/// Offers waiting pages again and reports prompts that are computed and taken.
+void EngineImpl::flush_feeds(StepOutput& out) {
+  for (auto it = running_.begin(); it != running_.end();) {
+    Sequence& sequence = **it;
+    if (!sequence.prefill_only() || !sequence.feed->flush() || sequence.remaining() != 0) {
+      ++it;
+      continue;
+    }
+    const RequestId id = sequence.request->id;
+    out.prefilled.push_back(id);
+    prefilled_[id] = std::move(*it);
+    it = running_.erase(it);
+  }
+}
+
+/// Starts waiting sequences, oldest first, while their prompts' pages fit. One that does not fit holds back those behind it.
+void EngineImpl::admit() {
+  while (!waiting_.empty() && running_.size() < options_.max_sequences) {
+    if (!start(*waiting_.front())) return;
+    running_.splice(running_.end(), waiting_, waiting_.begin());
+  }
+}
+
+bool EngineImpl::start(Sequence& sequence) {
+  const std::uint32_t wanted = sequence.wanted();
+  // The last token is always computed, for its logits; a prefill-only prompt may be cached whole.
+  const std::uint32_t cached = adopt(sequence, sequence.prefill_only() ? wanted : wanted - 1);
+  const std::uint32_t room = std::min(context_, wanted + (sequence.prefill_only() ? 0u : 1u));
+  // A page to grow into is left to each running sequence, or the newcomer would soon be sent back.
+  if (!sequence.pages->reserve(room) || (!running_.empty() && pool_.available() < running_.size())) {
+    sequence.pages.reset();
+    return false;
+  }
+  if (!sequence.started) {
+    sequence.started = true;
+    sequence.cached_tokens = cached;
+    stats_.cached_tokens += cached;
+  }
+  if (sequence.prefill_only() && cached > 0)
+    for (std::uint32_t layer = 0; layer < layers(); ++layer) sequence.feed->covered(layer, cached, sequence.pages->pages());
+  return true;
+}
+
+/// Who computes how many rows; pages for them are reserved. Streams that find no page send the youngest back to the queue.
+std::vector<EngineImpl::Planned> EngineImpl::plan() {
+  for (auto it = running_.begin(); it != running_.end();) {
+    Sequence& sequence = **it;
+    const bool fits = !sequence.decoding() || make_room(sequence, static_cast<std::uint32_t>(sequence.tokens.size()));
+    const auto current = it++;  // only now: make_room may have taken the ones behind
+    if (!fits) preempt(current);
+  }
+  std::vector<Sequence*> candidates;
+  std::vector<RowDemand> demands;
+  for (const SequencePtr& sequence : running_) {
+    if (sequence->remaining() == 0 || (sequence->prefill_only() && sequence->feed->waiting())) continue;
+    candidates.push_back(sequence.get());
+    demands.push_back({sequence->remaining(), sequence->decoding()});
+  }
+  const auto rows = plan_rows(demands, options_.token_budget, options_.chunk);
+  std::vector<Planned> planned;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    Sequence& sequence = *candidates[i];
+    if (rows[i] == 0) continue;
+    const std::uint32_t begin = sequence.pages->length();
+    if (!sequence.pages->reserve(begin + rows[i])) continue;  // an imported prompt's tail: waits for pages
+    planned.push_back({&sequence, begin, rows[i]});
+  }
+  // Nobody fits beside the others: the youngest gives way, and the next step finds its pages.
+  if (planned.empty() && candidates.size() > 1) {
+    for (auto it = running_.rbegin(); it != running_.rend(); ++it) {
+      if ((*it)->prefill_only()) continue;
+      preempt(std::prev(it.base()));
+      break;
+    }
+  }
+  return planned;
+}
+
+/// Reserves pages up to `length` tokens, taking them from younger sequences if need be. false: there are none younger.
+bool EngineImpl::make_room(Sequence& sequence, std::uint32_t length) {
+  while (!sequence.pages->reserve(length)) {
+    auto victim = running_.end();
+    for (auto it = running_.begin(); it != running_.end(); ++it)
+      if (!(*it)->prefill_only()) victim = it;
+    if (victim == running_.end() || victim->get() == &sequence) return false;
+    preempt(victim);
+  }
+  return true;
+}
+
+/// Back to the queue's front; what it computed may stay cached. It continues identically: draws are keyed by position.
+void EngineImpl::preempt(std::list<SequencePtr>::iterator victim) {
+  (*victim)->pages.reset();
+  stats_.preemptions += 1;
+  waiting_.splice(waiting_.begin(), running_, victim);
+}
+
+void EngineImpl::fill_batch(const std::vector<Planned>& planned) {
+  batch_.clear();
+  logit_owner_.clear();
+  for (const Planned& item : planned) {
+    Sequence& sequence = *item.sequence;
+    copy(sequence.pages->append(std::span(sequence.tokens).subspan(item.begin, item.rows)));
+    const std::uint32_t index = batch_.add_sequence(sequence.pages->pages());
+    for (std::uint32_t at = item.begin; at < item.begin + item.rows; ++at) {
+      const bool last = at + 1 == sequence.tokens.size();
+      const bool wants = !sequence.prefill_only() && (last || (sequence.request->prompt_logprobs && at + 1 < sequence.request->prompt.size()));
+      if (wants) logit_owner_.emplace_back(&sequence, at);
+      batch_.add_row(index, sequence.tokens[at], sequence.pages->position_of(at), sequence.pages->slot_of(at), at, wants);
+    }
+    const auto prompt = static_cast<std::uint32_t>(sequence.request->prompt.size());
+    if (item.begin < prompt) stats_.prompt_tokens += std::min(item.rows, prompt - item.begin);
+  }
+}
+
+void EngineImpl::after_layer(const std::vector<Planned>& planned, std::uint32_t layer) {
+  progress_.fetch_add(1, std::memory_order_relaxed);
+  for (const Planned& item : planned)
+    if (item.sequence->prefill_only()) item.sequence->feed->covered(layer, item.begin + item.rows, item.sequence->pages->pages());
+}
+
+TokenEvent EngineImpl::event_for(Sequence& sequence) const {
+  TokenEvent event;
+  event.id = sequence.request->id;
+  event.epoch = sequence.request->epoch;
+  event.choice = sequence.choice;
+  event.first_index = sequence.emitted;
+  event.cached_tokens = sequence.cached_tokens;
+  if (!sequence.reported) event.prompt_tokens = std::move(sequence.prompt_report);
+  sequence.reported = true;
+  return event;
+}
+
+void EngineImpl::take_logits(Sequence& sequence, std::uint32_t index, std::span<const float> logits, StepOutput& out) {
+  const auto prompt = static_cast<std::uint32_t>(sequence.request->prompt.size());
+  if (sequence.request->prompt_logprobs && sequence.emitted == 0 && index + 1 < prompt) {
+    if (sequence.prompt_report.empty()) sequence.prompt_report.push_back({sequence.tokens[0], 0.0f, {}});
+    if (sequence.prompt_report.size() == index + 1)  // a preempted prompt is computed twice, reported once
+      sequence.prompt_report.push_back(report(logits, sequence.tokens[index + 1], sequence.request->sampling.logprobs));
+    return;
+  }
+  if (index + 1 != sequence.tokens.size()) return;
+  // The prompt is computed: the other choices start from the same pages and the same logits.
+  for (std::uint32_t i = 0; i < sequence.forks; ++i) {
+    auto fork = std::make_unique<Sequence>();
+    fork->request = sequence.request;
+    fork->choice = sequence.choice + 1 + i;
+    fork->tokens = sequence.tokens;
+    fork->started = true;
+    fork->cached_tokens = sequence.cached_tokens;
+    fork->history = sequence.history;
+    sequence.pages->computed(static_cast<std::uint32_t>(sequence.tokens.size()));
+    fork->pages.emplace(sequence.pages->fork());
+    Sequence& added = *fork;
+    forked_.push_back(std::move(fork));
+    draw(added, logits, out);
+  }
+  sequence.forks = 0;
+  draw(sequence, logits, out);
+}
+
+void EngineImpl::draw(Sequence& sequence, std::span<const float> logits, StepOutput& out) {
+  const Request& request = *sequence.request;
+  TokenEvent event = event_for(sequence);
+  if (request.max_tokens <= sequence.emitted) return finish(sequence, std::move(event), FinishReason::length, out);
+  GeneratedToken token = sample(logits, request.sampling, sequence.history ? &*sequence.history : nullptr, sequence.choice,
+                                sequence.tokens.size());
+  const TokenId id = token.token;
+  event.tokens.push_back(std::move(token));
+  sequence.emitted += 1;
+  sequence.tokens.push_back(id);
+  if (sequence.history) sequence.history->add_answer(id);
+  stats_.generated_tokens += 1;
+  if (std::find(request.stop_tokens.begin(), request.stop_tokens.end(), id) != request.stop_tokens.end())
+    return finish(sequence, std::move(event), FinishReason::stop, out);
+  if (sequence.emitted >= request.max_tokens || sequence.tokens.size() >= context_)
+    return finish(sequence, std::move(event), FinishReason::length, out);
+  out.tokens.push_back(std::move(event));
+}
+
+void EngineImpl::finish(Sequence& sequence, TokenEvent event, FinishReason reason, StepOutput& out) {
+  event.finish = reason;
+  out.tokens.push_back(std::move(event));
+  finished_.push_back(&sequence);
+}
+
+/// Forked choices join the running ones behind their siblings; finished sequences leave and their pages with them.
+void EngineImpl::drop_finished() {
+  for (SequencePtr& sequence : forked_) running_.push_back(std::move(sequence));
+  forked_.clear();
+  if (finished_.empty()) return;
+  std::erase_if(running_, [&](const SequencePtr& sequence) {
+    return std::find(finished_.begin(), finished_.end(), sequence.get()) != finished_.end();
+  });
+  finished_.clear();
+}
+
+}  // namespace troupe::engine

@@ -1,0 +1,204 @@
+// How requests enter, arrive from elsewhere, and leave.
+#include "common/engine/engine_impl.hpp"
+
+#include "common/kv/block_key.hpp"
+
+namespace troupe::engine {
+namespace {
+
+std::uint32_t pages_for(std::uint64_t tokens) { return static_cast<std::uint32_t>((tokens + kPageTokens - 1) / kPageTokens); }
+
+}  // namespace
+
+Expected<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> model, std::shared_ptr<backend::Backend> backend,
+                                                 const EngineOptions& options, const Clock& clock,
+                                                 std::function<void(double)> on_load) {
+  constexpr std::uint64_t kMinPages = 2;
+  const std::size_t page = page_bytes(model->config(), backend->numerics());
+  // A pool larger than every sequence at full context would never be used.
+  const std::uint64_t most = std::uint64_t{options.max_sequences} * pages_for(model->config().context_length);
+  const std::uint64_t pages = std::min(options.kv_bytes / page, std::max<std::uint64_t>(most, kMinPages));
+  if (pages < kMinPages) {
+    return fail(Errc::does_not_fit, "kv.bytes is " + std::to_string(options.kv_bytes) + ", at least " +
+                                        std::to_string(kMinPages * page) + " are needed for " + std::to_string(kMinPages) + " pages");
+  }
+  if (options.token_budget == 0 || options.chunk == 0 || options.max_sequences == 0)
+    return fail(Errc::config_invalid, "token_budget, chunk and max_sequences must be positive");
+  const std::uint32_t rows = std::max(options.token_budget, options.max_sequences);
+  auto runner = ModelRunner::create(model, backend, rows, static_cast<std::uint32_t>(pages), on_load);
+  TROUPE_TRY(runner);
+  return std::make_unique<EngineImpl>(std::move(model), std::move(backend), options, clock, std::move(*runner));
+}
+
+EngineImpl::EngineImpl(std::shared_ptr<const Model> model, std::shared_ptr<backend::Backend> backend,
+                       const EngineOptions& options, const Clock& clock, std::unique_ptr<ModelRunner> runner)
+    : model_(std::move(model)), backend_(std::move(backend)), options_(options), clock_(clock), runner_(std::move(runner)),
+      model_id_(model_->id(backend_->numerics_id())), pool_(runner_->kv_layout().pages, options.prefix_cache),
+      context_(std::min(model_->config().context_length, runner_->kv_layout().pages * kPageTokens)) {}
+
+Expected<void> EngineImpl::check(const Request& request) const {
+  TROUPE_TRY(validate(request.sampling, model_->config().vocab));
+  if (request.prompt.empty()) return fail(Errc::invalid_argument, "a prompt has at least one token");
+  if (request.choices == 0) return fail(Errc::invalid_argument, "choices must be positive");
+  if (request.resumed_tokens >= request.prompt.size() || (request.resumed_tokens > 0 && request.choices != 1))
+    return fail(Errc::invalid_argument, "a resumed request has a prompt before its emitted tokens, and one choice");
+  for (const TokenId token : request.prompt) {
+    if (token < 0 || static_cast<std::uint32_t>(token) >= model_->config().vocab)
+      return fail(Errc::invalid_argument, "token id " + std::to_string(token) + " is outside 0.." + std::to_string(model_->config().vocab - 1));
+  }
+  const std::uint64_t answer = request.max_tokens == 0 ? 0 : 1;  // one token has to fit; more end with `length`
+  if (request.prompt.size() + answer > context_) {
+    return fail(Errc::context_length_exceeded, "the prompt has " + std::to_string(request.prompt.size()) +
+                                                   " tokens, the context holds " + std::to_string(context_));
+  }
+  if (waiting_.size() >= options_.queue)
+    return fail(Errc::queue_full, std::to_string(waiting_.size()) + " of " + std::to_string(options_.queue) + " requests wait");
+  return {};
+}
+
+EngineImpl::SequencePtr EngineImpl::make_sequence(Request request) const {
+  auto sequence = std::make_unique<Sequence>();
+  sequence->tokens = request.prompt;
+  sequence->choice = request.first_choice;
+  sequence->forks = request.choices - 1;
+  sequence->emitted = request.resumed_tokens;
+  if (needs_history(request.sampling)) {
+    sequence->history.emplace(model_->config().vocab);
+    const std::size_t own = request.prompt.size() - request.resumed_tokens;
+    for (std::size_t i = 0; i < request.prompt.size(); ++i)
+      i < own ? sequence->history->add_prompt(request.prompt[i]) : sequence->history->add_answer(request.prompt[i]);
+  }
+  sequence->request = std::make_shared<const Request>(std::move(request));
+  return sequence;
+}
+
+SequencePages EngineImpl::new_pages(const std::string& tenant) const {
+  return SequencePages(pool_, root_key(model_id_, tenant), std::string(kDensePolicy));
+}
+
+void EngineImpl::copy(const std::optional<CopyPage>& page) {
+  if (page) runner_->copy_page(page->from, page->to);
+}
+
+/// Gives a sequence pages and what the cache holds of its first `most` tokens; returns the tokens covered.
+std::uint32_t EngineImpl::adopt(Sequence& sequence, std::uint32_t most) {
+  sequence.pages.emplace(new_pages(sequence.request->tenant));
+  if (sequence.request->prompt_logprobs) return 0;  // every row's logits are wanted
+  bool ok = true;
+  copy(sequence.pages->adopt(sequence.tokens, most, ok));
+  return sequence.pages->length();
+}
+
+Expected<void> EngineImpl::submit(Request request) {
+  TROUPE_TRY(check(request));
+  waiting_.push_back(make_sequence(std::move(request)));
+  return {};
+}
+
+Expected<void> EngineImpl::submit_prefill(Request request, std::uint32_t tokens,
+                                          std::function<bool(const PrefillProgress&)> progress) {
+  request.choices = 1;
+  TROUPE_TRY(check(request));
+  if (tokens == 0 || tokens > request.prompt.size())
+    return fail(Errc::invalid_argument, "prefill of " + std::to_string(tokens) + " of " + std::to_string(request.prompt.size()) + " tokens");
+  auto sequence = make_sequence(std::move(request));
+  sequence->target = tokens;
+  sequence->feed = std::make_unique<PrefillFeed>(sequence->request->id, layers(), tokens, std::move(progress));
+  waiting_.push_back(std::move(sequence));
+  return {};
+}
+
+void EngineImpl::release_prefill(const RequestId& id) { prefilled_.erase(id); }
+
+Expected<void> EngineImpl::reserve_import(Request request, std::uint32_t tokens) {
+  TROUPE_TRY(check(request));
+  if (tokens == 0 || tokens >= request.prompt.size())
+    return fail(Errc::invalid_argument, "an import of " + std::to_string(tokens) + " of " + std::to_string(request.prompt.size()) + " prompt tokens");
+  const RequestId id = request.id;
+  if (importing_.contains(id)) return fail(Errc::invalid_argument, "the request is being imported already");
+  auto sequence = make_sequence(std::move(request));
+  const std::uint32_t whole = tokens / kPageTokens * kPageTokens;  // a partial page comes with the transfer
+  sequence->cached_tokens = adopt(*sequence, whole);
+  sequence->pages->truncate(sequence->cached_tokens / kPageTokens * kPageTokens);
+  sequence->cached_tokens = sequence->pages->length();
+  sequence->started = true;
+  TROUPE_TRY(sequence->pages->reserve(tokens));
+  auto import = std::make_unique<ImportState>();
+  import->tokens = tokens;
+  import->first_page = sequence->cached_tokens / kPageTokens;
+  import->got.assign(layers(), std::vector<bool>(pages_for(tokens) - import->first_page, false));
+  sequence->import = std::move(import);
+  // Slots exist from now on; they count as computed at commit only.
+  const auto missing = std::span(sequence->tokens).subspan(sequence->pages->length(), tokens - sequence->pages->length());
+  copy(sequence->pages->append(missing));
+  importing_.emplace(id, std::move(sequence));
+  return {};
+}
+
+Sequence* EngineImpl::importing(const RequestId& id) {
+  const auto found = importing_.find(id);
+  return found == importing_.end() ? nullptr : found->second.get();
+}
+
+Expected<void> EngineImpl::import_page(const RequestId& id, std::uint32_t layer, std::uint32_t page_index,
+                                       std::span<const std::byte> bytes) {
+  Sequence* sequence = importing(id);
+  if (sequence == nullptr) return fail(Errc::transfer_failed, "no import is open for this request");
+  ImportState& import = *sequence->import;
+  if (layer >= layers() || page_index < import.first_page || page_index - import.first_page >= import.got[0].size() ||
+      bytes.size() != layer_page_bytes())
+    return fail(Errc::transfer_failed, "layer " + std::to_string(layer) + ", page " + std::to_string(page_index) + ", " +
+                                           std::to_string(bytes.size()) + " bytes do not belong to this import");
+  runner_->import_page(layer, sequence->pages->pages()[page_index], bytes);
+  import.got[layer][page_index - import.first_page] = true;
+  return {};
+}
+
+Expected<void> EngineImpl::commit_import(const RequestId& id) {
+  const auto found = importing_.find(id);
+  if (found == importing_.end()) return fail(Errc::transfer_failed, "no import is open for this request");
+  SequencePtr sequence = std::move(found->second);
+  importing_.erase(found);
+  for (std::size_t layer = 0; layer < sequence->import->got.size(); ++layer) {
+    for (const bool got : sequence->import->got[layer])
+      if (!got) return fail(Errc::transfer_failed, "layer " + std::to_string(layer) + " of the prompt is incomplete");
+  }
+  sequence->pages->computed(sequence->import->tokens);
+  sequence->cached_tokens = sequence->import->tokens;
+  sequence->import.reset();
+  running_.push_back(std::move(sequence));  // it holds pages: it does not wait again
+  return {};
+}
+
+std::uint32_t EngineImpl::cached_tokens_for(std::string_view tenant, std::span<const TokenId> prompt) const {
+  if (prompt.empty() || !options_.prefix_cache) return 0;
+  const auto keys = block_keys(model_id_, tenant, prompt.first(prompt.size() - 1));  // the last token is always computed
+  return pool_.lookup(keys).tokens();
+}
+
+void EngineImpl::export_page(std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) const {
+  runner_->export_page(layer, page, to);
+}
+
+void EngineImpl::cancel(const RequestId& id) {
+  const auto matches = [&](const SequencePtr& sequence) { return sequence->request->id == id; };
+  std::erase_if(waiting_, matches);
+  std::erase_if(running_, matches);
+  importing_.erase(id);
+  prefilled_.erase(id);
+}
+
+bool EngineImpl::has_work() const { return !waiting_.empty() || !running_.empty(); }
+
+EngineStats EngineImpl::stats() const {
+  EngineStats stats = stats_;
+  stats.running = static_cast<std::uint32_t>(running_.size());
+  stats.waiting = static_cast<std::uint32_t>(waiting_.size());
+  stats.pages_total = pool_.total();
+  stats.pages_free = pool_.free();
+  stats.pages_cached = pool_.cached();
+  for (const auto& [id, sequence] : importing_) stats.pages_reserved += static_cast<std::uint32_t>(sequence->pages->pages().size());
+  return stats;
+}
+
+}  // namespace troupe::engine

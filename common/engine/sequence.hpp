@@ -1,0 +1,77 @@
+#pragma once
+// One stream of tokens inside an engine, or one prompt that is computed for somebody else.
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "common/engine/engine.hpp"
+#include "common/kv/sequence_pages.hpp"
+#include "common/sampling/sampler.hpp"
+
+namespace troupe::engine {
+
+/// Reports finished pages of a prefill-only prompt, layer by layer, and keeps what the receiver would not take yet.
+class PrefillFeed {
+ public:
+  using Callback = std::function<bool(const PrefillProgress&)>;
+  PrefillFeed(RequestId id, std::uint32_t layers, std::uint32_t target, Callback callback)
+      : id_(id), target_(target), callback_(std::move(callback)), reported_(layers, 0) {}
+
+  /// Layer `layer` now covers `tokens` of the prompt; whole pages, and the last one once the prompt is covered, are offered.
+  void covered(std::uint32_t layer, std::uint32_t tokens, const std::vector<std::uint32_t>& pages) {
+    const std::uint32_t ready = tokens >= target_ ? (target_ + kPageTokens - 1) / kPageTokens : tokens / kPageTokens;
+    std::uint32_t& reported = reported_[layer];
+    if (ready <= reported) return;
+    pending_.push_back({id_, layer, reported, {pages.begin() + reported, pages.begin() + ready}, std::min(tokens, target_)});
+    reported = ready;
+    flush();
+  }
+  /// true: nothing waits any more.
+  bool flush() {
+    while (!pending_.empty() && callback_(pending_.front())) pending_.pop_front();
+    return pending_.empty();
+  }
+  [[nodiscard]] bool waiting() const { return !pending_.empty(); }
+
+ private:
+  RequestId id_;
+  std::uint32_t target_;
+  Callback callback_;
+  std::vector<std::uint32_t> reported_;  // [L] pages offered
+  std::deque<PrefillProgress> pending_;
+};
+
+/// What arrived of a transferred prompt.
+struct ImportState {
+  std::uint32_t tokens = 0;            ///< to be imported, adopted pages included
+  std::uint32_t first_page = 0;        ///< earlier ones were cached here
+  std::vector<std::vector<bool>> got;  ///< [L][page - first_page]
+};
+
+struct Sequence {
+  std::shared_ptr<const Request> request;
+  std::uint32_t choice = 0;
+  std::uint32_t forks = 0;                 ///< further choices to fork once the prompt is computed
+  std::vector<TokenId> tokens;             ///< prompt, then everything emitted
+  std::uint32_t emitted = 0;               ///< of the answer, resumed tokens included
+  std::uint32_t target = 0;                ///< prefill-only: tokens to compute; else 0
+  bool started = false;                    ///< it had its first admission: cached_tokens is set
+  bool reported = false;                   ///< its first event is out
+  std::uint32_t cached_tokens = 0;
+  std::optional<SequencePages> pages;      ///< empty while it waits
+  std::optional<TokenHistory> history;
+  std::unique_ptr<PrefillFeed> feed;       ///< prefill-only
+  bool prefilled = false;                  ///< prefill-only and reported; pages stay pinned
+  std::unique_ptr<ImportState> import;     ///< while pages are expected
+  std::vector<GeneratedToken> prompt_report;
+
+  [[nodiscard]] bool prefill_only() const { return feed != nullptr; }
+  [[nodiscard]] std::uint32_t wanted() const { return prefill_only() ? target : static_cast<std::uint32_t>(tokens.size()); }
+  [[nodiscard]] std::uint32_t remaining() const { return wanted() - (pages ? pages->length() : 0); }
+  /// Its prompt is computed and one token a step follows.
+  [[nodiscard]] bool decoding() const { return !prefill_only() && remaining() == 1 && tokens.size() > request->prompt.size(); }
+};
+
+}  // namespace troupe::engine

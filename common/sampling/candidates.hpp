@@ -1,0 +1,31 @@
+#pragma once
+// Which tokens may be drawn: the filters, over logits already biased and penalised. "Better" is a higher logit, then
+// a lower id; every filter is the prefix of a strict order, so the result never depends on how it was found.
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "common/sampling/params.hpp"
+
+namespace troupe {
+
+struct Candidate {
+  TokenId id = 0;
+  float logit = 0.0f;
+  double score = 0.0;   ///< logit / temperature
+  double weight = 0.0;  ///< exp(score - best score)
+};
+
+/// Position of the best logit; NaN never wins.
+[[nodiscard]] std::uint32_t best_index(std::span<const float> logits);
+
+/// Sum of exp(logit / temperature - top) over all, in 16 lanes and one merge tree. `weights` [V] gets the terms unless null.
+[[nodiscard]] double exp_sum(std::span<const float> logits, double temperature, double top, double* weights);
+
+/// The best `count` (all when fewer), best first. Cost: one pass and O(count log count).
+[[nodiscard]] std::vector<Candidate> best_candidates(std::span<const float> logits, std::uint32_t count);
+
+/// Applies top-k, typical, top-p and min-p in this order; `temperature` > 0. At least one candidate is left.
+[[nodiscard]] std::vector<Candidate> filter_candidates(std::span<const float> logits, const SamplingParams& params);
+
+}  // namespace troupe

@@ -1,0 +1,96 @@
+#include "common/sampling/sampler.hpp"
+
+#include <algorithm>
+
+#include "common/base/error.hpp"
+#include "common/sampling/candidates.hpp"
+#include "common/sampling/exact_math.hpp"
+#include "common/sampling/gumbel.hpp"
+
+namespace troupe {
+namespace {
+
+bool has_filter(const SamplingParams& p) {
+  return p.top_k > 0 || p.top_p < 1.0f || p.min_p > 0.0f || p.typical_p < 1.0f;
+}
+
+void penalise(std::span<float> logits, const SamplingParams& params, const TokenHistory& history) {
+  for (const TokenId token : history.distinct()) {
+    if (!history.seen(token)) continue;
+    float& logit = logits[static_cast<std::size_t>(token)];
+    logit = logit > 0.0f ? logit / params.repetition_penalty : logit * params.repetition_penalty;
+    const std::uint32_t count = history.answer_count(token);
+    if (count == 0) continue;
+    logit -= static_cast<float>(count) * params.frequency_penalty;
+    logit -= params.presence_penalty;
+  }
+}
+
+// Logits after bias and penalties: the given ones when there are none, else a copy in this thread's scratch.
+std::span<const float> adjust(std::span<const float> logits, const SamplingParams& params, const TokenHistory* history) {
+  const bool penalties = history != nullptr && needs_history(params);
+  if (params.logit_bias.empty() && !penalties) return logits;
+  thread_local std::vector<float> scratch;
+  scratch.assign(logits.begin(), logits.end());
+  for (const auto& [token, bias] : params.logit_bias) scratch[static_cast<std::size_t>(token)] += bias;
+  if (penalties) penalise(scratch, params, *history);
+  return scratch;
+}
+
+float clamp_log(double value) { return static_cast<float>(std::min(value, 0.0)); }
+
+TokenId choose(std::span<const float> logits, const SamplingParams& params, const DrawKey& key) {
+  if (!(params.temperature > 0.0f)) return static_cast<TokenId>(best_index(logits));
+  if (!has_filter(params)) return draw_of_all(logits, static_cast<double>(params.temperature), key);
+  return draw_of(filter_candidates(logits, params), key);
+}
+
+}  // namespace
+
+void TokenHistory::note(TokenId token) {
+  if (!seen(token)) distinct_.push_back(token);
+}
+
+void TokenHistory::add_prompt(TokenId token) {
+  note(token);
+  in_prompt_[static_cast<std::size_t>(token)] = 1;
+}
+
+void TokenHistory::add_answer(TokenId token) {
+  note(token);
+  ++in_answer_[static_cast<std::size_t>(token)];
+}
+
+void TokenHistory::remove_answer(TokenId token) {
+  TROUPE_CHECK(answer_count(token) > 0, "a token is removed that was not added");
+  --in_answer_[static_cast<std::size_t>(token)];
+  if (!seen(token)) std::erase(distinct_, token);
+}
+
+bool needs_history(const SamplingParams& params) {
+  return params.repetition_penalty != 1.0f || params.frequency_penalty != 0.0f || params.presence_penalty != 0.0f;
+}
+
+GeneratedToken report(std::span<const float> logits, TokenId token, std::uint32_t alternatives) {
+  const double top = static_cast<double>(logits[best_index(logits)]);
+  const double log_total = top + exact::log(exp_sum(logits, 1.0, top, nullptr));
+  GeneratedToken out;
+  out.token = token;
+  out.logprob = clamp_log(static_cast<double>(logits[static_cast<std::size_t>(token)]) - log_total);
+  for (const Candidate& c : best_candidates(logits, alternatives)) {
+    out.top.push_back({c.id, clamp_log(static_cast<double>(c.logit) - log_total)});
+  }
+  return out;
+}
+
+GeneratedToken sample(std::span<const float> logits, const SamplingParams& params, const TokenHistory* history,
+                      std::uint32_t choice, std::uint64_t position) {
+  const DrawKey key{.seed = params.seed, .position = position, .choice = choice, .purpose = DrawPurpose::sample};
+  const TokenId token = choose(adjust(logits, params, history), params, key);
+  if (params.report_logprobs || params.logprobs > 0) return report(logits, token, params.logprobs);
+  GeneratedToken out;
+  out.token = token;
+  return out;
+}
+
+}  // namespace troupe

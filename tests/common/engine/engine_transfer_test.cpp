@@ -1,0 +1,101 @@
+// A prompt computed on one engine and continued on another says what one engine would have said.
+#include "tests/common/engine/rig.hpp"
+
+namespace troupe::engine {
+namespace {
+
+struct Transfer {
+  std::vector<std::vector<std::byte>> bytes;  ///< in the order offered
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> places;  ///< layer, page index
+};
+
+/// Prefills `tokens` of the request on `from`, refusing every third offer once.
+Transfer prefill(Engine& from, const Request& request, std::uint32_t tokens) {
+  Transfer transfer;
+  int offers = 0;
+  bool refused = false;
+  const auto take = [&](const PrefillProgress& progress) {
+    if (++offers % 3 == 0 && !refused) {
+      refused = true;
+      return false;
+    }
+    refused = false;
+    for (std::size_t i = 0; i < progress.pages.size(); ++i) {
+      std::vector<std::byte> page(from.layer_page_bytes());
+      from.export_page(progress.layer, progress.pages[i], page);
+      transfer.bytes.push_back(std::move(page));
+      transfer.places.emplace_back(progress.layer, progress.first_page + static_cast<std::uint32_t>(i));
+    }
+    return true;
+  };
+  EXPECT_TRUE(from.submit_prefill(request, tokens, take).has_value());
+  bool done = false;
+  for (int steps = 0; !done && steps < 10000; ++steps) done = !from.step().prefilled.empty();
+  EXPECT_TRUE(done);
+  EXPECT_GT(from.stats().pages_total, from.stats().pages_free + from.stats().pages_cached) << "pages stay pinned";
+  from.release_prefill(request.id);
+  EXPECT_EQ(from.stats().pages_total, from.stats().pages_free + from.stats().pages_cached);
+  return transfer;
+}
+
+TEST(EngineTransfer, ImportedPromptsContinueBitForBit) {
+  for (const char* shape : {"tiny-llama", "tiny-gemma3"}) {
+    EngineSetup setup;
+    setup.shape = shape;
+    setup.options.chunk = 48;  // chunks end inside pages
+    auto local = make_engine(setup), from = make_engine(setup), to = make_engine(setup);
+    for (const Request& request : mixed_requests(60, local->model().config().vocab)) {
+      if (request.prompt.size() < 2) continue;
+      Answers expected, answers;
+      ASSERT_TRUE(local->submit(request).has_value());
+      run(*local, expected);
+      const auto tokens = static_cast<std::uint32_t>(request.prompt.size() - 1);
+      const std::uint32_t held = std::min(to->cached_tokens_for(request.tenant, request.prompt), tokens) / 64 * 64;
+      if (held == tokens) continue;
+      ASSERT_TRUE(to->reserve_import(request, tokens).has_value());
+      const Transfer transfer = prefill(*from, request, tokens);
+      for (std::size_t i = 0; i < transfer.bytes.size(); ++i) {
+        if (transfer.places[i].second < held / 64) continue;  // already there
+        ASSERT_TRUE(to->import_page(request.id, transfer.places[i].first, transfer.places[i].second, transfer.bytes[i]).has_value());
+      }
+      ASSERT_TRUE(to->commit_import(request.id).has_value());
+      run(*to, answers);
+      EXPECT_EQ(answers, expected) << shape << ", prompt of " << request.prompt.size();
+      EXPECT_EQ(answers.begin()->second.cached_tokens, tokens);
+    }
+    EXPECT_EQ(to->stats().pages_free + to->stats().pages_cached, to->stats().pages_total);
+  }
+}
+
+TEST(EngineTransfer, AnIncompleteImportIsRefusedAndFreesItsPages) {
+  auto engine = make_engine({});
+  Request request;
+  request.id = {5, 5};
+  request.prompt.assign(130, 7);
+  request.max_tokens = 4;
+  ASSERT_TRUE(engine->reserve_import(request, 129).has_value());
+  EXPECT_EQ(engine->stats().pages_reserved, 3u);
+  EXPECT_FALSE(engine->has_work());
+  const std::vector<std::byte> page(engine->layer_page_bytes());
+  EXPECT_TRUE(engine->import_page(request.id, 0, 0, page).has_value());
+  EXPECT_EQ(engine->import_page(request.id, 0, 3, page).error().code, Errc::transfer_failed);
+  EXPECT_EQ(engine->import_page(request.id, 99, 0, page).error().code, Errc::transfer_failed);
+  EXPECT_EQ(engine->import_page({1, 1}, 0, 0, page).error().code, Errc::transfer_failed);
+  EXPECT_EQ(engine->commit_import(request.id).error().code, Errc::transfer_failed);
+  EXPECT_EQ(engine->stats().pages_free, engine->stats().pages_total);
+  EXPECT_EQ(engine->commit_import(request.id).error().code, Errc::transfer_failed);
+}
+
+TEST(EngineTransfer, ACancelledImportFreesItsReservation) {
+  auto engine = make_engine({});
+  Request request;
+  request.id = {5, 5};
+  request.prompt.assign(130, 7);
+  request.max_tokens = 4;
+  ASSERT_TRUE(engine->reserve_import(request, 128).has_value());
+  engine->cancel(request.id);
+  EXPECT_EQ(engine->stats().pages_free, engine->stats().pages_total);
+}
+
+}  // namespace
+}  // namespace troupe::engine
