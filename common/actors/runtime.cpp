@@ -88,7 +88,7 @@ class CafRuntime final : public Runtime {
     }
     if (!options_.remote) directory_->put(*address, caf::actor_cast<caf::strong_actor_ptr>(actor));
     auto impl = std::make_shared<RoleHandle::Impl>(RoleHandle::Impl{actor, *address});
-    auto state = std::make_shared<std::unique_ptr<RoleState>>(make(*address));
+    auto state = std::make_shared<std::unique_ptr<RoleState>>(make(RoleHandle(impl)));
     caf::anon_send(actor, StartRole{std::move(state), *address});
     roles_.push_back(impl);
     return RoleHandle(std::move(impl));

@@ -3,7 +3,9 @@
 // posting jobs, peers by its control address. Remote peers are dialled when first written to, probed before, monitored, and
 // dialled again with a growing pause; what cannot be delivered is dropped and told to the state as peer_lost().
 #include <functional>
+#include <future>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/actors/role_state.hpp"
@@ -32,6 +34,15 @@ class RoleHandle {
   /// Runs `work` on the state, inside the actor, after what was posted before. Never blocks. After stop() it is dropped.
   void post(Work work) const;
   [[nodiscard]] const std::string& address() const;
+  /// Asks the state from another thread (never from an actor) and waits; nothing when it does not answer in time.
+  template <class R>
+  [[nodiscard]] std::optional<R> ask(std::function<R(RoleState&)> question, Duration timeout) const {
+    auto answer = std::make_shared<std::promise<R>>();  // shared: posted work is copyable
+    auto future = answer->get_future();
+    post([answer, question = std::move(question)](RoleState& state, TimePoint, Outbox&) { answer->set_value(question(state)); });
+    if (future.wait_for(timeout) != std::future_status::ready) return std::nullopt;
+    return future.get();
+  }
   [[nodiscard]] explicit operator bool() const { return impl_ != nullptr; }
 
  private:
@@ -44,9 +55,9 @@ class Runtime {
   [[nodiscard]] static Expected<std::unique_ptr<Runtime>> create(const RuntimeOptions& options);
   virtual ~Runtime() = default;
 
-  /// Makes the state for its control address, in this thread, and starts its actor. `name` is unique in the process.
-  /// Errors: address_in_use.
-  using MakeState = std::function<std::unique_ptr<RoleState>(const std::string& address)>;
+  /// Makes the state in this thread and starts its actor. `self` is the role to be: its address is known, and what is
+  /// posted to it runs once it has started. `name` is unique in the process. Errors: address_in_use.
+  using MakeState = std::function<std::unique_ptr<RoleState>(const RoleHandle& self)>;
   [[nodiscard]] virtual Expected<RoleHandle> spawn(const std::string& name, const MakeState& make) = 0;
   /// Ends a role: its state is destroyed before this returns. Jobs still queued are dropped. Not from an actor.
   virtual void stop(const RoleHandle& role) = 0;

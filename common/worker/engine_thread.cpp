@@ -16,7 +16,10 @@ EngineThread::EngineThread(std::unique_ptr<engine::Engine> engine, SendFrame sen
       options_(options),
       thread_([this] { loop(); }) {}
 
-EngineThread::~EngineThread() {
+EngineThread::~EngineThread() { stop(); }
+
+void EngineThread::stop() {
+  if (!thread_.joinable()) return;
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
@@ -29,6 +32,7 @@ EngineThread::~EngineThread() {
 bool EngineThread::post(Command command) {
   {
     const std::lock_guard lock(mutex_);
+    if (stop_) return false;
     if (const auto* frame = std::get_if<ImportFrame>(&command)) {
       if (queued_frame_bytes_ + frame->payload->size() > options_.frame_bytes) return false;
       queued_frame_bytes_ += frame->payload->size();

@@ -22,7 +22,9 @@ class EngineThread {
   /// `report` is called on this thread and must not block.
   EngineThread(std::unique_ptr<engine::Engine> engine, SendFrame send, std::function<void(ReportBatch)> report,
                const EngineThreadOptions& options = {});
-  ~EngineThread();  ///< ends the step at the next layer boundary
+  ~EngineThread();
+  /// Ends the step at the next layer boundary and the thread; what is posted afterwards is dropped.
+  void stop();
 
   /// Threads: any. false: too many frames wait. Other commands are bounded by what their sender has in flight.
   bool post(Command command);

@@ -52,6 +52,7 @@ void WorkerState::receive(const std::string& from, const wire::Envelope& message
 void WorkerState::tick(TimePoint now, actors::Outbox& out) {
   if (now >= next_beat_) {
     beat(now, out);
+    if (options_.on_tick) options_.on_tick(*this);
     next_beat_ = now + options_.heartbeat;
   }
   expire(now, out);

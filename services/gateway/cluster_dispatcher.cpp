@@ -1,5 +1,6 @@
 #include "services/gateway/cluster_dispatcher.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 
@@ -58,10 +59,15 @@ class Cluster final : public ClusterDispatcher {
     auto made = DataPlane::create(plane, std::move(handlers));
     if (!made) return tl::unexpected<Error>(made.error());
     plane_ = std::move(*made);
-    auto role = runtime_.spawn(options_.name, [this](const std::string& address) {
+    auto role = runtime_.spawn(options_.name, [this](const actors::RoleHandle& self) {
       GatewayOptions gateway = options_.gateway;
-      gateway.control_address = address;
-      if (gateway.name.empty()) gateway.name = "gateway@" + address;
+      gateway.control_address = self.address();
+      if (gateway.name.empty()) gateway.name = "gateway@" + self.address();
+      gateway.on_tick = [shared = shared_](const GatewayState& state) {
+        const std::lock_guard lock(shared->mutex);
+        shared->counters = state.counters();
+        shared->joined = state.joined();
+      };
       return std::make_unique<GatewayState>(
           std::move(gateway),
           [plane = plane_.get()](const std::string& to, const wire::Envelope& header, const RequestId& request,
@@ -116,21 +122,17 @@ class Cluster final : public ClusterDispatcher {
     });
   }
   GatewayCounters counters() const override {
-    // Asked from scrapes: the actor refreshes the copy for the next one.
-    post([](GatewayState&, TimePoint, actors::Outbox&) {});
     const std::lock_guard lock(shared_->mutex);
     return shared_->counters;
   }
-  bool joined() const override { return !models().empty(); }
+  bool joined() const override { return shared_->joined; }
   const std::string& control_address() const override { return role_.address(); }
 
  private:
   void post(std::function<void(GatewayState&, TimePoint, actors::Outbox&)> work) const {
-    role_.post([work = std::move(work), shared = shared_](actors::RoleState& state, TimePoint now, actors::Outbox& out) {
+    role_.post([work = std::move(work)](actors::RoleState& state, TimePoint now, actors::Outbox& out) {
       auto& gateway = dynamic_cast<GatewayState&>(state);
       work(gateway, now, out);
-      const std::lock_guard lock(shared->mutex);
-      shared->counters = gateway.counters();
     });
   }
   bool knows(const std::string& model) const {

@@ -134,6 +134,7 @@ void GatewayState::leave(actors::Outbox& out) {
 void GatewayState::tick(TimePoint now, actors::Outbox& out) {
   if (now >= next_beat_) {
     beat(out);
+    if (options_.on_tick) options_.on_tick(*this);
     next_beat_ = now + options_.heartbeat;
   }
   for (auto at = requests_.begin(); at != requests_.end();) {

@@ -35,6 +35,7 @@ struct GatewayOptions {
   Duration probe_timeout = std::chrono::seconds(4);     ///< and replayed when the worker does not answer
   Duration resend_timeout = std::chrono::milliseconds(200);
   std::uint32_t max_replays = 8;
+  std::function<void(const class GatewayState&)> on_tick;  ///< with every heartbeat, for those who only look
 };
 
 struct GatewayCounters {

@@ -279,6 +279,7 @@ void RouterState::tick(TimePoint now, actors::Outbox& out) {
     release(at->second);
     at = placements_.erase(at);
   }
+  if (options_.on_tick) options_.on_tick(*this);
   wake_at_ = now + std::min(options_.heartbeat, options_.node_timeout / 4);
 }
 

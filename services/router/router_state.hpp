@@ -1,6 +1,7 @@
 #pragma once
 // What the router decides: who is a member, who gets a request, and what gateways may offer. It knows ids and keys only.
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -23,6 +24,7 @@ struct RouterOptions {
   std::size_t max_index_blocks = 1u << 20;
   std::size_t max_placements = 1u << 16;
   std::string policy = "load_and_prefix";
+  std::function<void(const class RouterState&)> on_tick;  ///< for those who only look
 };
 
 struct RouterCounters {

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <map>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "common/base/hash.hpp"
@@ -25,6 +26,7 @@ struct FakeEngineOptions {
   std::uint32_t context = 1u << 20;
   bool cache = true;
   bool mute = false;  ///< steps make no tokens: a hang
+  std::chrono::microseconds step_time{0};  ///< what a step costs; a real engine never floods the control plane
 };
 
 /// The token every correct engine draws next.
@@ -148,6 +150,7 @@ class FakeEngine final : public engine::Engine {
     engine::StepOutput out;
     out.kv = std::exchange(pending_kv_, {});
     if (options_.mute) return out;
+    if (options_.step_time.count() != 0) std::this_thread::sleep_for(options_.step_time);
     ++steps_;
     std::uint32_t running = 0;
     for (const RequestId& id : std::vector<RequestId>(order_)) {

@@ -64,7 +64,7 @@ class Echo final : public RoleState {
 };
 
 RoleHandle spawn(Runtime& runtime, const std::string& name, Journal& journal) {
-  auto role = runtime.spawn(name, [&](const std::string&) { return std::make_unique<Echo>(journal); });
+  auto role = runtime.spawn(name, [&](const RoleHandle&) { return std::make_unique<Echo>(journal); });
   EXPECT_TRUE(role.has_value()) << (role ? "" : to_string(role.error()));
   return *role;
 }
@@ -95,7 +95,7 @@ TEST(Runtime, ANameIsTakenOnlyOnceAndStopDestroysTheState) {
   Journal a, b;
   auto runtime = *Runtime::create({});
   const RoleHandle first = spawn(*runtime, "same", a);
-  const auto second = runtime->spawn("same", [&](const std::string&) { return std::make_unique<Echo>(b); });
+  const auto second = runtime->spawn("same", [&](const RoleHandle&) { return std::make_unique<Echo>(b); });
   ASSERT_FALSE(second.has_value());
   EXPECT_EQ(second.error().code, Errc::address_in_use);
   runtime->stop(first);

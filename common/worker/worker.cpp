@@ -1,0 +1,157 @@
+#include "common/worker/worker.hpp"
+
+#include <algorithm>
+
+#include "common/actors/address.hpp"
+#include "common/base/log.hpp"
+
+namespace troupe::worker {
+
+Expected<std::unique_ptr<Worker>> Worker::create(actors::Runtime& runtime, WorkerSetup setup, std::vector<EngineSetup> engines) {
+  std::unique_ptr<Worker> worker(new Worker(runtime, std::move(setup)));
+  TROUPE_TRY(worker->open_plane());
+  std::vector<ServedModel> models;
+  for (const EngineSetup& each : engines) {
+    const engine::Engine& e = *each.engine;
+    models.push_back({{each.model, e.model_id(), e.context_length(), e.layers(),
+                       static_cast<std::uint32_t>(e.layer_page_bytes()), each.numerics_id},
+                      each.capacity});
+  }
+  Worker* const self = worker.get();
+  auto role = runtime.spawn(worker->setup_.role_name, [&](const actors::RoleHandle& handle) {
+    self->role_ = handle;
+    self->start_engines(std::move(engines));
+    self->open_ = true;
+    return self->make_state(handle, std::move(models));
+  });
+  if (!role) return tl::unexpected<Error>(role.error());
+  return worker;
+}
+
+// The role first, so that nothing new is asked; then the engines, which use the plane; then the plane, which uses the engines.
+Worker::~Worker() {
+  if (role_) runtime_.stop(role_);
+  for (const auto& thread : threads_) thread->stop();
+  plane_.reset();
+}
+
+Expected<void> Worker::open_plane() {
+  DataPlaneOptions options;
+  options.listen = setup_.data_listen;
+  options.window = setup_.transfer_window;
+  DataPlaneHandlers handlers;
+  handlers.received = [this](const wire::Envelope& header, FramePayload payload) { return on_frame(header, std::move(payload)); };
+  handlers.writable = [this](const std::string&) {
+    if (!open_) return;
+    for (const auto& thread : threads_) thread->wake();
+  };
+  handlers.refused = [this](const RequestId& request, Epoch epoch) { fail_prefill(request, epoch, "the receiver refused a frame"); };
+  handlers.lost = [this](const std::string&, const std::vector<std::pair<RequestId, Epoch>>& requests) {
+    for (const auto& [request, epoch] : requests) fail_prefill(request, epoch, "the receiver acknowledges nothing");
+    if (open_)
+      for (const auto& thread : threads_) thread->wake();
+  };
+  auto plane = DataPlane::create(options, std::move(handlers));
+  if (!plane) return tl::unexpected<Error>(plane.error());
+  plane_ = std::move(*plane);
+  return {};
+}
+
+void Worker::start_engines(std::vector<EngineSetup> engines) {
+  for (std::size_t i = 0; i < engines.size(); ++i) {
+    threads_.push_back(std::make_unique<EngineThread>(
+        std::move(engines[i].engine),
+        [this](const std::string& address, const wire::Envelope& header, const RequestId& request, FramePayload payload) {
+          return plane_->send(address, header, request, std::move(payload));
+        },
+        [this, i](ReportBatch batch) {
+          auto held = std::make_shared<ReportBatch>(std::move(batch));  // posted work is copyable
+          post_state([i, held](WorkerState& state, TimePoint now, actors::Outbox& out) {
+            state.on_reports(i, std::move(*held), now, out);
+          });
+        }));
+  }
+}
+
+std::unique_ptr<WorkerState> Worker::make_state(const actors::RoleHandle& self, std::vector<ServedModel> models) {
+  WorkerOptions options = setup_.options;
+  options.control_address = self.address();
+  options.data_address = plane_->address();
+  if (const auto bound = actors::tcp_host_port(plane_->address()); bound && !setup_.data_advertise.empty())
+    options.data_address = std::string(actors::kTcp) + actors::format({setup_.data_advertise, bound->port});
+  if (options.name.empty())
+    options.name = (options.role == wire::Role::prefill ? "prefill@" : "decode@") + self.address();
+  options.on_tick = [this](const WorkerState& state) {
+    const std::lock_guard lock(mutex_);
+    snapshot_.counters = state.counters();
+    snapshot_.stats = state.stats();
+  };
+  return std::make_unique<WorkerState>(std::move(options), std::move(models), *this);
+}
+
+/// On the data plane's thread: decides at once and hands over.
+bool Worker::on_frame(const wire::Envelope& header, FramePayload payload) {
+  if (!open_) return false;
+  if (header.type == wire::kPromptFrameNumber) {
+    const auto frame = wire::unpack<wire::PromptFrame>(header);
+    if (!frame) return false;
+    post_state([frame = *frame, payload](WorkerState& state, TimePoint now, actors::Outbox& out) {
+      state.on_prompt(frame, payload, now, out);
+    });
+    return true;
+  }
+  auto frame = wire::unpack<wire::KvFrame>(header);
+  if (!frame) return false;
+  const auto wanted = imports_.find(frame->request, frame->epoch);
+  if (!wanted || wanted->model != frame->model) return false;
+  return threads_[wanted->engine]->post(ImportFrame{wanted->engine_id, std::move(*frame), std::move(payload)});
+}
+
+void Worker::fail_prefill(const RequestId& request, Epoch epoch, const char* why) {
+  if (!open_) return;
+  for (const auto& thread : threads_) (void)thread->post(FailPrefill{request, epoch, {Errc::transfer_failed, why}});
+}
+
+void Worker::post_state(std::function<void(WorkerState&, TimePoint, actors::Outbox&)> work) const {
+  role_.post([work = std::move(work)](actors::RoleState& state, TimePoint now, actors::Outbox& out) {
+    work(dynamic_cast<WorkerState&>(state), now, out);
+  });
+}
+
+std::uint64_t Worker::progress() const {
+  std::uint64_t sum = 0;
+  for (const auto& thread : threads_) sum += thread->progress();
+  return sum;
+}
+
+bool Worker::busy() const {
+  return std::any_of(threads_.begin(), threads_.end(), [](const auto& thread) { return thread->busy(); });
+}
+
+void Worker::drain() {
+  post_state([](WorkerState& state, TimePoint now, actors::Outbox& out) { state.drain(now, out); });
+}
+
+void Worker::leave() {
+  post_state([](WorkerState& state, TimePoint, actors::Outbox& out) { state.leave(out); });
+}
+
+std::size_t Worker::active() const {
+  // A state that does not answer counts as working: the caller's own deadline decides.
+  return role_
+      .ask<std::size_t>([](actors::RoleState& state) { return dynamic_cast<WorkerState&>(state).active(); },
+                        std::chrono::seconds(1))
+      .value_or(1);
+}
+
+WorkerSnapshot Worker::snapshot() const {
+  WorkerSnapshot out;
+  {
+    const std::lock_guard lock(mutex_);
+    out = snapshot_;
+  }
+  out.plane = plane_->stats();
+  return out;
+}
+
+}  // namespace troupe::worker

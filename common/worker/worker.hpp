@@ -1,0 +1,84 @@
+#pragma once
+// A running worker: its role in the runtime, a thread per engine, and its data plane.
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "common/actors/runtime.hpp"
+#include "common/worker/engine_thread.hpp"
+#include "common/worker/worker_state.hpp"
+
+namespace troupe::worker {
+
+struct WorkerSetup {
+  WorkerOptions options;           ///< addresses are filled in; an empty name becomes "<role>@<address>"
+  std::string role_name;           ///< unique in the process
+  std::string data_listen;         ///< "tcp://host:port" or "local://name"
+  std::string data_advertise;      ///< host others use for it; empty: as listened on
+  std::uint32_t transfer_window = 4;
+};
+
+struct EngineSetup {
+  std::string model;               ///< as clients name it
+  std::string numerics_id;
+  std::uint32_t capacity = 0;      ///< running and waiting sequences
+  std::unique_ptr<engine::Engine> engine;
+};
+
+/// What others may look at; at most a heartbeat old but for the plane's numbers.
+struct WorkerSnapshot {
+  WorkerCounters counters;
+  std::vector<engine::EngineStats> stats;
+  DataPlaneStats plane;
+};
+
+/// Threads: any, but for create and the destructor.
+class Worker final : public EngineDoor {
+ public:
+  /// Errors: address_in_use, invalid_argument. `runtime` must outlive it.
+  [[nodiscard]] static Expected<std::unique_ptr<Worker>> create(actors::Runtime& runtime, WorkerSetup setup,
+                                                                std::vector<EngineSetup> engines);
+  ~Worker() override;
+
+  void drain();
+  /// Tells the router; nothing is sent afterwards.
+  void leave();
+  /// Streams and prefills that are not over. Not from an actor.
+  [[nodiscard]] std::size_t active() const;
+  [[nodiscard]] WorkerSnapshot snapshot() const;
+  [[nodiscard]] const std::string& control_address() const { return role_.address(); }
+  [[nodiscard]] const std::string& data_address() const { return plane_->address(); }
+
+  void post(std::size_t engine, Command command) override { (void)threads_[engine]->post(std::move(command)); }
+  [[nodiscard]] std::uint64_t progress() const override;
+  [[nodiscard]] bool busy() const override;
+  [[nodiscard]] ImportTable& imports() override { return imports_; }
+  [[nodiscard]] SendResult send(const std::string& address, const wire::Envelope& header, const RequestId& request,
+                                FramePayload payload) override {
+    return plane_->send(address, header, request, std::move(payload));
+  }
+  void drop_frames(const RequestId& request) override { plane_->drop(request); }
+
+ private:
+  Worker(actors::Runtime& runtime, WorkerSetup setup) : runtime_(runtime), setup_(std::move(setup)) {}
+  Expected<void> open_plane();
+  void start_engines(std::vector<EngineSetup> engines);
+  [[nodiscard]] std::unique_ptr<WorkerState> make_state(const actors::RoleHandle& self, std::vector<ServedModel> models);
+  bool on_frame(const wire::Envelope& header, FramePayload payload);
+  void fail_prefill(const RequestId& request, Epoch epoch, const char* why);
+  void post_state(std::function<void(WorkerState&, TimePoint, actors::Outbox&)> work) const;
+
+  actors::Runtime& runtime_;
+  WorkerSetup setup_;
+  ImportTable imports_;
+  std::unique_ptr<DataPlane> plane_;
+  std::vector<std::unique_ptr<EngineThread>> threads_;
+  actors::RoleHandle role_;
+  std::atomic<bool> open_{false};  // role_ and threads_ are set: frames may be taken
+  mutable std::mutex mutex_;
+  WorkerSnapshot snapshot_;
+};
+
+}  // namespace troupe::worker
