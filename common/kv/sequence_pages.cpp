@@ -171,8 +171,9 @@ void SequencePages::truncate(std::uint32_t length) {
 
 void SequencePages::set_position(std::uint32_t index, std::uint32_t position) {
   TROUPE_CHECK(index < tokens_.size() && index >= computed_, "a position is set between append and computed");
-  TROUPE_CHECK(pool_->refcount(pages_[index / kPageTokens]) == 1,
-               "a position is set in a page of one sequence");
+  const std::uint32_t page = pages_[index / kPageTokens];
+  TROUPE_CHECK(pool_->refcount(page) == 1 && index % kPageTokens >= pool_->frozen_slots(page),
+               "a position is set in a page of one sequence, behind its published blocks");
   for (auto next = static_cast<std::uint32_t>(positions_.size()); next <= index; ++next)
     positions_.push_back(next);
   positions_[index] = position;

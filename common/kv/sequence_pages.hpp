@@ -21,7 +21,7 @@ namespace troupe {
 /// A CopyPage that is returned must be carried out before anything else is allocated, written or computed.
 class SequencePages {
  public:
-  /// `root` is root_key(model, tenant); `policy` names attention policy and codec ("dense/f16").
+  /// `root` is root_key(model, tenant); `policy` names attention policy and codec (kDensePolicy).
   SequencePages(PagePool& pool, const BlockKey& root, std::string policy);
   SequencePages(SequencePages&& other) noexcept;
   SequencePages& operator=(SequencePages&& other) noexcept;
@@ -52,6 +52,9 @@ class SequencePages {
   /// The next append writes into a page that others read: a fork, or a hit in the prefix cache.
   [[nodiscard]] bool needs_copy() const;
 
+  /// The page reserve() holds for that copy.
+  [[nodiscard]] std::optional<std::uint32_t> copy_reserve() const { return spare_; }
+
   /// Gives `tokens` the slots from length() on; their KV is not computed yet. Pages must be reserved, after
   /// the last fork.
   [[nodiscard]] std::optional<CopyPage> append(std::span<const TokenId> tokens);
@@ -69,8 +72,9 @@ class SequencePages {
   [[nodiscard]] std::uint32_t position_of(std::uint32_t index) const {
     return index < positions_.size() ? positions_[index] : index;
   }
-  /// For a token that is appended and not yet computed, in a page not shared. Blocks from a moved token on
-  /// are not published: their keys speak of tokens at their own index.
+  /// For a token that is appended and not yet computed, in a page not shared and behind its published blocks
+  /// (always so for tokens appended after the last fork). Blocks from a moved token on are not published:
+  /// their keys speak of tokens at their own index.
   void set_position(std::uint32_t index, std::uint32_t position);
 
  private:

@@ -20,7 +20,7 @@ std::vector<TokenId> ids(std::uint32_t count, TokenId first = 0) {
 }
 
 SequencePages empty(PagePool& pool) {
-  return SequencePages(pool, kRoot, "dense/f16");
+  return SequencePages(pool, kRoot, std::string(kDensePolicy));
 }
 
 /// Reserves, appends and computes; returns the copy that append asked for.
@@ -131,8 +131,8 @@ TEST(SequencePages, AnotherTenantOrPolicyFindsNothing) {
   PagePool pool(4);
   SequencePages first = empty(pool);
   run(first, ids(64));
-  SequencePages other(pool, root_key(ModelId{1, 2}, "someone"), "dense/f16"),
-      sparse(pool, kRoot, "lambda/f16");
+  SequencePages other(pool, root_key(ModelId{1, 2}, "someone"), std::string(kDensePolicy)),
+      sparse(pool, kRoot, "lambda");
   EXPECT_EQ(adopted(other, ids(64)), 0U);
   EXPECT_EQ(adopted(sparse, ids(64)), 0U);
 }
