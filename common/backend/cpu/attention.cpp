@@ -150,7 +150,7 @@ class UnitRun {
     if (!plain_.empty()) {
       Tile tile{s_.keys.data(), s_.values.data(), false};
       if (reads_pages(static_cast<std::uint32_t>(plain_.size())))
-        tile = {page_keys(split), page_values(split), half_};
+        tile = direct_tile(split);
       else
         copy_tile(split, all);
       rows_on_tile(plain_, all, split, tile, partials, splits);
@@ -179,6 +179,17 @@ class UnitRun {
     const void* values;  ///< [64, padded value_dim]
     bool half;
   };
+
+  /// The page itself; asks for the next one, which the hardware cannot foresee.
+  [[nodiscard]] Tile direct_tile(std::uint32_t split) const {
+    if (split + 1 < unit_.split_end) {
+      const std::size_t keys = std::size_t{key_dim_} * kS * element();
+      const std::size_t values = std::size_t{value_dim_} * kS * element();
+      for (std::size_t at = 0; at < keys; at += 64) __builtin_prefetch(page_keys(split + 1) + at, 0, 2);
+      for (std::size_t at = 0; at < values; at += 64) __builtin_prefetch(page_values(split + 1) + at, 0, 2);
+    }
+    return {page_keys(split), page_values(split), half_};
+  }
 
   /// Whether the kernels read the page itself: floats always, halves when too few rows share their conversion.
   [[nodiscard]] bool reads_pages(std::uint32_t rows) const {
