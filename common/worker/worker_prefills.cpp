@@ -47,6 +47,7 @@ void WorkerState::begin_prefill(const PrefillKey& key, PrefillJob& job, TimePoin
   command.request.tenant = job.order.tenant;
   command.request.prompt = std::move(job.order.prompt);
   command.request.prompt.resize(job.order.tokens);
+  command.request.max_tokens = 0;  // no answer has to fit behind it
   if (job.order.deadline_ms != 0) command.request.deadline = now + std::chrono::milliseconds(job.order.deadline_ms);
   command.tokens = job.order.tokens;
   command.skip_tokens = job.order.skip_tokens;

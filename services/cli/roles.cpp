@@ -1,0 +1,320 @@
+// Builds a process from its configuration: which roles it hosts, how they reach others, and how it ends.
+//
+// `serve` hosts a router, one decode worker and a gateway in one actor system with local addresses: no port but HTTP. It has
+// no prefill role: in one process that would pack the weights twice to hand pages from one half of the memory to the other,
+// while the decode worker's own hybrid batch computes the same bits.
+#include <chrono>
+#include <csignal>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <thread>
+
+#include "common/actors/address.hpp"
+#include "common/actors/runtime.hpp"
+#include "common/base/log.hpp"
+#include "common/config/dump.hpp"
+#include "common/config/model_catalog.hpp"
+#include "common/metrics/process.hpp"
+#include "common/worker/metrics.hpp"
+#include "services/cli/notify.hpp"
+#include "services/cli/role_runner.hpp"
+#include "services/cli/worker_engines.hpp"
+#include "services/decode/decode_service.hpp"
+#include "services/gateway/cluster_dispatcher.hpp"
+#include "services/gateway/cluster_metrics.hpp"
+#include "services/gateway/edge.hpp"
+#include "services/prefill/prefill_service.hpp"
+#include "services/router/metrics.hpp"
+#include "services/router/router_state.hpp"
+
+namespace troupe::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// SIGTERM and SIGINT as something to wait for. Made before any thread, which then inherits the mask.
+class StopSignals {
+ public:
+  StopSignals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGTERM);
+    sigaddset(&set_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+  }
+  /// Whether one came within `wait`.
+  [[nodiscard]] bool wait(std::chrono::milliseconds wait) const {
+    const timespec time{wait.count() / 1000, (wait.count() % 1000) * 1000000};
+    return sigtimedwait(&set_, nullptr, &time) > 0;
+  }
+  void wait() const {
+    int signal = 0;
+    while (sigwait(&set_, &signal) != 0) {
+    }
+  }
+  /// From now on a signal ends the process at once: a drain must not hold a person up who insists.
+  void let_through() const {
+    std::signal(SIGTERM, SIG_DFL);
+    std::signal(SIGINT, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, &set_, nullptr);
+  }
+
+ private:
+  sigset_t set_{};
+};
+
+/// One process: what it hosts, in the order of construction; destroyed in the reverse one.
+class Process {
+ public:
+  Process(std::string_view role, const Config& config) : role_(role), config_(config) {}
+
+  Expected<void> run() {
+    metrics::add_process_metrics(registry_);
+    TROUPE_TRY(build());
+    if (!stop_early_) log::info("started", {{"role", role_}});
+    wait_until_ready();
+    if (!stop_early_) signals_.wait();
+    signals_.let_through();
+    log::info("draining", {{"role", role_}});
+    notify_stopping();
+    drain();
+    return {};
+  }
+
+ private:
+  [[nodiscard]] bool serves() const { return role_ == "serve"; }
+  [[nodiscard]] bool hosts(std::string_view role) const { return serves() ? role != "prefill" : role_ == role; }
+
+  Expected<void> build() {
+    TROUPE_TRY(open_runtime());
+    TROUPE_TRY(find_router());
+    if (hosts("router")) TROUPE_TRY(open_router());
+    if (hosts("decode")) TROUPE_TRY(open_worker(decode::setup()));
+    if (hosts("prefill")) TROUPE_TRY(open_worker(prefill::setup()));
+    if (hosts("gateway")) return open_gateway();
+    return open_metrics();
+  }
+
+  Expected<void> open_runtime() {
+    actors::RuntimeOptions options;
+    options.remote = !serves();
+    options.listen = config_.text("cluster.listen");
+    options.advertise = config_.text("cluster.advertise");
+    options.insecure = config_.boolean("insecure");
+    options.heartbeat = config_.duration("cluster.heartbeat");
+    options.node_timeout = config_.duration("cluster.node_timeout");
+    if (options.node_timeout < 2 * options.heartbeat)
+      return fail(Errc::config_invalid, "cluster.node_timeout must be at least two heartbeats");
+    auto made = actors::Runtime::create(options);
+    if (!made) return tl::unexpected<Error>(made.error());
+    runtime_ = std::move(*made);
+    return {};
+  }
+
+  Expected<void> find_router() {
+    if (hosts("router")) return {};
+    const std::string& text = config_.text("cluster.router");
+    if (text.empty()) return fail(Errc::config_invalid, "cluster.router is empty: " + role_ + " needs its router's host:port");
+    TROUPE_TRY(actors::parse_host_port(text));
+    router_address_ = std::string(actors::kTcp) + text;
+    return {};
+  }
+
+  Expected<void> open_router() {
+    monitor_ = std::make_unique<router::RouterMonitor>(registry_);
+    router::RouterOptions options;
+    options.node = random_id<NodeId>();
+    options.heartbeat = config_.duration("cluster.heartbeat");
+    options.node_timeout = config_.duration("cluster.node_timeout");
+    options.lease = config_.duration("cluster.lease");
+    options.min_prompt_tokens = static_cast<std::uint32_t>(config_.integer("disagg.min_prompt_tokens"));
+    options.on_tick = [monitor = monitor_.get()](const router::RouterState& state) { monitor->observe(state); };
+    auto state = router::RouterState::create(options);
+    if (!state) return tl::unexpected<Error>(state.error());
+    auto role = runtime_->spawn("router", [&](const actors::RoleHandle&) { return std::move(*state); });
+    if (!role) return tl::unexpected<Error>(role.error());
+    router_ = *role;
+    router_address_ = router_.address();
+    if (!serves()) log::info("router listens", {{"address", router_address_}});
+    return {};
+  }
+
+  Expected<void> open_worker(worker::WorkerSetup setup) {
+    const std::string role = setup.role_name;
+    TROUPE_TRY(read_data_addresses(setup));
+    auto engines = load_engines(config_, std::cerr);
+    if (!engines) return tl::unexpected<Error>(engines.error());
+    setup.options.node = random_id<NodeId>();
+    setup.options.router_address = router_address_;
+    setup.options.heartbeat = config_.duration("cluster.heartbeat");
+    setup.options.lease = config_.duration("cluster.lease");
+    setup.options.gateway_grace = 2 * config_.duration("cluster.node_timeout");
+    setup.transfer_window = static_cast<std::uint32_t>(config_.integer("kv.transfer_window"));
+    auto made = worker::Worker::create(*runtime_, std::move(setup), std::move(*engines));
+    if (!made) return tl::unexpected<Error>(made.error());
+    worker_ = std::move(*made);
+    worker::add_worker_metrics(registry_, role, [w = worker_.get()] { return w->snapshot(); });
+    return {};
+  }
+
+  Expected<void> read_data_addresses(worker::WorkerSetup& setup) const {
+    if (serves()) {
+      setup.data_listen = std::string(actors::kLocal) + setup.role_name + "-data";
+      return {};
+    }
+    const auto listen = actors::parse_host_port(config_.text("cluster.data_listen"));
+    if (!listen) return tl::unexpected<Error>(listen.error());
+    TROUPE_TRY(actors::check_listen("cluster.data_listen", *listen, config_.boolean("insecure")));
+    setup.data_listen = std::string(actors::kTcp) + actors::format(*listen);
+    const std::string& advertise = config_.text("cluster.advertise");
+    const auto given = actors::parse_host_port(advertise);
+    setup.data_advertise = given ? given->host : advertise;
+    return {};
+  }
+
+  Expected<void> open_gateway() {
+    const auto resolved = resolve_models(config_.list("model"), models_folder(config_.text("models")));
+    if (!resolved) return tl::unexpected<Error>(resolved.error());
+    std::vector<std::pair<std::string, std::filesystem::path>> files;
+    for (const ResolvedModel& model : *resolved) files.emplace_back(model.name, model.path);
+    auto texts = gateway::ModelTable::load(files);
+    if (!texts) return tl::unexpected<Error>(texts.error());
+    gateway::ClusterDispatcherOptions options;
+    options.gateway.node = random_id<NodeId>();
+    options.gateway.name.clear();
+    options.gateway.router_address = router_address_;
+    options.gateway.heartbeat = config_.duration("cluster.heartbeat");
+    options.gateway.probe_timeout = 2 * config_.duration("cluster.node_timeout");
+    options.data_listen = serves() ? "local://gateway-data" : "tcp://127.0.0.1:0";
+    options.max_in_flight = static_cast<std::size_t>(config_.integer("gateway.max_streams"));
+    auto made = gateway::ClusterDispatcher::create(*runtime_, options);
+    if (!made) return tl::unexpected<Error>(made.error());
+    dispatcher_ = std::move(*made);
+    gateway::add_cluster_metrics(registry_, *dispatcher_);
+    auto edge = gateway::Edge::start(edge_options(), std::move(*texts), *dispatcher_, registry_);
+    if (!edge) return tl::unexpected<Error>(edge.error());
+    edge_ = std::move(*edge);
+    return {};
+  }
+
+  [[nodiscard]] gateway::HttpOptions http_options() const {
+    gateway::HttpOptions http;
+    http.address = config_.text("http.host");
+    http.port = static_cast<std::uint16_t>(config_.integer("http.port"));
+    http.max_connections = static_cast<std::size_t>(config_.integer("http.max_connections"));
+    http.max_header_bytes = config_.bytes("http.header_bytes");
+    http.max_body_bytes = config_.bytes("http.body_bytes");
+    http.read_timeout = config_.duration("http.read_timeout");
+    http.write_timeout = config_.duration("http.write_timeout");
+    http.idle_timeout = config_.duration("http.idle_timeout");
+    http.cors_origin = config_.text("http.cors_origin");
+    return http;
+  }
+
+  [[nodiscard]] gateway::EdgeOptions edge_options() const {
+    gateway::EdgeOptions options;
+    options.http = http_options();
+    options.text_threads = static_cast<std::size_t>(config_.integer("gateway.text_threads"));
+    options.text_queue = static_cast<std::size_t>(config_.integer("gateway.text_queue"));
+    options.limits.max_choices = static_cast<std::uint32_t>(config_.integer("request.max_choices"));
+    options.request_deadline = config_.duration("request.deadline");
+    options.config_json = dump_json(config_);
+    return options;
+  }
+
+  /// A process without a gateway has a small port of its own, when it is asked for.
+  Expected<void> open_metrics() {
+    const std::int64_t port = config_.integer("metrics.port");
+    if (port < 0) return {};
+    gateway::HttpOptions http;
+    http.address = config_.text("metrics.host");
+    http.port = static_cast<std::uint16_t>(port);
+    http.max_connections = 64;
+    auto server = gateway::HttpServer::start(http, [this](const gateway::Request& request, auto writer) {
+      gateway::Response response;
+      response.content_type = "text/plain; charset=utf-8";
+      if (request.path == "/metrics") {
+        response.content_type = metrics::kContentType;
+        response.body = registry_.serialize();
+      } else if (request.path == "/healthz") {
+        response.body = "ok\n";
+      } else if (request.path == "/readyz") {
+        response.status = ready() ? 200 : 503;
+        response.body = ready() ? "ready\n" : "not ready\n";
+      } else {
+        response.status = 404;
+        response.body = "there are /metrics, /healthz and /readyz\n";
+      }
+      writer->respond(std::move(response));
+    });
+    if (!server) return tl::unexpected<Error>(server.error());
+    metrics_server_ = std::move(*server);
+    log::info("metrics listen", {{"address", http.address}, {"port", metrics_server_->port()}});
+    return {};
+  }
+
+  [[nodiscard]] bool ready() const {
+    if (dispatcher_) return !dispatcher_->models().empty();
+    if (worker_) return worker_->snapshot().counters.joined;
+    return true;
+  }
+
+  void wait_until_ready() {
+    while (!ready()) {
+      if (!signals_.wait(50ms)) continue;
+      stop_early_ = true;
+      return;
+    }
+    if (edge_) {
+      std::cout << "Troupe answers on http://" << actors::format({config_.text("http.host"), edge_->port()}) << "/v1"
+                << std::endl;
+    }
+    notify_ready();
+    log::info("ready", {{"role", role_}});
+  }
+
+  void drain() {
+    const TimePoint deadline = std::chrono::steady_clock::now() + config_.duration("drain.deadline");
+    if (edge_) {
+      dispatcher_->drain();
+      edge_->begin_drain();
+      (void)edge_->stop(deadline - std::chrono::steady_clock::now());
+      dispatcher_->abandon();
+      // Sinks belong to the edge: it may go when the last one was told.
+      for (int i = 0; i < 100 && dispatcher_->in_flight() != 0; ++i) std::this_thread::sleep_for(20ms);
+    }
+    if (worker_) {
+      worker_->drain();
+      while (worker_->active() != 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(20ms);
+      worker_->leave();
+    }
+    // What was sent last, the end of an answer among it, leaves through another thread's socket.
+    if (!serves()) std::this_thread::sleep_for(200ms);
+  }
+
+  std::string role_;
+  const Config& config_;
+  StopSignals signals_;
+  bool stop_early_ = false;
+  std::string router_address_;
+  metrics::Registry registry_;
+  std::unique_ptr<actors::Runtime> runtime_;
+  std::unique_ptr<router::RouterMonitor> monitor_;
+  actors::RoleHandle router_;
+  std::unique_ptr<worker::Worker> worker_;
+  std::unique_ptr<gateway::ClusterDispatcher> dispatcher_;
+  std::unique_ptr<gateway::Edge> edge_;
+  std::unique_ptr<gateway::HttpServer> metrics_server_;
+};
+
+}  // namespace
+
+int run_role(std::string_view role, const Config& config) {
+  Process process(role, config);
+  const auto done = process.run();
+  if (done) return ok;
+  std::cerr << "troupe: " << to_string(done.error()) << '\n';
+  return exit_code(done.error());
+}
+
+}  // namespace troupe::cli

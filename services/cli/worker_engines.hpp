@@ -1,0 +1,19 @@
+#pragma once
+// The engines of a process: model files to packed weights and page pools, within the memory there is.
+#include <ostream>
+#include <vector>
+
+#include "common/config/config.hpp"
+#include "common/worker/worker.hpp"
+
+namespace troupe::cli {
+
+/// Loads every model of option `model`; shows progress on `out`.
+/// Errors: those of resolve_models and Model::load; does_not_fit (says both numbers); invalid_argument (engine.isa).
+[[nodiscard]] Expected<std::vector<worker::EngineSetup>> load_engines(const Config& config, std::ostream& out);
+
+/// Bytes for one engine's pages: `configured`, or for 0 a quarter of what is free, shared by `engines`.
+/// Errors: does_not_fit when more is configured than is free.
+[[nodiscard]] Expected<std::uint64_t> kv_pool_bytes(std::uint64_t configured, std::uint64_t free_bytes, std::size_t engines);
+
+}  // namespace troupe::cli

@@ -1,0 +1,52 @@
+#include "services/gateway/cluster_metrics.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace troupe::gateway {
+namespace {
+
+struct Row {
+  metrics::Declaration row;
+  std::uint64_t GatewayCounters::* value;
+};
+
+const std::vector<Row>& rows() {
+  using C = GatewayCounters;
+  static const std::vector<Row> kRows = {
+      {{"troupe_gateway_streams_started_total", "Requests given to the cluster."}, &C::started},
+      {{"troupe_gateway_streams_finished_total", "Requests whose every choice finished."}, &C::finished},
+      {{"troupe_gateway_streams_failed_total", "Requests that ended with an error."}, &C::failed},
+      {{"troupe_gateway_streams_cancelled_total", "Requests cancelled."}, &C::cancelled},
+      {{"troupe_gateway_replays_total", "Streams moved to another worker under a new epoch."}, &C::replays},
+      {{"troupe_gateway_resends_total", "Times missing tokens were asked for."}, &C::resends},
+      {{"troupe_gateway_probes_total", "Times a silent stream was asked after."}, &C::probes},
+      {{"troupe_gateway_duplicate_tokens_total", "Tokens that came twice, dropped."}, &C::duplicate_tokens},
+      {{"troupe_gateway_token_gaps_total", "Tokens that came before their predecessors."}, &C::gaps},
+      {{"troupe_gateway_stale_epochs_total", "Messages of an older placement, dropped."}, &C::stale_epochs},
+      {{"troupe_gateway_unknown_requests_total", "Tokens for requests that are over."}, &C::unknown_requests},
+      {{"troupe_gateway_received_tokens_total", "Tokens received from workers, each once."}, &C::tokens},
+      {{"troupe_gateway_prompts_by_data_total", "Prompts too long for a control message."}, &C::prompts_by_data},
+      {{"troupe_gateway_malformed_messages_total", "Messages that did not parse."}, &C::malformed},
+  };
+  return kRows;
+}
+
+}  // namespace
+
+void add_cluster_metrics(metrics::Registry& registry, const ClusterDispatcher& dispatcher) {
+  std::vector<metrics::Counter> counters;
+  for (const Row& row : rows()) counters.push_back(registry.counter(row.row));
+  const metrics::Gauge in_flight =
+      registry.gauge({"troupe_gateway_in_flight_requests", "Requests the cluster works on.", metrics::Kind::gauge});
+  auto before = std::make_shared<GatewayCounters>();  // owned by the registry's callback
+  registry.before_collect([&dispatcher, counters, in_flight, before] {
+    const GatewayCounters now = dispatcher.counters();
+    for (std::size_t i = 0; i < rows().size(); ++i)
+      counters[i].add(static_cast<double>(now.*rows()[i].value - (*before).*rows()[i].value));
+    *before = now;
+    in_flight.set(static_cast<double>(dispatcher.in_flight()));
+  });
+}
+
+}  // namespace troupe::gateway

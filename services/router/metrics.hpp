@@ -1,0 +1,22 @@
+#pragma once
+// What the router shows at /metrics.
+#include <memory>
+#include <mutex>
+
+#include "common/metrics/registry.hpp"
+#include "services/router/router_state.hpp"
+
+namespace troupe::router {
+
+/// Copies what the state counted; observe() is RouterOptions::on_tick. Threads: any.
+class RouterMonitor {
+ public:
+  explicit RouterMonitor(metrics::Registry& registry);
+  void observe(const RouterState& state);
+
+ private:
+  struct Seen;
+  std::shared_ptr<Seen> seen_;  // shared with the registry's callback, which lives longer
+};
+
+}  // namespace troupe::router
