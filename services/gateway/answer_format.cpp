@@ -10,9 +10,12 @@ namespace {
 
 std::string_view reason_text(FinishReason reason) {
   switch (reason) {
-    case FinishReason::none: return "null";
-    case FinishReason::length: return "\"length\"";
-    default: return "\"stop\"";
+    case FinishReason::none:
+      return "null";
+    case FinishReason::length:
+      return "\"length\"";
+    default:
+      return "\"stop\"";
   }
 }
 
@@ -92,7 +95,8 @@ void AnswerFormat::delta_event(std::string& out, std::size_t choice, const TextD
   end_event(out, FinishReason::none, nullptr);
 }
 
-void AnswerFormat::finish_event(std::string& out, std::size_t choice, FinishReason reason, const std::vector<TokenId>* ids) const {
+void AnswerFormat::finish_event(std::string& out, std::size_t choice, FinishReason reason,
+                                const std::vector<TokenId>* ids) const {
   begin_event(out, choice);
   out += options_.chat ? ",\"delta\":{},\"logprobs\":null" : ",\"text\":\"\",\"logprobs\":null";
   end_event(out, reason, ids);
@@ -111,7 +115,9 @@ void AnswerFormat::error_event(std::string& out, const ApiError& error) {
   out += "\n\n";
 }
 
-void AnswerFormat::done_event(std::string& out) { out += "data: [DONE]\n\n"; }
+void AnswerFormat::done_event(std::string& out) {
+  out += "data: [DONE]\n\n";
+}
 
 std::string AnswerFormat::whole(const std::vector<ChoiceResult>& choices, const Usage& usage) const {
   std::string out = whole_head_;
@@ -201,7 +207,8 @@ void AnswerFormat::completion_logprobs(std::string& out, const std::vector<Place
       continue;
     }
     append_logprob(scores, token.logprob);
-    // The chosen token is always among its alternatives, as in OpenAI's answers; a label seen before is left out, keys are unique.
+    // The chosen token is always among its alternatives, as in OpenAI's answers; a label seen before is left
+    // out, keys are unique.
     std::vector<std::string> labels;
     const auto add = [&](TokenId id, float logprob) {
       std::string label = token_label(id);
@@ -216,7 +223,8 @@ void AnswerFormat::completion_logprobs(std::string& out, const std::vector<Place
     add(token.token, token.logprob);
     alternatives += '}';
   }
-  out += "],\"token_logprobs\":[" + scores + "],\"top_logprobs\":[" + alternatives + "],\"text_offset\":[" + offsets + "]}";
+  out += "],\"token_logprobs\":[" + scores + "],\"top_logprobs\":[" + alternatives + "],\"text_offset\":[" +
+         offsets + "]}";
 }
 
 }  // namespace troupe::gateway

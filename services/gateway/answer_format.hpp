@@ -1,5 +1,6 @@
 #pragma once
-// Answers as OpenAI writes them: whole, or as server-sent events. Text goes straight into the output; no JSON tree is built.
+// Answers as OpenAI writes them: whole, or as server-sent events. Text goes straight into the output; no JSON
+// tree is built.
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -29,7 +30,7 @@ class AnswerFormat {
  public:
   struct Options {
     bool chat = false;
-    std::string id;           ///< hex; the prefix is added
+    std::string id;  ///< hex; the prefix is added
     std::int64_t created = 0;
     std::string model;
     std::string fingerprint;
@@ -41,14 +42,16 @@ class AnswerFormat {
   // Server-sent events, appended to `out`.
   void role_event(std::string& out, std::size_t choice) const;
   void delta_event(std::string& out, std::size_t choice, const TextDelta& delta) const;
-  void finish_event(std::string& out, std::size_t choice, FinishReason reason, const std::vector<TokenId>* ids) const;
+  void finish_event(std::string& out, std::size_t choice, FinishReason reason,
+                    const std::vector<TokenId>* ids) const;
   void usage_event(std::string& out, const Usage& usage) const;
   static void error_event(std::string& out, const ApiError& error);
   static void done_event(std::string& out);
 
   [[nodiscard]] std::string whole(const std::vector<ChoiceResult>& choices, const Usage& usage) const;
 
-  /// A token's text as the API shows it; bytes that are no characters by themselves as "\xf0\x9f", after "bytes:" for completions.
+  /// A token's text as the API shows it; bytes that are no characters by themselves as "\xf0\x9f", after
+  /// "bytes:" for completions.
   [[nodiscard]] std::string token_label(TokenId token) const;
 
  private:

@@ -8,20 +8,27 @@
 namespace troupe::gateway {
 
 ChoiceText::ChoiceText(std::shared_ptr<const Tokenizer> tokenizer, Options options)
-    : tokenizer_(std::move(tokenizer)), options_(std::move(options)), decoder_(tokenizer_, false, options_.starts_text), stops_(options_.stop) {}
+    : tokenizer_(std::move(tokenizer)),
+      options_(std::move(options)),
+      decoder_(tokenizer_, false, options_.starts_text),
+      stops_(options_.stop) {}
 
-bool ChoiceText::ends_answer(TokenId token) const { return std::ranges::find(options_.end_tokens, token) != options_.end_tokens.end(); }
+bool ChoiceText::ends_answer(TokenId token) const {
+  return std::ranges::find(options_.end_tokens, token) != options_.end_tokens.end();
+}
 
 TextDelta ChoiceText::push(std::span<const GeneratedToken> tokens, FinishReason finish) {
   TextDelta out;
   for (std::size_t i = 0; i < tokens.size() && !finished(); ++i) {
     if (options_.discard) break;
-    const bool is_end = finish == FinishReason::stop && i + 1 == tokens.size() && ends_answer(tokens[i].token);
+    const bool is_end =
+        finish == FinishReason::stop && i + 1 == tokens.size() && ends_answer(tokens[i].token);
     ++completion_tokens_;
     if (options_.keep_ids) ids_.push_back(tokens[i].token);
     if (!is_end) push_token(tokens[i], out);
   }
-  if (!finished() && finish != FinishReason::none) finish_with(options_.discard ? FinishReason::length : finish, out);
+  if (!finished() && finish != FinishReason::none)
+    finish_with(options_.discard ? FinishReason::length : finish, out);
   return out;
 }
 
@@ -37,15 +44,16 @@ void ChoiceText::push_token(const GeneratedToken& token, TextDelta& out) {
   }
 }
 
-// A token goes out with the first byte of its text. One that begins where the shown text ends waits, since a stop string
-// that begins there too would take it away again.
+// A token goes out with the first byte of its text. One that begins where the shown text ends waits, since a
+// stop string that begins there too would take it away again.
 void ChoiceText::let_out(std::string text, TextDelta& out) {
   shown_bytes_ += text.size();
   out.text += text;
   std::size_t ready = 0;
   while (ready < waiting_.size() && waiting_[ready].begin_bytes < shown_bytes_) ++ready;
   for (std::size_t i = 0; i < ready; ++i) {
-    out.tokens.push_back({std::move(waiting_[i].token), options_.characters_before + waiting_[i].begin_characters});
+    out.tokens.push_back(
+        {std::move(waiting_[i].token), options_.characters_before + waiting_[i].begin_characters});
   }
   waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(ready));
 }

@@ -1,6 +1,7 @@
 #pragma once
-// One choice's tokens on their way to text: detokenized without splitting a character, cut at stop strings, counted.
-// Whatever the pieces tokens come in, the concatenated result is the same; streaming and whole answers share this class.
+// One choice's tokens on their way to text: detokenized without splitting a character, cut at stop strings,
+// counted. Whatever the pieces tokens come in, the concatenated result is the same; streaming and whole
+// answers share this class.
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -30,11 +31,11 @@ class ChoiceText {
  public:
   struct Options {
     std::vector<std::string> stop;
-    std::vector<TokenId> end_tokens;  ///< end the answer, are counted, are no part of the text
-    bool keep_tokens = false;         ///< for log-probabilities
-    bool keep_ids = false;            ///< for troupe.token_ids
-    bool starts_text = true;          ///< false: continues a raw prompt, so a leading space belongs to it
-    bool discard = false;             ///< max_tokens 0: the prompt alone was wanted
+    std::vector<TokenId> end_tokens;    ///< end the answer, are counted, are no part of the text
+    bool keep_tokens = false;           ///< for log-probabilities
+    bool keep_ids = false;              ///< for troupe.token_ids
+    bool starts_text = true;            ///< false: continues a raw prompt, so a leading space belongs to it
+    bool discard = false;               ///< max_tokens 0: the prompt alone was wanted
     std::size_t characters_before = 0;  ///< of an echoed prompt
   };
   ChoiceText(std::shared_ptr<const Tokenizer> tokenizer, Options options);
@@ -44,7 +45,8 @@ class ChoiceText {
 
   [[nodiscard]] bool finished() const { return reason_ != FinishReason::none; }
   [[nodiscard]] FinishReason reason() const { return reason_; }
-  /// Tokens up to the end, the end token and those of a stop string included, as OpenAI counts what was generated.
+  /// Tokens up to the end, the end token and those of a stop string included, as OpenAI counts what was
+  /// generated.
   [[nodiscard]] std::uint64_t completion_tokens() const { return completion_tokens_; }
   [[nodiscard]] const std::vector<TokenId>& ids() const { return ids_; }
 

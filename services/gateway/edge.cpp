@@ -29,10 +29,13 @@ class EdgeServer final : public Edge {
 
   Expected<void> listen() {
     HttpOptions http = options_.http;
-    http.on_refusal = [metrics = metrics_](int status) { metrics->count_request(route_index("refused"), status); };
-    auto server = HttpServer::start(std::move(http), [this](Request request, std::shared_ptr<ResponseWriter> writer) {
-      route(std::move(request), std::move(writer));
-    });
+    http.on_refusal = [metrics = metrics_](int status) {
+      metrics->count_request(route_index("refused"), status);
+    };
+    auto server =
+        HttpServer::start(std::move(http), [this](Request request, std::shared_ptr<ResponseWriter> writer) {
+          route(std::move(request), std::move(writer));
+        });
     if (!server) return tl::unexpected<Error>(std::move(server.error()));
     server_ = std::move(*server);
     const std::lock_guard lock(alive_->mutex);
@@ -41,7 +44,8 @@ class EdgeServer final : public Edge {
       const std::lock_guard inner(alive->mutex);
       if (alive->edge != nullptr) alive->edge->refresh_gauges();
     });
-    log::info("http listening", {{"address", options_.http.address}, {"port", static_cast<unsigned>(server_->port())}});
+    log::info("http listening",
+              {{"address", options_.http.address}, {"port", static_cast<unsigned>(server_->port())}});
     return {};
   }
 
@@ -93,7 +97,8 @@ class EdgeServer final : public Edge {
 
   // Threads: a connection's, as every action. Reading JSON, templates and tokens happen on the text pool.
   void route(Request request, std::shared_ptr<ResponseWriter> writer) {
-    Call call{std::move(request), std::move(writer), metrics_, route_index("other"), std::chrono::steady_clock::now()};
+    Call call{std::move(request), std::move(writer), metrics_, route_index("other"),
+              std::chrono::steady_clock::now()};
     const std::string_view path = call.request.path;
     if (call.request.method == "GET" && path.starts_with(kModelsPrefix)) {
       call.route = route_index("models");
@@ -107,7 +112,8 @@ class EdgeServer final : public Edge {
     }
     if (path.starts_with(kModelsPrefix)) allowed = "GET, HEAD, OPTIONS";
     if (call.request.method == "OPTIONS") return preflight(call, allowed);
-    if (allowed.empty()) return call.reply(to_api(Error{Errc::not_found, "there is no path '" + std::string(path) + "'"}));
+    if (allowed.empty())
+      return call.reply(to_api(Error{Errc::not_found, "there is no path '" + std::string(path) + "'"}));
     Response response = to_response(to_api(Error{Errc::method_not_allowed, "this path takes " + allowed}));
     response.headers.push_back({"Allow", allowed});
     call.reply(std::move(response));
@@ -129,7 +135,8 @@ class EdgeServer final : public Edge {
     if (!options_.http.cors_origin.empty()) {
       response.headers.push_back({"Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS"});
       const std::string_view wanted = call.request.header("Access-Control-Request-Headers");
-      response.headers.push_back({"Access-Control-Allow-Headers", wanted.empty() ? "Authorization, Content-Type" : std::string(wanted)});
+      response.headers.push_back({"Access-Control-Allow-Headers",
+                                  wanted.empty() ? "Authorization, Content-Type" : std::string(wanted)});
       response.headers.push_back({"Access-Control-Max-Age", "600"});
     }
     call.reply(std::move(response));
@@ -154,7 +161,8 @@ class EdgeServer final : public Edge {
     on_pool(std::move(call), [this](Call& c) { generate(c, parse_chat(c.request.body, options_.limits)); });
   }
   void completions(Call call) {
-    on_pool(std::move(call), [this](Call& c) { generate(c, parse_completion(c.request.body, options_.limits)); });
+    on_pool(std::move(call),
+            [this](Call& c) { generate(c, parse_completion(c.request.body, options_.limits)); });
   }
 
   void generate(Call& call, Parsed<GenerateRequest> request) {
@@ -179,14 +187,15 @@ class EdgeServer final : public Edge {
         if (!known.empty()) known += ", ";
         known += model->name;
       }
-      return tl::unexpected<ApiError>(
-          to_api(Error{Errc::model_not_found, "there is no model '" + name + "'; served: " + known}, "model"));
+      return tl::unexpected<ApiError>(to_api(
+          Error{Errc::model_not_found, "there is no model '" + name + "'; served: " + known}, "model"));
     }
     for (ServedModel& served : dispatcher_.models()) {
       if (served.name == name) return Found{std::move(text), std::move(served)};
     }
     if (!must_be_ready) return Found{std::move(text), ServedModel{name, {}, 0, 0}};
-    return tl::unexpected<ApiError>(to_api(Error{Errc::no_ready_worker, "no worker serves '" + name + "' yet"}, "model"));
+    return tl::unexpected<ApiError>(
+        to_api(Error{Errc::no_ready_worker, "no worker serves '" + name + "' yet"}, "model"));
   }
 
   void tokenize(Call call) {
@@ -196,15 +205,18 @@ class EdgeServer final : public Edge {
       auto found = find_model(request->model, false);
       if (!found) return c.reply(found.error());
       const ModelText& model = *found->first;
-      auto ids = request->prompt ? model.tokenizer->encode(*request->prompt, SpecialTokens::parse, request->add_special_tokens)
+      auto ids = request->prompt ? model.tokenizer->encode(*request->prompt, SpecialTokens::parse,
+                                                           request->add_special_tokens)
                                  : model.encode_chat(request->messages, request->add_generation_prompt);
       if (!ids) return c.reply(to_api(ids.error(), request->prompt ? "prompt" : "messages"));
       c.reply_json(tokenize_answer(*ids, model, found->second.context_length, request->return_token_strs));
     });
   }
 
-  static std::string tokenize_answer(const std::vector<TokenId>& ids, const ModelText& model, std::uint32_t context, bool texts) {
-    std::string out = "{\"count\":" + std::to_string(ids.size()) + ",\"max_model_len\":" + std::to_string(context) + ",\"tokens\":[";
+  static std::string tokenize_answer(const std::vector<TokenId>& ids, const ModelText& model,
+                                     std::uint32_t context, bool texts) {
+    std::string out = "{\"count\":" + std::to_string(ids.size()) +
+                      ",\"max_model_len\":" + std::to_string(context) + ",\"tokens\":[";
     for (std::size_t i = 0; i < ids.size(); ++i) {
       if (i != 0) out += ',';
       out += std::to_string(ids[i]);
@@ -228,7 +240,8 @@ class EdgeServer final : public Edge {
       auto found = find_model(request->model, false);
       if (!found) return c.reply(found.error());
       const Tokenizer& tokenizer = *found->first->tokenizer;
-      if (auto checked = check_ids(request->tokens, tokenizer, "tokens"); !checked) return c.reply(checked.error());
+      if (auto checked = check_ids(request->tokens, tokenizer, "tokens"); !checked)
+        return c.reply(checked.error());
       auto text = tokenizer.decode(request->tokens, true);
       if (!text) return c.reply(to_api(text.error(), "tokens"));
       std::string out = "{\"prompt\":";
@@ -240,8 +253,9 @@ class EdgeServer final : public Edge {
   void append_model(std::string& out, const ServedModel& served) const {
     out += "{\"id\":";
     append_quoted(out, served.name);
-    out += ",\"object\":\"model\",\"created\":" + std::to_string(started_) + ",\"owned_by\":\"troupe\",\"max_model_len\":" +
-           std::to_string(served.context_length) + ",\"fingerprint\":\"" + to_hex(served.id) +
+    out += ",\"object\":\"model\",\"created\":" + std::to_string(started_) +
+           ",\"owned_by\":\"troupe\",\"max_model_len\":" + std::to_string(served.context_length) +
+           ",\"fingerprint\":\"" + to_hex(served.id) +
            "\",\"ready_workers\":" + std::to_string(served.ready_workers);
     const auto text = models_.find(served.name);
     out += text && text->chat_template ? ",\"chat\":true}" : ",\"chat\":false}";
@@ -272,7 +286,9 @@ class EdgeServer final : public Edge {
   }
 
   static std::string percent_decoded(std::string_view text) {
-    const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1; };
+    const auto digit = [](char c) {
+      return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+    };
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {
       if (text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
@@ -309,9 +325,10 @@ class EdgeServer final : public Edge {
   void config(Call call) { call.reply_json(options_.config_json); }
 
   void state(Call call) {
-    call.reply_json("{\"in_flight\":" + std::to_string(dispatcher_.in_flight()) + ",\"http_in_flight\":" + std::to_string(in_flight()) +
-                    ",\"connections\":" + std::to_string(connections()) + ",\"text_queue\":" + std::to_string(pool_.waiting()) +
-                    ",\"draining\":" + (call.request.draining ? "true" : "false") + ",\"models\":" + model_list() + "}");
+    call.reply_json("{\"in_flight\":" + std::to_string(dispatcher_.in_flight()) + ",\"http_in_flight\":" +
+                    std::to_string(in_flight()) + ",\"connections\":" + std::to_string(connections()) +
+                    ",\"text_queue\":" + std::to_string(pool_.waiting()) + ",\"draining\":" +
+                    (call.request.draining ? "true" : "false") + ",\"models\":" + model_list() + "}");
   }
 
   void page(Call call) { call.reply(Response{200, "text/html; charset=utf-8", std::string(web_page()), {}}); }
@@ -329,14 +346,16 @@ class EdgeServer final : public Edge {
   const std::shared_ptr<const EdgeMetrics> metrics_;
   const std::shared_ptr<Alive> alive_ = std::make_shared<Alive>();
   const std::int64_t started_ =
-      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count();
   std::unique_ptr<HttpServer> server_;
   TextPool pool_;  // ends before the server it answers through
 };
 
 }  // namespace
 
-Expected<std::unique_ptr<Edge>> Edge::start(EdgeOptions options, ModelTable models, Dispatcher& dispatcher, metrics::Registry& registry) {
+Expected<std::unique_ptr<Edge>> Edge::start(EdgeOptions options, ModelTable models, Dispatcher& dispatcher,
+                                            metrics::Registry& registry) {
   auto edge = std::make_unique<EdgeServer>(std::move(options), std::move(models), dispatcher, registry);
   TROUPE_TRY(edge->listen());
   return std::unique_ptr<Edge>(std::move(edge));

@@ -16,18 +16,19 @@ namespace troupe::gateway {
 struct EdgeOptions {
   HttpOptions http;
   std::size_t text_threads = 1;
-  std::size_t text_queue = 256;                              ///< waiting requests; over it 429
+  std::size_t text_queue = 256;  ///< waiting requests; over it 429
   RequestLimits limits;
-  Duration request_deadline = std::chrono::minutes(10);      ///< of a generation, from its arrival
-  std::string config_json = "{}";                            ///< what /config answers
+  Duration request_deadline = std::chrono::minutes(10);  ///< of a generation, from its arrival
+  std::string config_json = "{}";                        ///< what /config answers
 };
 
 class Edge {
  public:
-  /// Listens at once; /readyz turns 200 with the first ready worker. `dispatcher` and `registry` must outlive the Edge, and
-  /// the dispatcher must have let go of every sink or answered it before it is destroyed.
+  /// Listens at once; /readyz turns 200 with the first ready worker. `dispatcher` and `registry` must outlive
+  /// the Edge, and the dispatcher must have let go of every sink or answered it before it is destroyed.
   /// Errors: HttpServer::start's.
-  [[nodiscard]] static Expected<std::unique_ptr<Edge>> start(EdgeOptions options, ModelTable models, Dispatcher& dispatcher,
+  [[nodiscard]] static Expected<std::unique_ptr<Edge>> start(EdgeOptions options, ModelTable models,
+                                                             Dispatcher& dispatcher,
                                                              metrics::Registry& registry);
   virtual ~Edge() = default;  ///< cancels what is in flight and closes
 

@@ -11,20 +11,23 @@ namespace troupe::gateway {
 namespace {
 
 /// Returns the error of a Parsed from the enclosing function.
-#define TROUPE_PARSE(expression)                                                                     \
-  do {                                                                                               \
-    if (auto parse_result = (expression); !parse_result)                                             \
-      return tl::unexpected<ApiError>(std::move(parse_result.error()));                              \
+#define TROUPE_PARSE(expression)                                        \
+  do {                                                                  \
+    if (auto parse_result = (expression); !parse_result)                \
+      return tl::unexpected<ApiError>(std::move(parse_result.error())); \
   } while (false)
 
 using Status = Parsed<void>;
 
-Status missing(const std::string& name) { return refuse("missing_required_parameter", name, name + " is required"); }
+Status missing(const std::string& name) {
+  return refuse("missing_required_parameter", name, name + " is required");
+}
 
 Parsed<Json> read_object(std::string_view body, Endpoints where) {
   auto object = read_json(body);
   if (!object) return object;
-  if (!object->is_object()) return refuse("invalid_type", "", "the body: expected an object, found " + describe(*object));
+  if (!object->is_object())
+    return refuse("invalid_type", "", "the body: expected an object, found " + describe(*object));
   TROUPE_PARSE(check_fields(*object, where, ""));
   return object;
 }
@@ -51,9 +54,11 @@ Parsed<std::string> read_model(const Json& object) {
 }
 
 Parsed<TokenId> read_token(const Json& value, const std::string& path) {
-  if (!value.is_number_integer()) return refuse("invalid_type", path, path + ": expected a token id, found " + describe(value));
-  const bool fits = value.is_number_unsigned() ? value.get<std::uint64_t>() <= std::numeric_limits<TokenId>::max()
-                                               : value.get<std::int64_t>() >= 0;
+  if (!value.is_number_integer())
+    return refuse("invalid_type", path, path + ": expected a token id, found " + describe(value));
+  const bool fits = value.is_number_unsigned()
+                        ? value.get<std::uint64_t>() <= std::numeric_limits<TokenId>::max()
+                        : value.get<std::int64_t>() >= 0;
   if (!fits) return refuse("invalid_value", path, path + ": expected a token id, found " + describe(value));
   return value.get<TokenId>();
 }
@@ -78,17 +83,20 @@ Status read_stop(const Json& object, const RequestLimits& limits, GenerateReques
   const bool single = stop->is_string();
   const std::size_t size = single ? 1 : stop->size();
   if (size > limits.max_stop_strings) {
-    return refuse("invalid_value", "stop", "stop: expected at most " + std::to_string(limits.max_stop_strings) + " strings, found " +
-                                               std::to_string(size));
+    return refuse("invalid_value", "stop",
+                  "stop: expected at most " + std::to_string(limits.max_stop_strings) + " strings, found " +
+                      std::to_string(size));
   }
   for (std::size_t i = 0; i < size; ++i) {
     const Json& item = single ? *stop : (*stop)[i];
     const std::string path = single ? "stop" : "stop[" + std::to_string(i) + "]";
-    if (!item.is_string()) return refuse("invalid_type", path, path + ": expected a string, found " + describe(item));
+    if (!item.is_string())
+      return refuse("invalid_type", path, path + ": expected a string, found " + describe(item));
     const auto& text = item.get_ref<const std::string&>();
     if (text.size() > limits.max_stop_bytes) {
-      return refuse("invalid_value", path, path + ": expected at most " + std::to_string(limits.max_stop_bytes) + " bytes, found " +
-                                               std::to_string(text.size()));
+      return refuse("invalid_value", path,
+                    path + ": expected at most " + std::to_string(limits.max_stop_bytes) + " bytes, found " +
+                        std::to_string(text.size()));
     }
     if (!text.empty()) out.stop.push_back(text);
   }
@@ -105,10 +113,12 @@ Status read_logit_bias(const Json& object, SamplingParams& out) {
     if (error != std::errc() || end != key.data() + key.size() || token < 0) {
       return refuse("invalid_value", "logit_bias", "logit_bias: keys are token ids");
     }
-    if (!value.is_number()) return refuse("invalid_type", path, path + ": expected a number, found " + describe(value));
+    if (!value.is_number())
+      return refuse("invalid_type", path, path + ": expected a number, found " + describe(value));
     const auto number = value.get<double>();
     if (!(number >= -100 && number <= 100)) {
-      return refuse("invalid_value", path, path + ": expected a number from -100 to 100, found " + describe(value));
+      return refuse("invalid_value", path,
+                    path + ": expected a number from -100 to 100, found " + describe(value));
     }
     out.logit_bias.emplace_back(token, static_cast<float>(number));
   }
@@ -124,7 +134,8 @@ Status read_sampling(const Json& object, SamplingParams& out) {
   out.frequency_penalty = real(object, "frequency_penalty", out.frequency_penalty);
   out.presence_penalty = real(object, "presence_penalty", out.presence_penalty);
   if (const Json* top_k = find_value(object, "top_k")) {
-    out.top_k = static_cast<std::uint32_t>(std::max<std::int64_t>(0, top_k->get<std::int64_t>()));  // -1 is vLLM's "off"
+    out.top_k = static_cast<std::uint32_t>(
+        std::max<std::int64_t>(0, top_k->get<std::int64_t>()));  // -1 is vLLM's "off"
   }
   if (const Json* seed = find_value(object, "seed")) {
     out.seed = static_cast<std::uint64_t>(seed->get<std::int64_t>());
@@ -138,7 +149,8 @@ Status read_length(const Json& object, GenerateRequest& out) {
   out.max_tokens = count(object, "max_tokens");
   if (const auto newer = count(object, "max_completion_tokens")) {
     if (out.max_tokens && *out.max_tokens != *newer) {
-      return refuse("invalid_value", "max_tokens", "max_tokens and max_completion_tokens are both given and differ");
+      return refuse("invalid_value", "max_tokens",
+                    "max_tokens and max_completion_tokens are both given and differ");
     }
     out.max_tokens = newer;
   }
@@ -166,15 +178,17 @@ Status read_common(const Json& object, const RequestLimits& limits, GenerateRequ
   out.model = std::move(*model);
   out.choices = count(object, "n").value_or(1);
   if (out.choices > limits.max_choices) {
-    return refuse("invalid_value", "n", "n: expected an integer from 1 to " + std::to_string(limits.max_choices) + ", found " +
-                                            std::to_string(out.choices));
+    return refuse("invalid_value", "n",
+                  "n: expected an integer from 1 to " + std::to_string(limits.max_choices) + ", found " +
+                      std::to_string(out.choices));
   }
   TROUPE_PARSE(read_length(object, out));
   TROUPE_PARSE(read_stop(object, limits, out));
   if (const Json* ids = find_value(object, "stop_token_ids")) {
     auto tokens = read_tokens(*ids, "stop_token_ids");
     TROUPE_PARSE(tokens);
-    if (tokens->size() > 64) return refuse("invalid_value", "stop_token_ids", "stop_token_ids: expected at most 64 ids");
+    if (tokens->size() > 64)
+      return refuse("invalid_value", "stop_token_ids", "stop_token_ids: expected at most 64 ids");
     out.stop_token_ids = std::move(*tokens);
   }
   out.ignore_eos = flag(object, "ignore_eos");
@@ -188,7 +202,8 @@ Status read_prompts(const Json& prompt, const RequestLimits& limits, GenerateReq
     out.text_prompts.push_back(prompt.get<std::string>());
     return {};
   }
-  if (prompt.empty()) return refuse("invalid_value", "prompt", "prompt: expected at least one, found an empty array");
+  if (prompt.empty())
+    return refuse("invalid_value", "prompt", "prompt: expected at least one, found an empty array");
   if (prompt[0].is_number()) {
     auto tokens = read_tokens(prompt, "prompt");
     TROUPE_PARSE(tokens);
@@ -196,15 +211,17 @@ Status read_prompts(const Json& prompt, const RequestLimits& limits, GenerateReq
     return {};
   }
   if (prompt.size() > limits.max_prompts) {
-    return refuse("invalid_value", "prompt", "prompt: expected at most " + std::to_string(limits.max_prompts) + " prompts, found " +
-                                                 std::to_string(prompt.size()));
+    return refuse("invalid_value", "prompt",
+                  "prompt: expected at most " + std::to_string(limits.max_prompts) + " prompts, found " +
+                      std::to_string(prompt.size()));
   }
   const bool texts = prompt[0].is_string();
   for (std::size_t i = 0; i < prompt.size(); ++i) {
     const std::string path = "prompt[" + std::to_string(i) + "]";
     if (texts ? !prompt[i].is_string() : !prompt[i].is_array()) {
-      return refuse("invalid_type", path, path + ": expected " + (texts ? "a string" : "an array of token ids") + ", found " +
-                                              describe(prompt[i]));
+      return refuse("invalid_type", path,
+                    path + ": expected " + (texts ? "a string" : "an array of token ids") + ", found " +
+                        describe(prompt[i]));
     }
     if (texts) {
       out.text_prompts.push_back(prompt[i].get<std::string>());
@@ -212,7 +229,8 @@ Status read_prompts(const Json& prompt, const RequestLimits& limits, GenerateReq
     }
     auto tokens = read_tokens(prompt[i], path);
     TROUPE_PARSE(tokens);
-    if (tokens->empty()) return refuse("invalid_value", path, path + ": expected token ids, found an empty array");
+    if (tokens->empty())
+      return refuse("invalid_value", path, path + ": expected token ids, found an empty array");
     out.token_prompts.push_back(std::move(*tokens));
   }
   return {};

@@ -13,36 +13,37 @@
 namespace troupe::gateway {
 
 struct RequestLimits {
-  std::uint32_t max_choices = 16;        ///< n
-  std::size_t max_prompts = 256;         ///< of one completions request
+  std::uint32_t max_choices = 16;  ///< n
+  std::size_t max_prompts = 256;   ///< of one completions request
   std::size_t max_stop_strings = 16;
-  std::size_t max_stop_bytes = 1024;     ///< of one stop string
+  std::size_t max_stop_bytes = 1024;  ///< of one stop string
 };
 
 struct GenerateRequest {
   bool chat = false;
   std::string model;
-  Json messages;                                      ///< chat: template-ready, content is always a string
+  Json messages;  ///< chat: template-ready, content is always a string
   bool add_generation_prompt = true;
-  std::vector<std::string> text_prompts;              ///< completions: these or those
+  std::vector<std::string> text_prompts;  ///< completions: these or those
   std::vector<std::vector<TokenId>> token_prompts;
-  std::uint32_t choices = 1;                          ///< per prompt
-  std::optional<std::uint32_t> max_tokens;            ///< none: what is left of the context
+  std::uint32_t choices = 1;                ///< per prompt
+  std::optional<std::uint32_t> max_tokens;  ///< none: what is left of the context
   std::vector<std::string> stop;
   std::vector<TokenId> stop_token_ids;
   bool ignore_eos = false;
-  SamplingParams sampling;                            ///< seed is drawn when the client gave none
+  SamplingParams sampling;  ///< seed is drawn when the client gave none
   bool stream = false;
   bool include_usage = false;
   bool echo = false;
-  bool logprobs = false;                              ///< report them; sampling.logprobs says how many alternatives
-  bool token_ids = false;                             ///< troupe.token_ids: list the ids behind each choice
+  bool logprobs = false;   ///< report them; sampling.logprobs says how many alternatives
+  bool token_ids = false;  ///< troupe.token_ids: list the ids behind each choice
 };
 
-/// Errors: malformed_json, invalid_utf8, invalid_type, invalid_value, missing_required_parameter, unknown_parameter,
-/// unsupported_parameter; always with the field's path.
+/// Errors: malformed_json, invalid_utf8, invalid_type, invalid_value, missing_required_parameter,
+/// unknown_parameter, unsupported_parameter; always with the field's path.
 [[nodiscard]] Parsed<GenerateRequest> parse_chat(std::string_view body, const RequestLimits& limits = {});
-[[nodiscard]] Parsed<GenerateRequest> parse_completion(std::string_view body, const RequestLimits& limits = {});
+[[nodiscard]] Parsed<GenerateRequest> parse_completion(std::string_view body,
+                                                       const RequestLimits& limits = {});
 
 struct TokenizeRequest {
   std::string model;

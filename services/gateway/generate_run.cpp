@@ -10,13 +10,17 @@
 namespace troupe::gateway {
 namespace {
 
-double seconds_since(TimePoint then) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - then).count(); }
+double seconds_since(TimePoint then) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - then).count();
+}
 
 AnswerFormat::Options format_options(const Call& call, const PreparedRun& prepared) {
   AnswerFormat::Options options;
   options.chat = prepared.request.chat;
   options.id = to_hex(call.request.id);
-  options.created = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  options.created =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count();
   options.model = prepared.request.model;
   options.fingerprint = "fp_" + to_hex(prepared.served.id).substr(0, 16);
   options.logprobs = prepared.request.logprobs;
@@ -31,20 +35,24 @@ class GenerateRun::Sink final : public AnswerSink {
  public:
   Sink(std::shared_ptr<GenerateRun> run, std::size_t job) : run_(std::move(run)), job_(job) {}
   void on_start(std::uint32_t cached_tokens, std::vector<GeneratedToken> prompt_logprobs) override {
-    run_->deliver({EventKind::started, job_, 0, cached_tokens, FinishReason::none, std::move(prompt_logprobs), {}});
+    run_->deliver(
+        {EventKind::started, job_, 0, cached_tokens, FinishReason::none, std::move(prompt_logprobs), {}});
   }
   void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) override {
     run_->deliver({EventKind::tokens, job_, choice, 0, finish, {tokens.begin(), tokens.end()}, {}});
   }
   void on_done() override { run_->deliver({EventKind::done, job_, 0, 0, FinishReason::none, {}, {}}); }
-  void on_error(const Error& error) override { run_->deliver({EventKind::failed, job_, 0, 0, FinishReason::none, {}, error}); }
+  void on_error(const Error& error) override {
+    run_->deliver({EventKind::failed, job_, 0, 0, FinishReason::none, {}, error});
+  }
 
  private:
   std::shared_ptr<GenerateRun> run_;
   std::size_t job_;
 };
 
-GenerateRun::GenerateRun(Call call, PreparedRun prepared, Dispatcher& dispatcher, std::optional<TimePoint> deadline)
+GenerateRun::GenerateRun(Call call, PreparedRun prepared, Dispatcher& dispatcher,
+                         std::optional<TimePoint> deadline)
     : call_(std::move(call)),
       prepared_(std::move(prepared)),
       dispatcher_(dispatcher),
@@ -81,7 +89,7 @@ void GenerateRun::start() {
   });
   for (std::size_t job = 0; job < jobs_.size() && !over_; ++job) {
     if (const auto started = dispatch(job); !started) {
-      jobs_[job].over = true;
+      for (std::size_t never = job; never < jobs_.size(); ++never) jobs_[never].over = true;
       fail_with(started.error());
     }
   }
@@ -130,13 +138,18 @@ void GenerateRun::drain() {
 
 void GenerateRun::handle(Event& event) {
   switch (event.kind) {
-    case EventKind::started: return on_started(event);
-    case EventKind::tokens: return on_tokens(event);
-    case EventKind::failed: return fail_with(*event.error);
-    case EventKind::done: break;
+    case EventKind::started:
+      return on_started(event);
+    case EventKind::tokens:
+      return on_tokens(event);
+    case EventKind::failed:
+      return fail_with(*event.error);
+    case EventKind::done:
+      break;
   }
   if (!job_finished(event.job)) {
-    return fail_with(Error{Errc::internal, "the cluster ended the request before all of its choices had finished"});
+    return fail_with(
+        Error{Errc::internal, "the cluster ended the request before all of its choices had finished"});
   }
   close_job(event.job);
   finish_if_complete();
@@ -154,7 +167,8 @@ void GenerateRun::on_started(Event& event) {
   if (prepared_.request.echo) echo(event);
 }
 
-// The prompt is the first piece of each of its choices. Scores are aligned at the prompt's end: its first token has none.
+// The prompt is the first piece of each of its choices. Scores are aligned at the prompt's end: its first
+// token has none.
 void GenerateRun::echo(Event& event) {
   const GenerateRequest& request = prepared_.request;
   const std::vector<TokenId>& prompt = prepared_.prompts[event.job];
@@ -193,7 +207,8 @@ void GenerateRun::on_tokens(Event& event) {
   if (!delta.text.empty() || !delta.tokens.empty()) emit(index, std::move(delta));
   if (!choice.text.finished()) return;
   if (streaming_) {
-    format_.finish_event(out_, index, choice.text.reason(), prepared_.request.token_ids ? &choice.text.ids() : nullptr);
+    format_.finish_event(out_, index, choice.text.reason(),
+                         prepared_.request.token_ids ? &choice.text.ids() : nullptr);
   }
   if (job_finished(event.job)) {
     close_job(event.job);
@@ -203,9 +218,11 @@ void GenerateRun::on_tokens(Event& event) {
 
 void GenerateRun::time_tokens(Choice& choice) {
   const TimePoint now = std::chrono::steady_clock::now();
-  if (std::exchange(first_token_, false)) call_.metrics->first_token_seconds.observe(seconds_since(call_.arrived));
+  if (std::exchange(first_token_, false))
+    call_.metrics->first_token_seconds.observe(seconds_since(call_.arrived));
   if (choice.last_tokens) {
-    call_.metrics->inter_token_seconds.observe(std::chrono::duration<double>(now - *choice.last_tokens).count());
+    call_.metrics->inter_token_seconds.observe(
+        std::chrono::duration<double>(now - *choice.last_tokens).count());
   }
   choice.last_tokens = now;
 }
@@ -257,7 +274,8 @@ void GenerateRun::finish_if_complete() {
   std::vector<ChoiceResult> results;
   results.reserve(choices_.size());
   for (Choice& choice : choices_) {
-    results.push_back({std::move(choice.all), choice.text.reason(), prepared_.request.token_ids ? &choice.text.ids() : nullptr});
+    results.push_back({std::move(choice.all), choice.text.reason(),
+                       prepared_.request.token_ids ? &choice.text.ids() : nullptr});
   }
   call_.reply_json(format_.whole(results, usage()));
   end(200);

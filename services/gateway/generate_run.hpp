@@ -1,7 +1,7 @@
 #pragma once
-// A generation under way: one job per prompt at the dispatcher, tokens back to text, the answer out. Tokens arrive on a thread
-// of the dispatcher and are only queued there; all else happens on the connection's thread, so nothing here needs a lock
-// but the queue.
+// A generation under way: one job per prompt at the dispatcher, tokens back to text, the answer out. Tokens
+// arrive on a thread of the dispatcher and are only queued there; all else happens on the connection's
+// thread, so nothing here needs a lock but the queue.
 #include <cstdint>
 #include <memory>
 #include <mutex>

@@ -19,7 +19,8 @@ struct ApiError {
 template <class T>
 using Parsed = tl::expected<T, ApiError>;
 
-[[nodiscard]] inline tl::unexpected<ApiError> refuse(std::string code, std::string param, std::string message) {
+[[nodiscard]] inline tl::unexpected<ApiError> refuse(std::string code, std::string param,
+                                                     std::string message) {
   return tl::unexpected<ApiError>(ApiError{400, std::move(code), std::move(param), std::move(message), 0});
 }
 

@@ -11,7 +11,9 @@ class Exchange::Writer final : public ResponseWriter {
   explicit Writer(std::shared_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
   ~Writer() override { exchange_->abandon(); }
   void respond(Response response) override { exchange_->respond(response); }
-  void start_stream(int status, std::string_view content_type) override { exchange_->start_stream(status, content_type); }
+  void start_stream(int status, std::string_view content_type) override {
+    exchange_->start_stream(status, content_type);
+  }
   bool write(std::string_view bytes) override { return exchange_->write(bytes); }
   void finish() override { exchange_->finish(); }
   [[nodiscard]] bool gone() const override { return exchange_->gone(); }
@@ -23,9 +25,14 @@ class Exchange::Writer final : public ResponseWriter {
 };
 
 Exchange::Exchange(Post post, Task wake, AnswerContext context, std::size_t max_buffered_bytes)
-    : post_(std::move(post)), wake_(std::move(wake)), context_(std::move(context)), max_buffered_bytes_(max_buffered_bytes) {}
+    : post_(std::move(post)),
+      wake_(std::move(wake)),
+      context_(std::move(context)),
+      max_buffered_bytes_(max_buffered_bytes) {}
 
-std::shared_ptr<ResponseWriter> Exchange::writer() { return std::make_shared<Writer>(shared_from_this()); }
+std::shared_ptr<ResponseWriter> Exchange::writer() {
+  return std::make_shared<Writer>(shared_from_this());
+}
 
 void Exchange::respond(const Response& response) {
   std::unique_lock lock(mutex_);
@@ -72,7 +79,8 @@ void Exchange::abandon() {
   if (streaming_) {
     broken_ = true;
   } else {
-    head_ = compose_response(to_response(to_api(Error{Errc::internal, "the request was dropped without an answer"})), context_);
+    head_ = compose_response(
+        to_response(to_api(Error{Errc::internal, "the request was dropped without an answer"})), context_);
   }
   notify(lock);
 }
@@ -94,7 +102,8 @@ void Exchange::post(Task task) {
 }
 
 void Exchange::notify(std::unique_lock<std::mutex>& lock) {
-  // One wake-up at a time is under way; state set before it runs is seen by it, state set after posts another.
+  // One wake-up at a time is under way; state set before it runs is seen by it, state set after posts
+  // another.
   if (detached_ || std::exchange(wake_posted_, true)) return;
   post_([self = shared_from_this()] {
     {

@@ -1,6 +1,7 @@
 #pragma once
-// One request's answer between the threads that produce it and the connection that sends it. Knows no sockets: the
-// connection gives it a way to run tasks on its thread and is woken when there is something to send.
+// One request's answer between the threads that produce it and the connection that sends it. Knows no
+// sockets: the connection gives it a way to run tasks on its thread and is woken when there is something to
+// send.
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -53,8 +54,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Task wake_;
   const AnswerContext context_;
   const std::size_t max_buffered_bytes_;
-  std::string head_;      ///< ready bytes: a head, or a whole answer
-  std::string payload_;   ///< of the stream, not yet framed
+  std::string head_;     ///< ready bytes: a head, or a whole answer
+  std::string payload_;  ///< of the stream, not yet framed
   Task gone_callback_;
   bool streaming_ = false;
   bool ended_ = false;

@@ -1,7 +1,8 @@
 // The Beast wall. Beast parses requests; answers are composed by http_wire and written as plain bytes.
 //
-// A single acceptor deals connections to the event loops in turn: the load is even, and a taken port shows as an error, which
-// SO_REUSEPORT would hide from a second server of the same user. All of a connection's state is touched by its loop's thread only.
+// A single acceptor deals connections to the event loops in turn: the load is even, and a taken port shows as
+// an error, which SO_REUSEPORT would hide from a second server of the same user. All of a connection's state
+// is touched by its loop's thread only.
 #include "services/gateway/http_server.hpp"
 
 #include <poll.h>
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <unordered_set>
 #include <utility>
@@ -31,9 +33,9 @@ using boost::system::error_code;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 constexpr std::size_t kReadPiece = 8u << 10;
-constexpr std::size_t kPipelineBytes = 64u << 10;         ///< read ahead while an answer is under way
+constexpr std::size_t kPipelineBytes = 64u << 10;               ///< read ahead while an answer is under way
 constexpr Duration kGonePoll = std::chrono::milliseconds(100);  ///< once that much has been read ahead
-constexpr Duration kLinger = std::chrono::seconds(1);     ///< for a refused client to read why
+constexpr Duration kLinger = std::chrono::seconds(1);           ///< for a refused client to read why
 constexpr std::size_t kLingerBytes = 256u << 10;
 constexpr std::size_t kMaxLingering = 64;
 
@@ -69,10 +71,12 @@ struct Shared {
 
 ApiError protocol_error(const error_code& ec, const HttpOptions& options) {
   if (ec == http::error::header_limit || ec == http::error::buffer_overflow) {
-    return to_api(Error{Errc::header_too_large, "the header is over " + std::to_string(options.max_header_bytes) + " bytes"});
+    return to_api(Error{Errc::header_too_large,
+                        "the header is over " + std::to_string(options.max_header_bytes) + " bytes"});
   }
   if (ec == http::error::body_limit) {
-    return to_api(Error{Errc::body_too_large, "the body is over " + std::to_string(options.max_body_bytes) + " bytes"});
+    return to_api(
+        Error{Errc::body_too_large, "the body is over " + std::to_string(options.max_body_bytes) + " bytes"});
   }
   return ApiError{400, "malformed_http", "", "the request is not valid HTTP/1.1: " + ec.message(), 0};
 }
@@ -132,17 +136,25 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const auto ec = co_await read_request(parser);
     disarm();
     if (ec) {
-      if (closing_ || ec == http::error::end_of_stream || ec == http::error::partial_message) co_return false;
-      if (timed_out_) {
-        co_await refuse(to_api(Error{Errc::request_timeout, "the request did not arrive whole in time"}));
-      } else if (bad_expectation_) {
-        co_await refuse(ApiError{417, "expectation_failed", "", "the only expectation understood is 100-continue", 0});
-      } else if (ec.category() == http::make_error_code(http::error::bad_method).category()) {
-        co_await refuse(protocol_error(ec, options_));
-      }
+      // Named, since g++ 12 destroys an aggregate temporary of a co_await expression twice.
+      const std::optional<ApiError> error = what_to_say(ec);
+      if (error) co_await refuse(*error);
       co_return false;
     }
-    co_return co_await answer(parser.release());
+    http::request<http::string_body> message = parser.release();
+    co_return co_await answer(std::move(message));
+  }
+
+  // Why a request could not be read; nothing to a client that has left.
+  [[nodiscard]] std::optional<ApiError> what_to_say(const error_code& ec) const {
+    if (closing_ || ec == http::error::end_of_stream || ec == http::error::partial_message)
+      return std::nullopt;
+    if (timed_out_) return to_api(Error{Errc::request_timeout, "the request did not arrive whole in time"});
+    if (bad_expectation_) {
+      return ApiError{417, "expectation_failed", "", "the only expectation understood is 100-continue", 0};
+    }
+    if (ec.category() != http::make_error_code(http::error::bad_method).category()) return std::nullopt;
+    return protocol_error(ec, options_);
   }
 
   asio::awaitable<bool> read_first_bytes() {
@@ -155,7 +167,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   asio::awaitable<error_code> read_request(Parser& parser) {
-    if (const auto [ec, size] = co_await http::async_read_header(socket_, buffer_, parser, kAwait); ec) co_return ec;
+    if (const auto [ec, size] = co_await http::async_read_header(socket_, buffer_, parser, kAwait); ec)
+      co_return ec;
     const auto& head = parser.get();
     if (const auto expect = head.find(http::field::expect); expect != head.end()) {
       if (!beast::iequals(expect->value(), "100-continue")) {
@@ -185,15 +198,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
     ++shared_->in_flight;
     const auto self = shared_from_this();
-    exchange_ = std::make_shared<Exchange>([self](Exchange::Task task) { asio::post(self->loop_.context, std::move(task)); },
-                                           [self] { self->wake_.cancel(); }, std::move(context),
-                                           options_.max_buffered_bytes);
+    exchange_ = std::make_shared<Exchange>(
+        [self](Exchange::Task task) { asio::post(self->loop_.context, std::move(task)); },
+        [self] { self->wake_.cancel(); }, std::move(context), options_.max_buffered_bytes);
     call_handler(std::move(request));
     const bool whole = co_await send_answer();
     if (!whole) exchange_->set_gone();
     leave_exchange();
     if (whole && !keep) co_await linger();
-    co_return whole && keep && !closing_;
+    co_return whole&& keep && !closing_;
   }
 
   void leave_exchange() {
@@ -247,10 +260,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
     AnswerContext context;
     context.close = true;
     context.cors_origin = options_.cors_origin;
-    if (co_await send(compose_response(to_response(error), context))) co_await linger();
+    const std::string bytes = compose_response(to_response(error), context);
+    if (co_await send(bytes)) co_await linger();
   }
 
-  // Closing with unread bytes would reset the connection and may take the answer with it: let the client read first.
+  // Closing with unread bytes would reset the connection and may take the answer with it: let the client read
+  // first.
   asio::awaitable<void> linger() {
     if (shared_->lingering.fetch_add(1) < kMaxLingering) {
       error_code ec;
@@ -276,21 +291,23 @@ class Connection : public std::enable_shared_from_this<Connection> {
       poll_timer_.async_wait([self = shared_from_this()](error_code) { self->on_poll(); });
       return;
     }
-    socket_.async_read_some(buffer_.prepare(kReadPiece), [self = shared_from_this()](error_code ec, std::size_t size) {
-      self->watching_ = false;
-      self->buffer_.commit(size);
-      if (!ec || self->stop_watching_) {
-        self->keep_watching();
-      } else {
-        self->client_left();
-      }
-    });
+    socket_.async_read_some(buffer_.prepare(kReadPiece),
+                            [self = shared_from_this()](error_code ec, std::size_t size) {
+                              self->watching_ = false;
+                              self->buffer_.commit(size);
+                              if (!ec || self->stop_watching_) {
+                                self->keep_watching();
+                              } else {
+                                self->client_left();
+                              }
+                            });
   }
 
   void on_poll() {
     watching_ = false;
     pollfd state{socket_.native_handle(), POLLRDHUP, 0};
-    const bool left = !closing_ && ::poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+    const bool left =
+        !closing_ && ::poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
     left ? client_left() : keep_watching();
   }
 
@@ -315,8 +332,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     co_await wake_.async_wait(kAwait);
   }
 
-  // One timer guards whatever operation is under way. It is moved lazily: arming costs nothing while it already runs for an
-  // earlier time. When it fires in earnest the socket's operations are cancelled; the socket stays usable for a 408.
+  // One timer guards whatever operation is under way. It is moved lazily: arming costs nothing while it
+  // already runs for an earlier time. When it fires in earnest the socket's operations are cancelled; the
+  // socket stays usable for a 408.
   void arm(Duration allowed) {
     timed_out_ = false;
     deadline_ = std::chrono::steady_clock::now() + allowed;
@@ -346,7 +364,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     request.draining = shared_->draining;
     request.method = message.method() == http::verb::head ? "GET" : std::string(message.method_string());
     std::string_view target(message.target().data(), message.target().size());
-    if (const auto scheme = target.find("://"); scheme != std::string_view::npos && !target.starts_with('/')) {
+    if (const auto scheme = target.find("://");
+        scheme != std::string_view::npos && !target.starts_with('/')) {
       const auto slash = target.find('/', scheme + 3);  // absolute form, as a proxy would get it
       target = slash == std::string_view::npos ? std::string_view("/") : target.substr(slash);
     }
@@ -392,7 +411,8 @@ class Server final : public HttpServer {
   Expected<void> listen() {
     const HttpOptions& options = shared_->options;
     error_code ec;
-    const auto address = asio::ip::make_address(options.address == "localhost" ? "127.0.0.1" : options.address, ec);
+    const auto address =
+        asio::ip::make_address(options.address == "localhost" ? "127.0.0.1" : options.address, ec);
     if (ec) return fail(Errc::config_invalid, "http.host: '" + options.address + "' is not an IP address");
     const tcp::endpoint endpoint(address, options.port);
     acceptor_->open(endpoint.protocol(), ec);
@@ -400,7 +420,8 @@ class Server final : public HttpServer {
     if (!ec) acceptor_->bind(endpoint, ec);
     if (!ec) acceptor_->listen(asio::socket_base::max_listen_connections, ec);
     const std::string place = options.address + ":" + std::to_string(options.port);
-    if (ec == asio::error::address_in_use) return fail(Errc::address_in_use, "port " + std::to_string(options.port) + " (" + place + ") is taken");
+    if (ec == asio::error::address_in_use)
+      return fail(Errc::address_in_use, "port " + std::to_string(options.port) + " (" + place + ") is taken");
     if (ec) return fail(Errc::io_failed, "cannot listen on " + place + ": " + ec.message());
     port_ = acceptor_->local_endpoint(ec).port();
     asio::co_spawn(loops_[0]->context, accept_loop(), asio::detached);
@@ -467,7 +488,8 @@ class Server final : public HttpServer {
       }
       ++shared_->connections;
       auto connection = std::make_shared<Connection>(loop, shared_, std::move(socket));
-      asio::co_spawn(loop.context, [connection] { return connection->run(); }, asio::detached);
+      asio::co_spawn(
+          loop.context, [connection] { return connection->run(); }, asio::detached);
     }
   }
 
@@ -478,14 +500,17 @@ class Server final : public HttpServer {
     context.close = true;
     context.cors_origin = shared_->options.cors_origin;
     const std::string bytes = compose_response(
-        to_response(ApiError{503, "too_many_connections", "",
-                             "the server holds " + std::to_string(shared_->options.max_connections) + " connections already", 1}),
+        to_response(ApiError{
+            503, "too_many_connections", "",
+            "the server holds " + std::to_string(shared_->options.max_connections) + " connections already",
+            1}),
         context);
     error_code ignored;
     socket.non_blocking(true, ignored);
     socket.write_some(asio::buffer(bytes), ignored);
     socket.shutdown(tcp::socket::shutdown_send, ignored);
-    // What the client has sent by now is read away, so that closing does not reset the connection under the answer.
+    // What the client has sent by now is read away, so that closing does not reset the connection under the
+    // answer.
     std::array<char, 4096> sink;
     socket.read_some(asio::buffer(sink), ignored);
   }

@@ -1,7 +1,7 @@
 #pragma once
-// The HTTP/1.1 edge (Boost.Beast wall: only http_server.cpp knows it). One thread per event loop, connections dealt in turn.
-// Keep-alive and pipelining, chunked bodies, Expect: 100-continue, limits on header, body, time and connections, CORS.
-// A client that closes its sending side counts as gone.
+// The HTTP/1.1 edge (Boost.Beast wall: only http_server.cpp knows it). One thread per event loop, connections
+// dealt in turn. Keep-alive and pipelining, chunked bodies, Expect: 100-continue, limits on header, body,
+// time and connections, CORS. A client that closes its sending side counts as gone.
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -17,16 +17,17 @@ namespace troupe::gateway {
 
 struct HttpOptions {
   std::string address = "127.0.0.1";
-  std::uint16_t port = 0;                             ///< 0: any free one, see HttpServer::port()
+  std::uint16_t port = 0;  ///< 0: any free one, see HttpServer::port()
   std::size_t threads = 1;
-  std::size_t max_connections = 1024;                 ///< one more is answered 503 at once
-  std::size_t max_header_bytes = 16u << 10;           ///< 431 beyond
-  std::size_t max_body_bytes = 8u << 20;              ///< 413 beyond, also chunked
-  std::size_t max_buffered_bytes = 4u << 20;          ///< of an answer that its client does not read
-  Duration read_timeout = std::chrono::seconds(30);   ///< from a request's first byte to its last; 408 beyond
-  Duration idle_timeout = std::chrono::seconds(75);   ///< between requests; then closed without a word
-  Duration write_timeout = std::chrono::seconds(30);  ///< for each piece written; then the client counts as gone
-  std::string cors_origin = "*";                      ///< Access-Control-Allow-Origin; "" sends no CORS headers
+  std::size_t max_connections = 1024;                ///< one more is answered 503 at once
+  std::size_t max_header_bytes = 16u << 10;          ///< 431 beyond
+  std::size_t max_body_bytes = 8u << 20;             ///< 413 beyond, also chunked
+  std::size_t max_buffered_bytes = 4u << 20;         ///< of an answer that its client does not read
+  Duration read_timeout = std::chrono::seconds(30);  ///< from a request's first byte to its last; 408 beyond
+  Duration idle_timeout = std::chrono::seconds(75);  ///< between requests; then closed without a word
+  Duration write_timeout =
+      std::chrono::seconds(30);   ///< for each piece written; then the client counts as gone
+  std::string cors_origin = "*";  ///< Access-Control-Allow-Origin; "" sends no CORS headers
   /// Told of every answer that the server gives by itself (408, 413, 431, 400, 503), with its status.
   std::function<void(int)> on_refusal = {};
 };
@@ -45,8 +46,9 @@ class HttpServer {
 
   /// Stops accepting; from now on requests carry `draining`. Returns at once. Threads: any.
   virtual void begin_drain() = 0;
-  /// begin_drain(), waits until nothing is in flight or `deadline` has passed, then closes what is left and ends the threads.
-  /// Returns whether everything ended by itself. Not to be called from a connection's thread.
+  /// begin_drain(), waits until nothing is in flight or `deadline` has passed, then closes what is left and
+  /// ends the threads. Returns whether everything ended by itself. Not to be called from a connection's
+  /// thread.
   virtual bool stop(Duration deadline) = 0;
 };
 

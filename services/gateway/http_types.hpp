@@ -1,5 +1,6 @@
 #pragma once
-// What a route sees of HTTP: a request that was read whole, and a writer for the answer. No networking library shows here.
+// What a route sees of HTTP: a request that was read whole, and a writer for the answer. No networking
+// library shows here.
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,13 +17,13 @@ struct Header {
 };
 
 struct Request {
-  RequestId id;                 ///< made here; sent back as x-request-id
-  std::string method;           ///< "GET"; a HEAD request shows as GET, its body is dropped on the way out
-  std::string path;             ///< percent-encoded as it came, without the query
+  RequestId id;        ///< made here; sent back as x-request-id
+  std::string method;  ///< "GET"; a HEAD request shows as GET, its body is dropped on the way out
+  std::string path;    ///< percent-encoded as it came, without the query
   std::string query;
   std::vector<Header> headers;
   std::string body;
-  bool draining = false;        ///< the server finishes what it has: routes that start work answer 503
+  bool draining = false;  ///< the server finishes what it has: routes that start work answer 503
 
   /// Value of the first header of that name (any case); "" when absent.
   [[nodiscard]] std::string_view header(std::string_view name) const;
@@ -32,12 +33,13 @@ struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
-  std::vector<Header> headers;  ///< beyond content-type, content-length, date, x-request-id, CORS and connection
+  std::vector<Header>
+      headers;  ///< beyond content-type, content-length, date, x-request-id, CORS and connection
 };
 
 /// The answer to one request. Either respond() once, or start_stream(), any number of write() and finish().
-/// A writer that is dropped without an end answers 500, or breaks the stream so that the client sees that it is not whole.
-/// Threads: any; calls for one writer come one after another.
+/// A writer that is dropped without an end answers 500, or breaks the stream so that the client sees that it
+/// is not whole. Threads: any; calls for one writer come one after another.
 class ResponseWriter {
  public:
   virtual ~ResponseWriter() = default;
@@ -48,7 +50,8 @@ class ResponseWriter {
   virtual bool write(std::string_view bytes) = 0;
   virtual void finish() = 0;
   [[nodiscard]] virtual bool gone() const = 0;
-  /// `callback` runs once, on the connection's thread, when the client goes away before the answer's end; at once if it has gone already.
+  /// `callback` runs once, on the connection's thread, when the client goes away before the answer's end; at
+  /// once if it has gone already.
   virtual void on_gone(std::function<void()> callback) = 0;
   /// Runs `task` on the connection's thread, in order; dropped when the connection has ended.
   virtual void post(std::function<void()> task) = 0;

@@ -10,18 +10,19 @@ namespace troupe::gateway {
 
 /// What every answer on one connection repeats.
 struct AnswerContext {
-  std::string request_id;    ///< hex; "" sends none
-  std::string cors_origin;   ///< "" sends none
-  bool head_only = false;    ///< HEAD: the body's length without the body
-  bool close = false;        ///< this is the connection's last answer
-  bool chunked = true;       ///< a stream is chunked (HTTP/1.1) or ends with the connection (HTTP/1.0)
+  std::string request_id;   ///< hex; "" sends none
+  std::string cors_origin;  ///< "" sends none
+  bool head_only = false;   ///< HEAD: the body's length without the body
+  bool close = false;       ///< this is the connection's last answer
+  bool chunked = true;      ///< a stream is chunked (HTTP/1.1) or ends with the connection (HTTP/1.0)
 };
 
 [[nodiscard]] std::string_view reason_phrase(int status);
 /// Head and body of a complete answer.
 [[nodiscard]] std::string compose_response(const Response& response, const AnswerContext& context);
 /// Head of a stream.
-[[nodiscard]] std::string compose_stream_head(int status, std::string_view content_type, const AnswerContext& context);
+[[nodiscard]] std::string compose_stream_head(int status, std::string_view content_type,
+                                              const AnswerContext& context);
 /// Appends `bytes` as one chunk; nothing for no bytes, since an empty chunk would end the stream.
 void append_chunk(std::string& out, std::string_view bytes);
 inline constexpr std::string_view kLastChunk = "0\r\n\r\n";

@@ -8,10 +8,12 @@ namespace troupe::gateway {
 namespace {
 
 tl::unexpected<ApiError> malformed(std::string what, std::size_t at) {
-  return refuse("malformed_json", "", "the body is not acceptable JSON: " + what + " at byte " + std::to_string(at));
+  return refuse("malformed_json", "",
+                "the body is not acceptable JSON: " + what + " at byte " + std::to_string(at));
 }
 
-/// Nesting and keys are counted before anything is built from them. Needs no valid JSON, only quotes and brackets.
+/// Nesting and keys are counted before anything is built from them. Needs no valid JSON, only quotes and
+/// brackets.
 Parsed<void> check_shape(std::string_view body, const JsonLimits& limits) {
   std::vector<std::size_t> keys_of{0};
   std::size_t keys = 0;
@@ -25,7 +27,8 @@ Parsed<void> check_shape(std::string_view body, const JsonLimits& limits) {
     }
     if (c == '"') in_string = true;
     if (c == '{' || c == '[') {
-      if (keys_of.size() > limits.depth) return malformed("nesting deeper than " + std::to_string(limits.depth), i);
+      if (keys_of.size() > limits.depth)
+        return malformed("nesting deeper than " + std::to_string(limits.depth), i);
       keys_of.push_back(0);
     }
     if ((c == '}' || c == ']') && keys_of.size() > 1) keys_of.pop_back();
@@ -45,7 +48,8 @@ Parsed<Json> read_json(std::string_view body, const JsonLimits& limits) {
   if (const auto at = invalid_utf8_at(body)) {
     return refuse("invalid_utf8", "", "the body is not valid UTF-8 at byte " + std::to_string(*at));
   }
-  if (auto shape = check_shape(body, limits); !shape) return tl::unexpected<ApiError>(std::move(shape.error()));
+  if (auto shape = check_shape(body, limits); !shape)
+    return tl::unexpected<ApiError>(std::move(shape.error()));
   try {
     return Json::parse(body.begin(), body.end());
   } catch (const nlohmann::json::parse_error& e) {

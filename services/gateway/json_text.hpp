@@ -1,5 +1,6 @@
 #pragma once
-// JSON text written directly: a stream sends thousands of small events a second, each of a shape known in advance.
+// JSON text written directly: a stream sends thousands of small events a second, each of a shape known in
+// advance.
 #include <cstddef>
 #include <cstdint>
 #include <optional>

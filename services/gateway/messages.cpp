@@ -11,16 +11,23 @@ namespace {
 constexpr std::array<std::string_view, 5> kRoles{"system", "developer", "user", "assistant", "tool"};
 
 Parsed<std::string> read_part(const Json& part, const std::string& path) {
-  if (!part.is_object()) return refuse("invalid_type", path, path + ": expected an object, found " + describe(part));
+  if (!part.is_object())
+    return refuse("invalid_type", path, path + ": expected an object, found " + describe(part));
   const Json* type = find_value(part, "type");
-  if (type == nullptr) return refuse("missing_required_parameter", path + ".type", path + ".type is required");
-  if (!type->is_string()) return refuse("invalid_type", path + ".type", path + ".type: expected a string, found " + describe(*type));
+  if (type == nullptr)
+    return refuse("missing_required_parameter", path + ".type", path + ".type is required");
+  if (!type->is_string())
+    return refuse("invalid_type", path + ".type",
+                  path + ".type: expected a string, found " + describe(*type));
   if (*type != "text") {
     return refuse("unsupported_parameter", path + ".type", path + ".type: only 'text' parts are supported");
   }
   const Json* text = find_value(part, "text");
-  if (text == nullptr) return refuse("missing_required_parameter", path + ".text", path + ".text is required");
-  if (!text->is_string()) return refuse("invalid_type", path + ".text", path + ".text: expected a string, found " + describe(*text));
+  if (text == nullptr)
+    return refuse("missing_required_parameter", path + ".text", path + ".text is required");
+  if (!text->is_string())
+    return refuse("invalid_type", path + ".text",
+                  path + ".text: expected a string, found " + describe(*text));
   return text->get<std::string>();
 }
 
@@ -50,13 +57,15 @@ Parsed<std::string> read_role(const Json& message, const std::string& path) {
 Parsed<void> check_tool_calls(const Json& calls, const std::string& path) {
   for (std::size_t i = 0; i < calls.size(); ++i) {
     const std::string at = path + "[" + std::to_string(i) + "]";
-    if (!calls[i].is_object()) return refuse("invalid_type", at, at + ": expected an object, found " + describe(calls[i]));
+    if (!calls[i].is_object())
+      return refuse("invalid_type", at, at + ": expected an object, found " + describe(calls[i]));
   }
   return {};
 }
 
 Parsed<Json> read_message(const Json& message, const std::string& path) {
-  if (!message.is_object()) return refuse("invalid_type", path, path + ": expected an object, found " + describe(message));
+  if (!message.is_object())
+    return refuse("invalid_type", path, path + ": expected an object, found " + describe(message));
   if (auto checked = check_fields(message, kMessage, path + "."); !checked) {
     return tl::unexpected<ApiError>(std::move(checked.error()));
   }
@@ -82,7 +91,8 @@ Parsed<Json> read_message(const Json& message, const std::string& path) {
 }  // namespace
 
 Parsed<Json> read_messages(const Json& messages) {
-  if (messages.empty()) return refuse("invalid_value", "messages", "messages: expected at least one message, found none");
+  if (messages.empty())
+    return refuse("invalid_value", "messages", "messages: expected at least one message, found none");
   Json out = Json::array();
   for (std::size_t i = 0; i < messages.size(); ++i) {
     auto message = read_message(messages[i], "messages[" + std::to_string(i) + "]");

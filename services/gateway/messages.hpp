@@ -4,9 +4,9 @@
 
 namespace troupe::gateway {
 
-/// Every message becomes an object with a known role and a string as content: null is "", text parts are joined by newlines,
-/// `developer` becomes `system`. Tool fields are kept for the template.
-/// Errors: as the request parsers', with paths such as "messages[2].content[0].type".
+/// Every message becomes an object with a known role and a string as content: null is "", text parts are
+/// joined by newlines, `developer` becomes `system`. Tool fields are kept for the template. Errors: as the
+/// request parsers', with paths such as "messages[2].content[0].type".
 [[nodiscard]] Parsed<Json> read_messages(const Json& messages);
 
 }  // namespace troupe::gateway

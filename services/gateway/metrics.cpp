@@ -14,20 +14,34 @@ std::vector<std::string_view> list(const std::array<std::string_view, N>& names)
   return {names.begin(), names.end()};
 }
 
-const Declaration kRequests{"troupe_gateway_requests_total", "HTTP requests by route and by how they ended.", Kind::counter,
+const Declaration kRequests{"troupe_gateway_requests_total",
+                            "HTTP requests by route and by how they ended.",
+                            Kind::counter,
                             {{"route", list(kRouteNames)}, {"outcome", list(kOutcomeNames)}}};
-const Declaration kFirstToken{"troupe_gateway_first_token_seconds", "From a request's arrival to its first token.", Kind::histogram, {},
+const Declaration kFirstToken{"troupe_gateway_first_token_seconds",
+                              "From a request's arrival to its first token.",
+                              Kind::histogram,
+                              {},
                               metrics::latency_buckets()};
-const Declaration kInterToken{"troupe_gateway_inter_token_seconds", "Between two deliveries of tokens for one choice.", Kind::histogram,
-                              {}, metrics::step_buckets()};
-const Declaration kRequestTime{"troupe_gateway_request_seconds", "From a generation request's arrival to its answer's end.",
-                               Kind::histogram, {}, metrics::latency_buckets()};
+const Declaration kInterToken{"troupe_gateway_inter_token_seconds",
+                              "Between two deliveries of tokens for one choice.",
+                              Kind::histogram,
+                              {},
+                              metrics::step_buckets()};
+const Declaration kRequestTime{"troupe_gateway_request_seconds",
+                               "From a generation request's arrival to its answer's end.",
+                               Kind::histogram,
+                               {},
+                               metrics::latency_buckets()};
 const Declaration kPrompt{"troupe_gateway_prompt_tokens_total", "Tokens of prompts."};
-const Declaration kCached{"troupe_gateway_cached_tokens_total", "Tokens of prompts that were served from a cache."};
+const Declaration kCached{"troupe_gateway_cached_tokens_total",
+                          "Tokens of prompts that were served from a cache."};
 const Declaration kCompletion{"troupe_gateway_completion_tokens_total", "Tokens of answers."};
-const Declaration kInFlight{"troupe_gateway_http_in_flight_requests", "HTTP requests read but not yet answered in full.", Kind::gauge};
+const Declaration kInFlight{"troupe_gateway_http_in_flight_requests",
+                            "HTTP requests read but not yet answered in full.", Kind::gauge};
 const Declaration kConnections{"troupe_gateway_http_open_connections", "Open HTTP connections.", Kind::gauge};
-const Declaration kTextQueue{"troupe_gateway_text_queue_requests", "Requests waiting for a text thread.", Kind::gauge};
+const Declaration kTextQueue{"troupe_gateway_text_queue_requests", "Requests waiting for a text thread.",
+                             Kind::gauge};
 
 std::size_t outcome_index(int status) {
   if (status == 0) return 4;
@@ -54,11 +68,14 @@ EdgeMetrics::EdgeMetrics(metrics::Registry& registry)
   }
 }
 
-void EdgeMetrics::count_request(std::size_t route, int status) const { requests[route][outcome_index(status)].add(); }
+void EdgeMetrics::count_request(std::size_t route, int status) const {
+  requests[route][outcome_index(status)].add();
+}
 
 std::size_t route_index(std::string_view name) {
   const auto found = std::ranges::find(kRouteNames, name);
-  return found == kRouteNames.end() ? kRouteNames.size() - 1 : static_cast<std::size_t>(found - kRouteNames.begin());
+  return found == kRouteNames.end() ? kRouteNames.size() - 1
+                                    : static_cast<std::size_t>(found - kRouteNames.begin());
 }
 
 }  // namespace troupe::gateway

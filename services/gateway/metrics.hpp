@@ -10,15 +10,16 @@
 namespace troupe::gateway {
 
 /// The `route` label; anything else is "other".
-inline constexpr std::array<std::string_view, 14> kRouteNames{"chat_completions", "completions", "models", "tokenize", "detokenize",
-                                                             "healthz", "readyz", "metrics", "config", "state", "page", "options",
-                                                             "refused", "other"};
+inline constexpr std::array<std::string_view, 14> kRouteNames{
+    "chat_completions", "completions", "models", "tokenize", "detokenize", "healthz", "readyz",
+    "metrics",          "config",      "state",  "page",     "options",    "refused", "other"};
 /// The `outcome` label: status class, or how an answer ended otherwise.
 inline constexpr std::array<std::string_view, 5> kOutcomeNames{"2xx", "4xx", "5xx", "gone", "broken"};
 
 struct EdgeMetrics {
   explicit EdgeMetrics(metrics::Registry& registry);
-  void count_request(std::size_t route, int status) const;  ///< 499: gone; 0: broken off after its head was sent
+  void count_request(std::size_t route,
+                     int status) const;  ///< 499: gone; 0: broken off after its head was sent
 
   std::array<std::array<metrics::Counter, kOutcomeNames.size()>, kRouteNames.size()> requests;
   metrics::Histogram first_token_seconds;

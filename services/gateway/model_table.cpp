@@ -13,7 +13,8 @@ std::string special_text(const Tokenizer& tokenizer, TokenId token) {
 
 Expected<std::string> ModelText::render(const Json& messages, bool add_generation_prompt) const {
   if (!chat_template) {
-    return fail(Errc::no_chat_template, "the file of '" + name + "' carries no chat template; send the prompt to /v1/completions");
+    return fail(Errc::no_chat_template,
+                "the file of '" + name + "' carries no chat template; send the prompt to /v1/completions");
   }
   Json context = Json::object();
   context["messages"] = messages;
@@ -23,7 +24,8 @@ Expected<std::string> ModelText::render(const Json& messages, bool add_generatio
   return chat_template->render(context);
 }
 
-Expected<std::vector<TokenId>> ModelText::encode_chat(const Json& messages, bool add_generation_prompt) const {
+Expected<std::vector<TokenId>> ModelText::encode_chat(const Json& messages,
+                                                      bool add_generation_prompt) const {
   auto text = render(messages, add_generation_prompt);
   if (!text) return tl::unexpected<Error>(std::move(text.error()));
   const std::string begin = special_text(*tokenizer, tokenizer->bos());
@@ -31,7 +33,8 @@ Expected<std::vector<TokenId>> ModelText::encode_chat(const Json& messages, bool
   return tokenizer->encode(*text, SpecialTokens::parse, !has_begin);
 }
 
-Expected<ModelTable> ModelTable::load(const std::vector<std::pair<std::string, std::filesystem::path>>& models) {
+Expected<ModelTable> ModelTable::load(
+    const std::vector<std::pair<std::string, std::filesystem::path>>& models) {
   ModelTable table;
   for (const auto& [name, path] : models) {
     auto file = gguf::File::open(path);
@@ -41,7 +44,9 @@ Expected<ModelTable> ModelTable::load(const std::vector<std::pair<std::string, s
     ModelText model{name, std::move(*tokenizer), nullptr};
     if (const std::string_view source = model.tokenizer->chat_template(); !source.empty()) {
       auto parsed = ChatTemplate::parse(source);
-      if (!parsed) return fail(Errc::file_unsupported, path.string() + ": tokenizer.chat_template: " + parsed.error().detail);
+      if (!parsed)
+        return fail(Errc::file_unsupported,
+                    path.string() + ": tokenizer.chat_template: " + parsed.error().detail);
       model.chat_template = std::move(*parsed);
     }
     TROUPE_TRY(table.add(std::move(model)));

@@ -23,14 +23,16 @@ struct ModelText {
   /// Runs the template. Errors: no_chat_template, template_failed.
   [[nodiscard]] Expected<std::string> render(const Json& messages, bool add_generation_prompt) const;
   /// Tokens of a rendered chat; the begin token is added unless the template wrote it. Errors: as render.
-  [[nodiscard]] Expected<std::vector<TokenId>> encode_chat(const Json& messages, bool add_generation_prompt) const;
+  [[nodiscard]] Expected<std::vector<TokenId>> encode_chat(const Json& messages,
+                                                           bool add_generation_prompt) const;
 };
 
 class ModelTable {
  public:
-  /// Reads the files, name by name. A template that does not parse is an error: answers would be wrong without it.
-  /// Errors: those of gguf::File and Tokenizer; config_invalid for a name given twice.
-  [[nodiscard]] static Expected<ModelTable> load(const std::vector<std::pair<std::string, std::filesystem::path>>& models);
+  /// Reads the files, name by name. A template that does not parse is an error: answers would be wrong
+  /// without it. Errors: those of gguf::File and Tokenizer; config_invalid for a name given twice.
+  [[nodiscard]] static Expected<ModelTable> load(
+      const std::vector<std::pair<std::string, std::filesystem::path>>& models);
 
   /// Errors: config_invalid for a name that is there already.
   [[nodiscard]] Expected<void> add(ModelText model);

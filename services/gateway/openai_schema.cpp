@@ -112,7 +112,8 @@ bool has_type(const Json& value, JsonTypes types) {
 }
 
 std::string type_names(JsonTypes types) {
-  static constexpr std::array<std::string_view, 6> kNames{"a boolean", "an integer", "a number", "a string", "an object", "an array"};
+  static constexpr std::array<std::string_view, 6> kNames{"a boolean", "an integer", "a number",
+                                                          "a string",  "an object",  "an array"};
   std::string out;
   for (std::size_t bit = 0; bit < kNames.size(); ++bit) {
     if ((types & (1u << bit)) == 0) continue;
@@ -164,26 +165,32 @@ Parsed<void> check_bounds(const Field& field, const Json& value, const std::stri
   if (!value.is_number() || field.minimum >= field.maximum) return {};
   const auto number = value.get<double>();
   const bool too_long = value.is_number_unsigned() && value.get<std::uint64_t>() > 9223372036854775807ULL;
-  if (number >= field.minimum && number <= field.maximum && !(too_long && (field.types & kInteger) != 0)) return {};
+  if (number >= field.minimum && number <= field.maximum && !(too_long && (field.types & kInteger) != 0))
+    return {};
   return refuse("invalid_value", param,
-                param + ": expected " + type_names(field.types & (kInteger | kNumber)) + " from " + bound_text(field.minimum) +
-                    " to " + bound_text(field.maximum) + ", found " + describe(value));
+                param + ": expected " + type_names(field.types & (kInteger | kNumber)) + " from " +
+                    bound_text(field.minimum) + " to " + bound_text(field.maximum) + ", found " +
+                    describe(value));
 }
 
 Parsed<void> check_field(const Field& field, const Json& value, const std::string& param) {
   if (field.policy == only_default) {
     if (is_neutral(value, field.neutral)) return {};
-    return refuse("unsupported_parameter", param, param + " is not supported with this value, because it would change the answer");
+    return refuse("unsupported_parameter", param,
+                  param + " is not supported with this value, because it would change the answer");
   }
   if (!has_type(value, field.types)) {
-    return refuse("invalid_type", param, param + ": expected " + type_names(field.types) + ", found " + describe(value));
+    return refuse("invalid_type", param,
+                  param + ": expected " + type_names(field.types) + ", found " + describe(value));
   }
   return check_bounds(field, value, param);
 }
 
 }  // namespace
 
-std::span<const Field> fields() { return kFields; }
+std::span<const Field> fields() {
+  return kFields;
+}
 
 Parsed<void> check_fields(const Json& object, Endpoints where, std::string_view path) {
   for (const auto& [key, value] : object.items()) {
@@ -192,7 +199,8 @@ Parsed<void> check_fields(const Json& object, Endpoints where, std::string_view 
     const Field* field = find_field(key, where);
     if (field == nullptr) {
       if (is_empty(value)) continue;
-      return refuse("unknown_parameter", param, "'" + param + "' is unknown here; known: " + known_names(where));
+      return refuse("unknown_parameter", param,
+                    "'" + param + "' is unknown here; known: " + known_names(where));
     }
     if (auto checked = check_field(*field, value, param); !checked) return checked;
   }

@@ -1,6 +1,7 @@
 #pragma once
-// Every JSON field of the API, once: its name, the requests that take it, its type and bounds, and what becomes of it.
-// Only what would change the answer and is not done is refused; null, empty and default values are always accepted.
+// Every JSON field of the API, once: its name, the requests that take it, its type and bounds, and what
+// becomes of it. Only what would change the answer and is not done is refused; null, empty and default values
+// are always accepted.
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -11,7 +12,8 @@ namespace troupe::gateway {
 
 /// Requests that take a field; a sum.
 using Endpoints = std::uint8_t;
-inline constexpr Endpoints kChat = 1, kCompletions = 2, kTokenize = 4, kDetokenize = 8, kMessage = 16, kStreamOptions = 32, kTroupe = 64;
+inline constexpr Endpoints kChat = 1, kCompletions = 2, kTokenize = 4, kDetokenize = 8, kMessage = 16,
+                           kStreamOptions = 32, kTroupe = 64;
 inline constexpr Endpoints kGenerate = kChat | kCompletions;
 
 /// JSON types a field may have; a sum. null is always allowed and means absent.
@@ -29,15 +31,15 @@ struct Field {
   Endpoints where;
   JsonTypes types;
   Policy policy = Policy::used;
-  double minimum = 0;            ///< of numbers; bounds hold when minimum < maximum
+  double minimum = 0;  ///< of numbers; bounds hold when minimum < maximum
   double maximum = 0;
   std::string_view neutral = {};  ///< JSON texts, separated by '|', that mean the default
 };
 
 [[nodiscard]] std::span<const Field> fields();
 
-/// Checks an object's keys, types and bounds against the table. `path` prefixes `param`: "messages[0]." or "".
-/// Errors: unknown_parameter, unsupported_parameter, invalid_type, invalid_value.
+/// Checks an object's keys, types and bounds against the table. `path` prefixes `param`: "messages[0]." or
+/// "". Errors: unknown_parameter, unsupported_parameter, invalid_type, invalid_value.
 [[nodiscard]] Parsed<void> check_fields(const Json& object, Endpoints where, std::string_view path);
 
 /// The value of a key, or nullptr when absent or null.

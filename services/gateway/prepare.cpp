@@ -50,15 +50,16 @@ Parsed<void> settle_lengths(PreparedRun& run) {
   for (const auto& prompt : run.prompts) {
     if (prompt.size() >= context) {
       return refuse("context_length_exceeded", param,
-                    "the context holds " + std::to_string(context) + " tokens, the prompt has " + std::to_string(prompt.size()) +
-                        " and leaves no room for an answer");
+                    "the context holds " + std::to_string(context) + " tokens, the prompt has " +
+                        std::to_string(prompt.size()) + " and leaves no room for an answer");
     }
     const std::uint64_t room = context - prompt.size();
     const std::uint64_t wanted = run.request.max_tokens.value_or(static_cast<std::uint32_t>(room));
     if (wanted > room) {
       return refuse("context_length_exceeded", "max_tokens",
-                    "the context holds " + std::to_string(context) + " tokens; " + std::to_string(prompt.size() + wanted) +
-                        " were asked for (" + std::to_string(prompt.size()) + " of the prompt and " + std::to_string(wanted) +
+                    "the context holds " + std::to_string(context) + " tokens; " +
+                        std::to_string(prompt.size() + wanted) + " were asked for (" +
+                        std::to_string(prompt.size()) + " of the prompt and " + std::to_string(wanted) +
                         " of the answer)");
     }
     run.max_tokens.push_back(static_cast<std::uint32_t>(wanted));
@@ -81,14 +82,18 @@ Parsed<void> check_sampling(SamplingParams& sampling, const Tokenizer& tokenizer
 }  // namespace
 
 Parsed<void> check_ids(const std::vector<TokenId>& ids, const Tokenizer& tokenizer, std::string_view param) {
-  const auto outside = [&](TokenId id) { return id < 0 || static_cast<std::size_t>(id) >= tokenizer.vocab_size(); };
+  const auto outside = [&](TokenId id) {
+    return id < 0 || static_cast<std::size_t>(id) >= tokenizer.vocab_size();
+  };
   const auto found = std::ranges::find_if(ids, outside);
   if (found == ids.end()) return {};
-  return refuse("invalid_value", std::string(param), std::string(param) + ": the vocabulary has " + std::to_string(tokenizer.vocab_size()) +
-                                                         " tokens, found id " + std::to_string(*found));
+  return refuse("invalid_value", std::string(param),
+                std::string(param) + ": the vocabulary has " + std::to_string(tokenizer.vocab_size()) +
+                    " tokens, found id " + std::to_string(*found));
 }
 
-Parsed<PreparedRun> prepare(GenerateRequest request, std::shared_ptr<const ModelText> model, ServedModel served) {
+Parsed<PreparedRun> prepare(GenerateRequest request, std::shared_ptr<const ModelText> model,
+                            ServedModel served) {
   PreparedRun run{std::move(request), std::move(model), std::move(served), {}, {}};
   Parsed<void> status = check_sampling(run.request.sampling, *run.model->tokenizer);
   if (status) status = check_ids(run.request.stop_token_ids, *run.model->tokenizer, "stop_token_ids");

@@ -6,10 +6,13 @@
 
 namespace troupe::gateway {
 
-/// Errors: no_chat_template, template_failed, context_length_exceeded with both numbers, invalid_value for ids outside the vocabulary.
-[[nodiscard]] Parsed<PreparedRun> prepare(GenerateRequest request, std::shared_ptr<const ModelText> model, ServedModel served);
+/// Errors: no_chat_template, template_failed, context_length_exceeded with both numbers, invalid_value for
+/// ids outside the vocabulary.
+[[nodiscard]] Parsed<PreparedRun> prepare(GenerateRequest request, std::shared_ptr<const ModelText> model,
+                                          ServedModel served);
 
 /// Errors: invalid_value naming the first id outside the vocabulary.
-[[nodiscard]] Parsed<void> check_ids(const std::vector<TokenId>& ids, const Tokenizer& tokenizer, std::string_view param);
+[[nodiscard]] Parsed<void> check_ids(const std::vector<TokenId>& ids, const Tokenizer& tokenizer,
+                                     std::string_view param);
 
 }  // namespace troupe::gateway

@@ -38,7 +38,8 @@ std::string StopMatcher::push(std::string_view text) {
     for (Automaton& automaton : automata_) {
       step(automaton, byte);
       pending = std::max<std::size_t>(pending, automaton.state);
-      if (automaton.state == automaton.text.size()) complete = std::max<std::size_t>(complete, automaton.state);
+      if (automaton.state == automaton.text.size())
+        complete = std::max<std::size_t>(complete, automaton.state);
     }
     if (complete > 0) {
       matched_ = true;
@@ -52,6 +53,8 @@ std::string StopMatcher::push(std::string_view text) {
   return out;
 }
 
-std::string StopMatcher::flush() { return matched_ ? std::string() : std::exchange(held_, {}); }
+std::string StopMatcher::flush() {
+  return matched_ ? std::string() : std::exchange(held_, {});
+}
 
 }  // namespace troupe::gateway

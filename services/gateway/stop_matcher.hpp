@@ -1,7 +1,8 @@
 #pragma once
 // Finds stop strings in text that arrives in pieces, and lets out only what cannot be the beginning of one.
-// The result does not depend on where the pieces were cut: the stop string that is complete first ends the text; of several
-// complete at the same byte the longest. One Knuth-Morris-Pratt automaton per stop string [Knuth, Morris, Pratt 1977].
+// The result does not depend on where the pieces were cut: the stop string that is complete first ends the
+// text; of several complete at the same byte the longest. One Knuth-Morris-Pratt automaton per stop string
+// [Knuth, Morris, Pratt 1977].
 #include <cstddef>
 #include <cstdint>
 #include <string>

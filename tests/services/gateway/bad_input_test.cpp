@@ -1,0 +1,322 @@
+// What a client may send wrong: each gets a 4xx with a stable code and the field at fault, never a 500.
+#include "tests/services/gateway/edge_fixture.hpp"
+
+namespace troupe::test {
+namespace {
+
+using nlohmann::json;
+
+struct Case {
+  const char* what;
+  const char* path;
+  std::string body;
+  int status;
+  const char* code;
+  const char* param;  ///< nullptr: null
+};
+
+constexpr const char* kChat = "/v1/chat/completions";
+constexpr const char* kText = "/v1/completions";
+
+/// A valid chat or completion body with one more member.
+std::string chat(const std::string& member) {
+  return R"({"model":"small","messages":[{"role":"user","content":"x"}],)" + member + "}";
+}
+std::string text(const std::string& member) {
+  return R"({"model":"raw","prompt":"x",)" + member + "}";
+}
+std::string messages(const std::string& list) {
+  return R"({"model":"small","messages":)" + list + "}";
+}
+std::string prompt(const std::string& value) {
+  return R"({"model":"raw","prompt":)" + value + "}";
+}
+std::string nested(int depth) {
+  return R"({"model":)" + std::string(static_cast<std::size_t>(depth), '[') +
+         std::string(static_cast<std::size_t>(depth), ']') + "}";
+}
+
+std::vector<Case> cases() {
+  const std::string long_text(300, 'x');
+  std::vector<Case> list{
+      // Not JSON, or not acceptable as such
+      {"empty body", kChat, "", 400, "malformed_json", nullptr},
+      {"cut off", kChat, R"({"model":"small")", 400, "malformed_json", nullptr},
+      {"trailing garbage", kChat, R"({"model":"small"} x)", 400, "malformed_json", nullptr},
+      {"single quotes", kText, "{'model':'raw'}", 400, "malformed_json", nullptr},
+      {"NaN", kText, text(R"("temperature":NaN)"), 400, "malformed_json", nullptr},
+      {"number out of range", kText, text(R"("temperature":1e999)"), 400, "malformed_json", nullptr},
+      {"lone surrogate", kText, prompt(R"("\ud83d")"), 400, "malformed_json", nullptr},
+      {"raw control character", kText, prompt("\"a\nb\""), 400, "malformed_json", nullptr},
+      {"nested too deeply", kChat, nested(100), 400, "malformed_json", nullptr},
+      {"nested absurdly", kChat, nested(100000), 400, "malformed_json", nullptr},
+      {"bad UTF-8", kText, prompt("\"\xFF\""), 400, "invalid_utf8", nullptr},
+      {"overlong UTF-8", kText, prompt("\"\xC0\x80\""), 400, "invalid_utf8", nullptr},
+      {"UTF-8 surrogate", kChat, messages("[{\"role\":\"user\",\"content\":\"\xED\xA0\x80\"}]"), 400,
+       "invalid_utf8", nullptr},
+      {"array as body", kChat, "[]", 400, "invalid_type", nullptr},
+      {"null as body", kText, "null", 400, "invalid_type", nullptr},
+      {"string as body", kText, "\"x\"", 400, "invalid_type", nullptr},
+
+      // The model
+      {"no model", kChat, R"({"messages":[{"role":"user","content":"x"}]})", 400,
+       "missing_required_parameter", "model"},
+      {"null model", kText, R"({"model":null,"prompt":"x"})", 400, "missing_required_parameter", "model"},
+      {"model of wrong type", kChat, R"({"model":7,"messages":[]})", 400, "invalid_type", "model"},
+      {"unknown model", kChat, R"({"model":"gpt-9","messages":[{"role":"user","content":"x"}]})", 404,
+       "model_not_found", "model"},
+      {"unknown model for text", kText, R"({"model":"","prompt":"x"})", 404, "model_not_found", "model"},
+      {"chat with a model without a template", kChat,
+       R"({"model":"raw","messages":[{"role":"user","content":"x"}]})", 400, "no_chat_template", "messages"},
+
+      // Messages
+      {"no messages", kChat, R"({"model":"small"})", 400, "missing_required_parameter", "messages"},
+      {"messages of wrong type", kChat, messages("\"x\""), 400, "invalid_type", "messages"},
+      {"empty messages", kChat, messages("[]"), 400, "invalid_value", "messages"},
+      {"message is a string", kChat, messages("[\"x\"]"), 400, "invalid_type", "messages[0]"},
+      {"message without a role", kChat, messages(R"([{"content":"x"}])"), 400, "missing_required_parameter",
+       "messages[0].role"},
+      {"unknown role", kChat, messages(R"([{"role":"user","content":"x"},{"role":"wizard","content":"x"}])"),
+       400, "invalid_value", "messages[1].role"},
+      {"role of wrong type", kChat, messages(R"([{"role":1,"content":"x"}])"), 400, "invalid_type",
+       "messages[0].role"},
+      {"content is a number", kChat, messages(R"([{"role":"user","content":1}])"), 400, "invalid_type",
+       "messages[0].content"},
+      {"content is an object", kChat, messages(R"([{"role":"user","content":{}}])"), 400, "invalid_type",
+       "messages[0].content"},
+      {"part is a string", kChat, messages(R"([{"role":"user","content":["x"]}])"), 400, "invalid_type",
+       "messages[0].content[0]"},
+      {"part without a type", kChat, messages(R"([{"role":"user","content":[{"text":"x"}]}])"), 400,
+       "missing_required_parameter", "messages[0].content[0].type"},
+      {"image part", kChat,
+       messages(R"([{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}])"), 400,
+       "unsupported_parameter", "messages[0].content[0].type"},
+      {"text part without text", kChat, messages(R"([{"role":"user","content":[{"type":"text"}]}])"), 400,
+       "missing_required_parameter", "messages[0].content[0].text"},
+      {"text of wrong type", kChat, messages(R"([{"role":"user","content":[{"type":"text","text":5}]}])"),
+       400, "invalid_type", "messages[0].content[0].text"},
+      {"unknown key in a message", kChat, messages(R"([{"role":"user","content":"x","colour":"red"}])"), 400,
+       "unknown_parameter", "messages[0].colour"},
+      {"tool call that is no object", kChat, messages(R"([{"role":"assistant","tool_calls":[1]}])"), 400,
+       "invalid_type", "messages[0].tool_calls[0]"},
+      {"prompt in a chat", kChat, chat(R"("prompt":"x")"), 400, "unknown_parameter", "prompt"},
+
+      // Prompts
+      {"no prompt", kText, R"({"model":"raw"})", 400, "missing_required_parameter", "prompt"},
+      {"prompt is a number", kText, prompt("5"), 400, "invalid_type", "prompt"},
+      {"prompt is an object", kText, prompt("{}"), 400, "invalid_type", "prompt"},
+      {"empty prompts", kText, prompt("[]"), 400, "invalid_value", "prompt"},
+      {"mixed prompts", kText, prompt(R"(["a",1])"), 400, "invalid_type", "prompt[1]"},
+      {"mixed ids", kText, prompt(R"([1,"a"])"), 400, "invalid_type", "prompt[1]"},
+      {"id lists with a string", kText, prompt(R"([[1],"a"])"), 400, "invalid_type", "prompt[1]"},
+      {"empty id list", kText, prompt("[[]]"), 400, "invalid_value", "prompt[0]"},
+      {"fraction as an id", kText, prompt("[1.5]"), 400, "invalid_type", "prompt[0]"},
+      {"negative id", kText, prompt("[-1]"), 400, "invalid_value", "prompt[0]"},
+      {"id over 32 bits", kText, prompt("[99999999999]"), 400, "invalid_value", "prompt[0]"},
+      {"id outside the vocabulary", kText, prompt("[5000]"), 400, "invalid_value", "prompt"},
+      {"messages in a completion", kText, text(R"("messages":[{"role":"user"}])"), 400, "unknown_parameter",
+       "messages"},
+      {"suffix", kText, text(R"("suffix":"y")"), 400, "unsupported_parameter", "suffix"},
+
+      // Lengths
+      {"prompt over the context", kText, prompt("\"" + long_text + "\""), 400, "context_length_exceeded",
+       "prompt"},
+      {"chat over the context", kChat, messages(R"([{"role":"user","content":")" + long_text + "\"}]"), 400,
+       "context_length_exceeded", "messages"},
+      {"prompt and answer over the context", kText, text(R"("max_tokens":256)"), 400,
+       "context_length_exceeded", "max_tokens"},
+      {"max_tokens 0", kChat, chat(R"("max_tokens":0)"), 400, "invalid_value", "max_tokens"},
+      {"max_tokens 0 without echo", kText, text(R"("max_tokens":0)"), 400, "invalid_value", "max_tokens"},
+      {"max_tokens negative", kText, text(R"("max_tokens":-1)"), 400, "invalid_value", "max_tokens"},
+      {"max_tokens a fraction", kText, text(R"("max_tokens":1.5)"), 400, "invalid_type", "max_tokens"},
+      {"max_tokens a string", kChat, chat(R"("max_tokens":"5")"), 400, "invalid_type", "max_tokens"},
+      {"max_tokens huge", kChat, chat(R"("max_tokens":18446744073709551615)"), 400, "invalid_value",
+       "max_tokens"},
+      {"two different maxima", kChat, chat(R"("max_tokens":5,"max_completion_tokens":6)"), 400,
+       "invalid_value", "max_tokens"},
+      {"max_completion_tokens for text", kText, text(R"("max_completion_tokens":5)"), 400,
+       "unknown_parameter", "max_completion_tokens"},
+
+      // Sampling
+      {"temperature too high", kChat, chat(R"("temperature":2.5)"), 400, "invalid_value", "temperature"},
+      {"temperature negative", kText, text(R"("temperature":-0.1)"), 400, "invalid_value", "temperature"},
+      {"temperature a string", kText, text(R"("temperature":"hot")"), 400, "invalid_type", "temperature"},
+      {"temperature a boolean", kText, text(R"("temperature":true)"), 400, "invalid_type", "temperature"},
+      {"top_p over 1", kChat, chat(R"("top_p":1.01)"), 400, "invalid_value", "top_p"},
+      {"top_k below -1", kChat, chat(R"("top_k":-2)"), 400, "invalid_value", "top_k"},
+      {"min_p over 1", kChat, chat(R"("min_p":2)"), 400, "invalid_value", "min_p"},
+      {"typical_p negative", kChat, chat(R"("typical_p":-1)"), 400, "invalid_value", "typical_p"},
+      {"repetition_penalty 0", kChat, chat(R"("repetition_penalty":0)"), 400, "invalid_value",
+       "repetition_penalty"},
+      {"frequency_penalty too low", kChat, chat(R"("frequency_penalty":-2.1)"), 400, "invalid_value",
+       "frequency_penalty"},
+      {"presence_penalty too high", kChat, chat(R"("presence_penalty":3)"), 400, "invalid_value",
+       "presence_penalty"},
+      {"seed a fraction", kChat, chat(R"("seed":1.5)"), 400, "invalid_type", "seed"},
+      {"seed over 63 bits", kChat, chat(R"("seed":9223372036854775808)"), 400, "invalid_value", "seed"},
+      {"n 0", kChat, chat(R"("n":0)"), 400, "invalid_value", "n"},
+      {"n over the limit", kChat, chat(R"("n":17)"), 400, "invalid_value", "n"},
+      {"n far over the limit", kChat, chat(R"("n":1000000)"), 400, "invalid_value", "n"},
+      {"best_of unlike n", kText, text(R"("n":1,"best_of":2)"), 400, "unsupported_parameter", "best_of"},
+      {"logit_bias an array", kChat, chat(R"("logit_bias":[1])"), 400, "invalid_type", "logit_bias"},
+      {"logit_bias of a word", kChat, chat(R"("logit_bias":{"the":1})"), 400, "invalid_value", "logit_bias"},
+      {"logit_bias too strong", kChat, chat(R"("logit_bias":{"5":101})"), 400, "invalid_value",
+       "logit_bias.5"},
+      {"logit_bias a string", kChat, chat(R"("logit_bias":{"5":"x"})"), 400, "invalid_type", "logit_bias.5"},
+      {"logit_bias outside the vocabulary", kChat, chat(R"("logit_bias":{"5000":1})"), 400, "invalid_value",
+       "logit_bias"},
+
+      // Stops and reports
+      {"stop a number", kChat, chat(R"("stop":5)"), 400, "invalid_type", "stop"},
+      {"stop with a number", kChat, chat(R"("stop":["a",5])"), 400, "invalid_type", "stop[1]"},
+      {"too many stops", kChat,
+       chat(R"("stop":["a","b","c","d","e","f","g","h","i","j","k","l","m","n","o","p","q"])"), 400,
+       "invalid_value", "stop"},
+      {"stop too long", kChat, chat("\"stop\":\"" + std::string(2000, 'a') + "\""), 400, "invalid_value",
+       "stop"},
+      {"stop_token_ids outside", kChat, chat(R"("stop_token_ids":[5000])"), 400, "invalid_value",
+       "stop_token_ids"},
+      {"logprobs a number in a chat", kChat, chat(R"("logprobs":2)"), 400, "invalid_type", "logprobs"},
+      {"logprobs a boolean for text", kText, text(R"("logprobs":true)"), 400, "invalid_type", "logprobs"},
+      {"too many logprobs", kText, text(R"("logprobs":21)"), 400, "invalid_value", "logprobs"},
+      {"too many top_logprobs", kChat, chat(R"("logprobs":true,"top_logprobs":21)"), 400, "invalid_value",
+       "top_logprobs"},
+      {"top_logprobs alone", kChat, chat(R"("top_logprobs":2)"), 400, "invalid_value", "top_logprobs"},
+      {"stream a string", kChat, chat(R"("stream":"yes")"), 400, "invalid_type", "stream"},
+      {"stream_options without stream", kChat, chat(R"("stream_options":{"include_usage":true})"), 400,
+       "invalid_value", "stream_options"},
+      {"unknown stream option", kChat, chat(R"("stream":true,"stream_options":{"speed":1})"), 400,
+       "unknown_parameter", "stream_options.speed"},
+      {"include_usage a number", kChat, chat(R"("stream":true,"stream_options":{"include_usage":1})"), 400,
+       "invalid_type", "stream_options.include_usage"},
+      {"echo a number", kText, text(R"("echo":1)"), 400, "invalid_type", "echo"},
+
+      // What would change the answer and is not done
+      {"tools", kChat, chat(R"("tools":[{"type":"function","function":{"name":"f"}}])"), 400,
+       "unsupported_parameter", "tools"},
+      {"tool_choice", kChat, chat(R"("tool_choice":"required")"), 400, "unsupported_parameter",
+       "tool_choice"},
+      {"response_format", kChat, chat(R"("response_format":{"type":"json_object"})"), 400,
+       "unsupported_parameter", "response_format"},
+      {"audio out", kChat, chat(R"("modalities":["text","audio"])"), 400, "unsupported_parameter",
+       "modalities"},
+      {"reasoning effort", kChat, chat(R"("reasoning_effort":"high")"), 400, "unsupported_parameter",
+       "reasoning_effort"},
+      {"unknown parameter", kChat, chat(R"("temprature":1)"), 400, "unknown_parameter", "temprature"},
+      {"unknown troupe key", kChat, chat(R"("troupe":{"magic":1})"), 400, "unknown_parameter",
+       "troupe.magic"},
+      {"troupe of wrong type", kChat, chat(R"("troupe":1)"), 400, "invalid_type", "troupe"},
+      {"user a number", kChat, chat(R"("user":5)"), 400, "invalid_type", "user"},
+
+      // Tokens
+      {"tokenize nothing", "/tokenize", R"({"model":"small"})", 400, "missing_required_parameter", "prompt"},
+      {"tokenize two things", "/tokenize", R"({"model":"small","prompt":"x","messages":[{"role":"user"}]})",
+       400, "missing_required_parameter", "prompt"},
+      {"tokenize an unknown model", "/tokenize", R"({"model":"y","prompt":"x"})", 404, "model_not_found",
+       "model"},
+      {"detokenize nothing", "/detokenize", R"({"model":"small"})", 400, "missing_required_parameter",
+       "tokens"},
+      {"detokenize text", "/detokenize", R"({"model":"small","tokens":["x"]})", 400, "invalid_type",
+       "tokens[0]"},
+      {"detokenize an unknown id", "/detokenize", R"({"model":"small","tokens":[5000]})", 400,
+       "invalid_value", "tokens"},
+      {"unknown path", "/v1/chat", "{}", 404, "not_found", nullptr},
+  };
+  std::string many = "{";
+  for (int i = 0; i < 2000; ++i) many += "\"k" + std::to_string(i) + "\":null,";
+  list.push_back({"an object of too many keys", kChat, many + "\"z\":1}", 400, "malformed_json", nullptr});
+  return list;
+}
+
+class BadInput : public EdgeTest {};
+
+TEST_F(BadInput, GetsItsOwnErrorAndReachesNoWorker) {
+  start();
+  HttpClient client(port());  // one connection for all: an error leaves it usable
+  for (const Case& c : cases()) {
+    SCOPED_TRACE(c.what);
+    const Answer answer = client.call("POST", c.path, c.body, c.body.empty() ? "Content-Length: 0\r\n" : "");
+    EXPECT_EQ(answer.status, c.status) << answer.body;
+    const json body = json::parse(answer.body, nullptr, false);
+    ASSERT_TRUE(body.is_object()) << answer.body;
+    const json& error = body["error"];
+    EXPECT_EQ(error["code"], c.code) << answer.body;
+    EXPECT_EQ(error["param"], c.param == nullptr ? json(nullptr) : json(c.param)) << answer.body;
+    EXPECT_EQ(error["type"], "invalid_request_error");
+    EXPECT_FALSE(error["message"].get<std::string>().empty());
+  }
+  EXPECT_GE(cases().size(), 60u);
+  EXPECT_TRUE(dispatcher_.seen().empty());
+}
+
+TEST_F(BadInput, TooLongAPromptNamesBothNumbers) {
+  start();
+  const Answer answer = post(kText, prompt("\"" + std::string(300, 'x') + "\""));
+  EXPECT_NE(answer.body.find("256"), std::string::npos);
+  EXPECT_NE(answer.body.find("300"), std::string::npos);
+  const Answer second = post(kText, text(R"("max_tokens":256)"));
+  EXPECT_NE(second.body.find("256"), std::string::npos);
+  EXPECT_NE(second.body.find("257"), std::string::npos);
+}
+
+TEST_F(BadInput, NoTemplateNamesTheOtherEndpoint) {
+  start();
+  const Answer answer = post(kChat, R"({"model":"raw","messages":[{"role":"user","content":"x"}]})");
+  EXPECT_NE(answer.body.find("/v1/completions"), std::string::npos);
+}
+
+TEST_F(BadInput, UnknownTroupeKeyNamesTheKnownOnes) {
+  start();
+  EXPECT_NE(post(kChat, chat(R"("troupe":{"magic":1})")).body.find("token_ids"), std::string::npos);
+}
+
+TEST_F(BadInput, ModelWithoutAReadyWorkerIs503) {
+  start();
+  const Answer answer = post(kChat, R"({"model":"asleep","messages":[{"role":"user","content":"x"}]})");
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(json::parse(answer.body)["error"]["code"], "no_ready_worker");
+}
+
+TEST_F(BadInput, HarmlessAndDefaultValuesAreAccepted) {
+  start();
+  for (const char* member : {R"("user":"me")",
+                             R"("metadata":{"a":"b"})",
+                             R"("store":true)",
+                             R"("service_tier":"auto")",
+                             R"("tools":[])",
+                             R"("tools":null)",
+                             R"("tool_choice":"none")",
+                             R"("response_format":{"type":"text"})",
+                             R"("modalities":["text"])",
+                             R"("audio":null)",
+                             R"("novelty":null)",
+                             R"("novelty":"")",
+                             R"("novelty":[])",
+                             R"("novelty":{})",
+                             R"("stop":null)",
+                             R"("stop":[])",
+                             R"("stop":"")",
+                             R"("logit_bias":{})",
+                             R"("n":null)",
+                             R"("temperature":0)",
+                             R"("temperature":2)",
+                             R"("top_p":0)",
+                             R"("top_k":-1)",
+                             R"("seed":-9223372036854775808)",
+                             R"("seed":9223372036854775807)",
+                             R"("troupe":{})",
+                             R"("troupe":null)",
+                             R"("logprobs":false)",
+                             R"("stream":false)",
+                             R"("stream_options":null)",
+                             R"("max_tokens":5,"max_completion_tokens":5)",
+                             R"("parallel_tool_calls":false)",
+                             R"("n":16)"}) {
+    SCOPED_TRACE(member);
+    const Answer answer = post(kChat, chat(member));
+    EXPECT_EQ(answer.status, 200) << answer.body;
+  }
+}
+
+}  // namespace
+}  // namespace troupe::test
