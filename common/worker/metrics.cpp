@@ -51,12 +51,12 @@ const std::vector<CounterRow>& counters() {
       {counter("troupe_worker_cached_tokens_total", "Prompt tokens served from the prefix cache."), [](S s) { return sum(s, &engine::EngineStats::cached_tokens); }},
       {counter("troupe_worker_steps_total", "Engine steps."), [](S s) { return sum(s, &engine::EngineStats::steps); }},
       {counter("troupe_worker_preemptions_total", "Sequences sent back to the queue for want of pages."), [](S s) { return sum(s, &engine::EngineStats::preemptions); }},
-      {counter("troupe_worker_kv_frames_sent_total", "KV and prompt frames sent on the data plane."), [](S s) { return s.plane.frames_sent; }},
-      {counter("troupe_worker_kv_sent_bytes_total", "Bytes of frames sent on the data plane."), [](S s) { return s.plane.bytes_sent; }},
-      {counter("troupe_worker_kv_frames_received_total", "KV and prompt frames received on the data plane."), [](S s) { return s.plane.frames_received; }},
-      {counter("troupe_worker_kv_received_bytes_total", "Bytes of frames received on the data plane."), [](S s) { return s.plane.bytes_received; }},
-      {counter("troupe_worker_kv_frames_refused_total", "Frames that nobody waited for."), [](S s) { return s.plane.refused; }},
-      {counter("troupe_worker_kv_peers_lost_total", "Data-plane peers that stopped acknowledging."), [](S s) { return s.plane.lost_peers; }},
+      {counter("troupe_worker_transfer_frames_sent_total", "KV and prompt frames sent on the data plane."), [](S s) { return s.plane.frames_sent; }},
+      {counter("troupe_worker_transfer_sent_bytes_total", "Bytes of frames sent on the data plane."), [](S s) { return s.plane.bytes_sent; }},
+      {counter("troupe_worker_transfer_frames_received_total", "KV and prompt frames received on the data plane."), [](S s) { return s.plane.frames_received; }},
+      {counter("troupe_worker_transfer_received_bytes_total", "Bytes of frames received on the data plane."), [](S s) { return s.plane.bytes_received; }},
+      {counter("troupe_worker_transfer_frames_refused_total", "Frames that nobody waited for."), [](S s) { return s.plane.refused; }},
+      {counter("troupe_worker_transfer_peers_lost_total", "Data-plane peers that stopped acknowledging."), [](S s) { return s.plane.lost_peers; }},
   };
   return kRows;
 }
@@ -64,16 +64,16 @@ const std::vector<CounterRow>& counters() {
 const std::vector<GaugeRow>& gauges() {
   using S = const WorkerSnapshot&;
   static const std::vector<GaugeRow> kRows = {
-      {gauge("troupe_worker_running_sequences", "Sequences in the batch."), [](S s) { return double(sum(s, &engine::EngineStats::running)); }},
-      {gauge("troupe_worker_queue_sequences", "Sequences waiting for a place in the batch."), [](S s) { return double(sum(s, &engine::EngineStats::waiting)); }},
-      {gauge("troupe_worker_kv_pages", "KV pages of the pool."), [](S s) { return double(sum(s, &engine::EngineStats::pages_total)); }},
-      {gauge("troupe_worker_kv_free_pages", "KV pages nobody uses."), [](S s) { return double(sum(s, &engine::EngineStats::pages_free)); }},
-      {gauge("troupe_worker_kv_cached_pages", "KV pages kept for equal prefixes only."), [](S s) { return double(sum(s, &engine::EngineStats::pages_cached)); }},
-      {gauge("troupe_worker_kv_reserved_pages", "KV pages reserved for a transfer."), [](S s) { return double(sum(s, &engine::EngineStats::pages_reserved)); }},
-      {gauge("troupe_worker_running_streams", "Streams that are not over."), [](S s) { return double(s.counters.streams_running); }},
-      {gauge("troupe_worker_held_streams", "Streams held, finished ones that may be asked for again included."), [](S s) { return double(s.counters.streams); }},
-      {gauge("troupe_worker_running_prefills", "Prompts being computed for decode workers."), [](S s) { return double(s.counters.prefills_running); }},
-      {gauge("troupe_worker_frames_in_flight", "Frames sent and not acknowledged."), [](S s) { return double(s.plane.in_flight); }},
+      {gauge("troupe_worker_sequences_running", "Sequences in the batch."), [](S s) { return double(sum(s, &engine::EngineStats::running)); }},
+      {gauge("troupe_worker_sequences_waiting", "Sequences waiting for a place in the batch."), [](S s) { return double(sum(s, &engine::EngineStats::waiting)); }},
+      {gauge("troupe_worker_pages_pool", "KV pages of the pool."), [](S s) { return double(sum(s, &engine::EngineStats::pages_total)); }},
+      {gauge("troupe_worker_pages_free", "KV pages nobody uses."), [](S s) { return double(sum(s, &engine::EngineStats::pages_free)); }},
+      {gauge("troupe_worker_pages_cached", "KV pages kept for equal prefixes only."), [](S s) { return double(sum(s, &engine::EngineStats::pages_cached)); }},
+      {gauge("troupe_worker_pages_reserved", "KV pages reserved for a transfer."), [](S s) { return double(sum(s, &engine::EngineStats::pages_reserved)); }},
+      {gauge("troupe_worker_streams_running", "Streams that are not over."), [](S s) { return double(s.counters.streams_running); }},
+      {gauge("troupe_worker_streams_held", "Streams held, finished ones that may be asked for again included."), [](S s) { return double(s.counters.streams); }},
+      {gauge("troupe_worker_prefills_running", "Prompts being computed for decode workers."), [](S s) { return double(s.counters.prefills_running); }},
+      {gauge("troupe_worker_transfer_frames_in_flight", "Frames sent and not acknowledged."), [](S s) { return double(s.plane.in_flight); }},
       {gauge("troupe_worker_joined_routers", "1 while the router counts this worker in."), [](S s) { return s.counters.joined ? 1.0 : 0.0; }},
   };
   return kRows;

@@ -100,6 +100,7 @@ void WorkerState::on_reports(std::size_t engine, ReportBatch batch, TimePoint no
     }
   }
   for (auto& [gateway, entries] : batches) send_tokens(gateway, std::move(entries), out);
+  if (options_.on_tick) options_.on_tick(*this);
 }
 
 /// Frees what nobody claimed.

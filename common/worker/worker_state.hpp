@@ -48,7 +48,7 @@ struct WorkerOptions {
   Duration gateway_grace = std::chrono::seconds(4);  ///< a lost gateway may come back for its streams this long
   std::uint32_t max_streams = 4096;                  ///< held, finished ones included
   std::uint32_t max_prompts = 64;                    ///< long prompts that wait for their message
-  std::function<void(const class WorkerState&)> on_tick;  ///< with every heartbeat, for those who only look
+  std::function<void(const class WorkerState&)> on_tick;  ///< with every heartbeat and report, for those who only look
 };
 
 struct ServedModel {
