@@ -134,8 +134,9 @@ std::vector<Option> rows() {
 }  // namespace
 
 const Schema& product_schema() {
-  // TROUPE_SHARED belongs to the tests: where their vectors are.
-  static const Schema kSchema(rows(), {"TROUPE_SHARED"});
+  // These belong to the tests: where their vectors, their tools and the program are.
+  static const Schema kSchema(rows(), {"TROUPE_SHARED", "TROUPE_PEER_SOURCE", "TROUPE_PYTHON", "TROUPE_BINARY",
+                                       "TROUPE_UPDATE_GOLDEN"});
   return kSchema;
 }
 

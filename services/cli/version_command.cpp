@@ -1,12 +1,29 @@
 #include <ostream>
 
+#include "common/backend/backend.hpp"
 #include "services/cli/command.hpp"
 
 namespace troupe::cli {
+namespace {
 
+const char* name_of(backend::Isa isa) {
+  switch (isa) {
+    case backend::Isa::scalar: return "scalar";
+    case backend::Isa::avx2: return "avx2";
+    case backend::Isa::avx512: return "avx512";
+    case backend::Isa::automatic: break;
+  }
+  return "auto";
+}
+
+}  // namespace
+
+/// Version, compiler, and the instruction sets that engine.isa may name on this machine.
 int version_command(Arguments arguments, Io& io) {
   if (!arguments.empty()) return report({Errc::config_invalid, "version takes no arguments"}, io);
-  io.out << "troupe " << TROUPE_VERSION << " (C++ compiler " << __VERSION__ << ")\n";
+  io.out << "troupe " << TROUPE_VERSION << " (C++ compiler " << __VERSION__ << ")\ninstruction sets:";
+  for (const backend::Isa isa : backend::supported_isas()) io.out << ' ' << name_of(isa);
+  io.out << '\n';
   return ok;
 }
 

@@ -1,0 +1,171 @@
+"""Starts real Troupe processes on free loopback ports and stops them by pid. Standard library only."""
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TROUPE = pathlib.Path(os.environ.get("TROUPE_BINARY", ROOT / "build/release/bin/troupe"))
+SKIP = 77  # ctest's SKIP_RETURN_CODE for these tests
+
+
+def clean_environment():
+    """The machine's environment without variables that would configure Troupe, except where its models are."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("TROUPE_") or k == "TROUPE_MODELS"}
+
+
+def models_folder():
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return pathlib.Path(os.environ.get("TROUPE_MODELS", os.path.join(cache, "troupe", "models")))
+
+
+def need_model(file_name):
+    path = models_folder() / file_name
+    if not path.exists():
+        print(f"skipped: {path} is absent")
+        sys.exit(SKIP)
+    return str(path)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    """One command (`serve` or `up`) with its children, ready when /readyz says so."""
+
+    def __init__(self, arguments, port, deadline_s=120):
+        self.port = port
+        self.log = tempfile.NamedTemporaryFile("w+", suffix=".log", delete=False)
+        self.process = subprocess.Popen([str(TROUPE), *arguments], stdout=self.log, stderr=subprocess.STDOUT,
+                                        env=clean_environment(), start_new_session=True)
+        until = time.monotonic() + deadline_s
+        while True:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"{arguments} ended with {self.process.returncode}:\n{self.log_text()[-3000:]}")
+            with contextlib.suppress(OSError):
+                if self.get("/readyz")[0] == 200:
+                    return
+            if time.monotonic() > until:
+                self.stop(signal.SIGKILL)
+                raise RuntimeError(f"{arguments} is not ready after {deadline_s} s:\n{self.log_text()[-3000:]}")
+            time.sleep(0.05)
+
+    def log_text(self):
+        return pathlib.Path(self.log.name).read_text(errors="replace")
+
+    def request(self, method, path, body=None, timeout=300):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            data = None if body is None else json.dumps(body)
+            connection.request(method, path, data, {"content-type": "application/json"})
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def get(self, path):
+        return self.request("GET", path, timeout=10)
+
+    def post(self, path, body):
+        status, text = self.request("POST", path, body)
+        return status, json.loads(text)
+
+    def descendants(self):
+        """pids of this command and everything below it."""
+        children = {}
+        for entry in pathlib.Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+                    children.setdefault(int(fields[1]), []).append(int(entry.name))
+        found, queue = [], [self.process.pid]
+        while queue:
+            pid = queue.pop()
+            found.append(pid)
+            queue += children.get(pid, [])
+        return found
+
+    def stop(self, sig=signal.SIGTERM, deadline_s=60):
+        """Returns the exit code."""
+        pids = self.descendants()
+        if self.process.poll() is None:
+            self.process.send_signal(sig)
+        try:
+            code = self.process.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            code = None
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        self.log.close()
+        if code is None:
+            raise RuntimeError(f"did not stop within {deadline_s} s")
+        return code
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is not None:
+            print(self.log_text()[-4000:])
+        if self.process.poll() is None:
+            self.stop()
+        os.unlink(self.log.name)
+
+
+def serve(*arguments, model):
+    port = free_port()
+    return Server(["serve", "--model", model, "--http-port", str(port), *arguments], port)
+
+
+def cluster(*arguments, model, prefill=1, decode=1):
+    """Four or more processes through `troupe up`, every port free; metrics of process NAME at server.metrics[NAME]."""
+    port = free_port()
+    names = ["router"] + [f"prefill-{i}" for i in range(prefill)] + [f"decode-{i}" for i in range(decode)]
+    metrics = {name: free_port() for name in names}
+    processes = [{"role": name.split("-")[0], "name": name, "port": 0, "options": {"metrics": {"port": metrics[name]}}}
+                 for name in names]
+    processes.append({"role": "gateway", "name": "gateway", "port": 0})
+    file = tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False)
+    json.dump({"host": "127.0.0.1", "options": {"http": {"port": port}}, "processes": processes}, file)  # JSON is YAML
+    file.close()
+    try:
+        server = Server(["up", file.name, "--model", model, *arguments], port)
+    finally:
+        os.unlink(file.name)
+    server.metrics = metrics
+    return server
+
+
+def metric(port, name):
+    """Sum of a metric's samples over all label sets; 0 when there is none."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return sum(float(m[1]) for m in re.finditer(rf"^{re.escape(name)}(?:{{[^}}]*}})? ([0-9.e+-]+)$", text, re.M))
+
+
+def eventually(condition, what, deadline_s=30):
+    until = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > until:
+            raise AssertionError(f"never became true: {what}")
+        time.sleep(0.05)
+
+
+def check(condition, message):
+    if not condition:
+        raise AssertionError(message)
