@@ -31,6 +31,7 @@ Value own_attribute(Machine& machine, const Value& object, const std::string& na
   if (object.is<LoopPtr>()) return loop_attribute(machine, object.as<LoopPtr>(), name);
   if (object.is<CallablePtr>() && object.as<CallablePtr>()->macro && name == "name") return machine.text(object.as<CallablePtr>()->name);
   if (object.is<NamespacePtr>()) {
+    machine.step(object.as<NamespacePtr>()->attributes.size() / 16);
     for (const auto& [known, value] : object.as<NamespacePtr>()->attributes) {
       if (known == name) return value;
     }
@@ -67,7 +68,7 @@ bool hashable(const Value& value) { return !value.is_dict() && !(value.is_list()
 }  // namespace
 
 const Value* find_key(Machine& machine, const Dict& dict, const Value& key) {
-  machine.step();
+  machine.step(key.is_text() ? 1 + key.bytes().size() / 64 : 1);
   if (!dict.index.empty()) {
     const auto row = dict.index.find(hash_key(machine, key));
     return row == dict.index.end() ? nullptr : &dict.entries[row->second].second;

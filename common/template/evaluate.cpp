@@ -10,11 +10,6 @@
 
 namespace troupe::jinja {
 
-Value Machine::lookup(const std::string& name) const {
-  const Value* const found = scope_->find(name);
-  return found != nullptr ? *found : undefined(say({"'", name, "' is undefined"}));
-}
-
 Value Machine::evaluate(const Expression& expression) {
   step();
   line_ = expression.line;

@@ -65,7 +65,7 @@ Flow Machine::run(const Statement& statement) {
     case StatementKind::assign: assign(statement.target, evaluate(*statement.expressions[0])); return Flow::onward;
     case StatementKind::assign_block: return run_assign_block(statement);
     case StatementKind::macro:
-      scope_->set(statement.name, make_macro(statement.name, statement.signature, statement.bodies[0]));
+      define(statement.name, make_macro(statement.name, statement.signature, statement.bodies[0]));
       return Flow::onward;
     case StatementKind::call_block: {
       const Value caller = make_macro("caller", statement.signature, statement.bodies[0]);
@@ -135,7 +135,7 @@ Flow Machine::run_loop_over(const Statement& statement, const Value& iterable, s
   while (loop->advance()) {
     step();
     const Entered entered(*this);
-    scope_->set("loop", object);
+    define("loop", object);
     assign(statement.target, *loop->current);
     if (run(statement.bodies[0]) == Flow::stopped) return Flow::onward;
   }
@@ -192,12 +192,13 @@ void Machine::assign(const Target& target, Value value) {
     return;
   }
   if (target.attribute.empty()) {
-    scope_->set(target.name, std::move(value));
+    define(target.name, std::move(value));
     return;
   }
   const Value space = lookup(target.name);
   if (!space.is<NamespacePtr>()) fail(say({"cannot assign attribute on non-namespace object '", target.name, "'"}));
   auto& attributes = space.as<NamespacePtr>()->attributes;
+  step(attributes.size() / 16);
   for (auto& [name, known] : attributes) {
     if (name != target.attribute) continue;
     known = std::move(value);
@@ -216,20 +217,21 @@ Value Machine::make_macro(const std::string& name, const Signature& signature, c
       true);
 }
 
-void Machine::bind_macro(const std::string& name, const Signature& signature, Args& args, const ScopePtr& scope) {
+void Machine::bind_macro(const std::string& name, const Signature& signature, Args& args) {
   const auto set_named = [&](const std::string& wanted, const std::string& otherwise) {
     const auto row = std::find_if(args.named.begin(), args.named.end(), [&](const auto& known) { return known.first == wanted; });
     const bool there = row != args.named.end();
-    scope->set(wanted, there ? row->second : undefined(otherwise));
+    define(wanted, there ? row->second : undefined(otherwise));
     if (there) args.named.erase(row);
     return there;
   };
   const std::size_t count = signature.names.size(), plain = count - signature.defaults.size();
   std::vector<std::size_t> missing;
+  step(count * args.named.size() / 16);
   for (std::size_t i = 0; i < count; ++i) {
     const std::string& parameter = signature.names[i];
     if (i < args.positional.size()) {
-      scope->set(parameter, std::move(args.positional[i]));
+      define(parameter, std::move(args.positional[i]));
       continue;
     }
     if (!set_named(parameter, say({"parameter '", parameter, "' was not provided"}))) missing.push_back(i);
@@ -241,18 +243,18 @@ void Machine::bind_macro(const std::string& name, const Signature& signature, Ar
   if (signature.uses_kwargs) {
     std::vector<std::pair<Value, Value>> rest;
     for (auto& [key, value] : args.named) rest.emplace_back(text(key), std::move(value));
-    scope->set("kwargs", dict(std::move(rest)));
+    define("kwargs", dict(std::move(rest)));
   } else if (!args.named.empty()) {
     fail(say({"macro '", name, "' takes no keyword argument '", args.named.front().first, "'"}));
   }
   const auto surplus = args.positional.begin() + static_cast<std::ptrdiff_t>(std::min(count, args.positional.size()));
   if (signature.uses_varargs) {
-    scope->set("varargs", list(Values(surplus, args.positional.end()), ListKind::tuple));
+    define("varargs", list(Values(surplus, args.positional.end()), ListKind::tuple));
   } else if (surplus != args.positional.end()) {
     fail(say({"macro '", name, "' takes not more than ", std::to_string(count), " argument(s)"}));
   }
   for (const std::size_t i : missing) {
-    if (i >= plain) scope->set(signature.names[i], evaluate(*signature.defaults[i - plain]));
+    if (i >= plain) define(signature.names[i], evaluate(*signature.defaults[i - plain]));
   }
 }
 
@@ -264,7 +266,7 @@ Value Machine::call_macro(const std::string& name, const Signature& signature, c
   if (calls_ > limits_.depth) fail_depth();
   const Deeper deeper(*this);
   const Entered entered(*this, defined_in);
-  bind_macro(name, signature, args, scope_);
+  bind_macro(name, signature, args);
   Captured captured(*this);
   (void)run(body);
   return text(std::move(captured.text));

@@ -97,6 +97,7 @@ Value filter_length(Machine& machine, const Value& input, Args& args) {
 Value filter_wordcount(Machine& machine, const Value& input, Args& args) {
   bind_nothing(machine, args);
   const TextPtr text = soft_text(machine, input);
+  machine.step(text->bytes.size() / 64);
   std::int64_t words = 0;
   bool inside = false;
   for (std::size_t at = 0; at < text->bytes.size();) {

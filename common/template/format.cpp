@@ -251,6 +251,7 @@ class BraceFormat {
       if (!index || *index >= static_cast<std::int64_t>(args_.positional.size())) machine_.fail("replacement index out of range in a format");
       return args_.positional[static_cast<std::size_t>(*index)];
     }
+    machine_.step(args_.named.size() / 16);
     for (const auto& [known, value] : args_.named) {
       if (known == name) return value;
     }

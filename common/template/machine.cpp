@@ -8,6 +8,12 @@
 
 namespace troupe::jinja {
 
+namespace {
+
+constexpr std::size_t kBytesPerStep = 64, kNamesPerStep = 16;
+
+}  // namespace
+
 void Scope::set(const std::string& name, Value value) {
   const auto known = std::find_if(names.begin(), names.end(), [&](const auto& row) { return row.first == name; });
   if (known != names.end()) {
@@ -17,13 +23,26 @@ void Scope::set(const std::string& name, Value value) {
   }
 }
 
-const Value* Scope::find(std::string_view name) const {
+const Value* Scope::find(std::string_view name, std::size_t& looked_at) const {
   for (const Scope* scope = this; scope != nullptr; scope = scope->parent.get()) {
     for (const auto& [known, value] : scope->names) {
+      ++looked_at;
       if (known == name) return &value;
     }
   }
   return nullptr;
+}
+
+void Machine::define(const std::string& name, Value value) {
+  step(scope_->names.size() / kNamesPerStep);
+  scope_->set(name, std::move(value));
+}
+
+Value Machine::lookup(const std::string& name) {
+  std::size_t looked_at = 0;
+  const Value* const found = scope_->find(name, looked_at);
+  step(looked_at / kNamesPerStep);
+  return found != nullptr ? *found : undefined(say({"'", name, "' is undefined"}));
 }
 
 Machine::~Machine() {
@@ -45,14 +64,14 @@ void Machine::fits(std::size_t bytes) const {
 
 void Machine::grow(std::size_t bytes) {
   fits(bytes);
-  step(bytes / 256);
+  step(bytes / kBytesPerStep);
 }
 
 void Machine::fail_depth() const { fail(say({"nested deeper than ", std::to_string(limits_.depth), " while running"})); }
 
 void Machine::write(std::string_view bytes) {
   fits(out_->size() + bytes.size());
-  step(bytes.size() / 256);
+  step(bytes.size() / kBytesPerStep);
   *out_ += bytes;
 }
 
@@ -201,7 +220,7 @@ void Machine::import_context(const nlohmann::ordered_json& context) {
     if (key == "strftime_now" && value.is_string()) {
       fixed_time = value.get<std::string>();
     } else {
-      scope_->set(key, from_json(value));
+      scope_->names.emplace_back(key, from_json(value));  // the keys of an object differ
     }
   }
   add_globals(*this, *globals, std::move(fixed_time));

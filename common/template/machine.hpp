@@ -19,7 +19,7 @@ struct Scope {
   std::vector<std::pair<std::string, Value>> names;
 
   void set(const std::string& name, Value value);
-  [[nodiscard]] const Value* find(std::string_view name) const;  ///< here and outwards
+  [[nodiscard]] const Value* find(std::string_view name, std::size_t& looked_at) const;  ///< here and outwards
 };
 
 enum class Flow : std::uint8_t { onward, stopped, proceeding };
@@ -79,11 +79,12 @@ class Machine {
 
   [[noreturn]] void fail_depth() const;
   void write(std::string_view bytes);
+  void define(const std::string& name, Value value);
+  [[nodiscard]] Value lookup(const std::string& name);
   void remember_scope(const ScopePtr& scope);
   void import_context(const nlohmann::ordered_json& context);
 
   // evaluate.cpp
-  Value lookup(const std::string& name) const;
   Value evaluate_item(const Expression& expression);
   Value evaluate_slice(const Value& object, const Expression& slice);
   Value evaluate_call(const Expression& expression, const Value* caller);
@@ -109,7 +110,7 @@ class Machine {
   void assign(const Target& target, Value value);
   Value make_macro(const std::string& name, const Signature& signature, const Body& body);
   Value call_macro(const std::string& name, const Signature& signature, const Body& body, const ScopePtr& defined_in, Args& args);
-  void bind_macro(const std::string& name, const Signature& signature, Args& args, const ScopePtr& scope);
+  void bind_macro(const std::string& name, const Signature& signature, Args& args);
 
   const TemplateLimits& limits_;
   std::size_t steps_ = 0;

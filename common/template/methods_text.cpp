@@ -62,8 +62,8 @@ Values split_at_space(Machine& machine, std::string_view bytes, std::size_t most
 Values split_at(Machine& machine, std::string_view bytes, std::string_view separator, std::size_t most, bool from_right) {
   Values parts;
   while (parts.size() < most) {
-    machine.step();
-    const std::size_t at = from_right ? bytes.rfind(separator) : bytes.find(separator);
+    machine.step(from_right ? 1 + bytes.size() / 64 : 1);
+    const std::size_t at = from_right ? rfind_bytes(bytes, separator) : find_bytes(bytes, separator, 0);
     if (at == std::string_view::npos) break;
     const std::string_view part = from_right ? bytes.substr(at + separator.size()) : bytes.substr(0, at);
     parts.push_back(machine.text(std::string(part)));
@@ -91,7 +91,7 @@ Value partition(Machine& machine, const Value& self, Args& args) {
   const std::string& between = text_of(machine, required(machine, separator, "sep"));
   if (between.empty()) machine.fail("empty separator");
   const std::string& bytes = self.bytes();
-  const std::size_t at = from_right ? bytes.rfind(between) : bytes.find(between);
+  const std::size_t at = from_right ? rfind_bytes(bytes, between) : find_bytes(bytes, between, 0);
   const Value none = machine.text({});
   if (at == std::string::npos) {
     return machine.list(from_right ? Values{none, none, self} : Values{self, none, none}, ListKind::tuple);
@@ -154,7 +154,7 @@ Value find(Machine& machine, const Value& self, Args& args) {
   const Part part = part_of(machine, self, start, stop);
   const std::string& sub = text_of(machine, required(machine, wanted, "sub"));
   machine.step(self.bytes().size() / 64);
-  const std::size_t at = !part.valid ? std::string_view::npos : from_right ? part.bytes.rfind(sub) : part.bytes.find(sub);
+  const std::size_t at = !part.valid ? std::string_view::npos : from_right ? rfind_bytes(part.bytes, sub) : find_bytes(part.bytes, sub, 0);
   if (at != std::string_view::npos) {
     return Value(static_cast<std::int64_t>(count_points(std::string_view(self.bytes()).substr(0, part.offset + at))));
   }
@@ -168,7 +168,7 @@ Value count(Machine& machine, const Value& self, Args& args) {
   const std::string& sub = text_of(machine, required(machine, wanted, "sub"));
   if (sub.empty()) return Value(part.valid ? static_cast<std::int64_t>(count_points(part.bytes)) + 1 : std::int64_t{0});
   std::int64_t found = 0;
-  for (std::size_t at = 0; (at = part.bytes.find(sub, at)) != std::string_view::npos; at += sub.size()) ++found;
+  for (std::size_t at = 0; (at = find_bytes(part.bytes, sub, at)) != std::string_view::npos; at += sub.size()) ++found;
   machine.step(part.bytes.size() / 64);
   return Value(found);
 }
@@ -196,7 +196,7 @@ Value replace(Machine& machine, const Value& self, Args& args) {
       put(std::string_view(bytes).substr(start, at - start), {});
     }
   } else {
-    for (std::size_t next = 0; left > 0 && (next = bytes.find(old, at)) != std::string::npos; --left, at = next + old.size()) {
+    for (std::size_t next = 0; left > 0 && (next = find_bytes(bytes, old, at)) != std::string::npos; --left, at = next + old.size()) {
       put(std::string_view(bytes).substr(at, next - at), fresh);
     }
   }
@@ -327,6 +327,7 @@ Value text_method(Machine& machine, const Value& self, const std::string& name) 
   const auto* const row = std::find_if(kMethods.begin(), kMethods.end(), [&](const Row& known) { return known.first == name; });
   if (row == kMethods.end()) return Value();
   return machine.function(name, [self, method = row->second](Machine& inside, Args& args) -> Value {
+    inside.step(self.bytes().size() / 64);
     Value result = method(inside, self, args);
     const bool lost = self.as<TextPtr>()->markup && result.is_text() && !result.as<TextPtr>()->markup;
     return lost ? inside.text(result.bytes(), true) : result;

@@ -173,7 +173,10 @@ bool equal(Machine& machine, const Value& left, const Value& right) {
   if (left.is_number() && right.is_number()) {
     return left.is_whole() && right.is_whole() ? left.whole() == right.whole() : left.real() == right.real();
   }
-  if (left.is_text() && right.is_text()) return left.bytes() == right.bytes();
+  if (left.is_text() && right.is_text()) {
+    machine.step(std::min(left.bytes().size(), right.bytes().size()) / 64);
+    return left.bytes() == right.bytes();
+  }
   if (left.is_list() && right.is_list()) return equal_lists(machine, *left.as<ListPtr>(), *right.as<ListPtr>());
   if (left.is_dict() && right.is_dict()) return equal_dicts(machine, *left.as<DictPtr>(), *right.as<DictPtr>());
   if (left.is_none() || left.is_undefined()) return left.is_none() ? right.is_none() : right.is_undefined();
@@ -189,7 +192,10 @@ bool less(Machine& machine, const Value& left, const Value& right) {
   if (left.is_number() && right.is_number()) {
     return left.is_whole() && right.is_whole() ? left.whole() < right.whole() : left.real() < right.real();
   }
-  if (left.is_text() && right.is_text()) return left.bytes() < right.bytes();
+  if (left.is_text() && right.is_text()) {
+    machine.step(std::min(left.bytes().size(), right.bytes().size()) / 64);
+    return left.bytes() < right.bytes();
+  }
   if (is_sequence(left) && is_sequence(right) && left.as<ListPtr>()->kind == right.as<ListPtr>()->kind) {
     const Values &a = left.as<ListPtr>()->items, &b = right.as<ListPtr>()->items;
     for (std::size_t i = 0; i < a.size() && i < b.size(); ++i) {
@@ -202,8 +208,8 @@ bool less(Machine& machine, const Value& left, const Value& right) {
 
 bool contains(Machine& machine, const Value& container, const Value& item) {
   if (container.is_text()) {
-    machine.step(container.bytes().size() / 256);
-    return container.bytes().find(text_of(machine, item)) != std::string::npos;
+    machine.step(container.bytes().size() / 64);
+    return find_bytes(container.bytes(), text_of(machine, item), 0) != std::string::npos;
   }
   if (container.is_dict()) return find_key(machine, *container.as<DictPtr>(), item) != nullptr;
   for (const Value& known : machine.items(container)) {
@@ -215,7 +221,10 @@ bool contains(Machine& machine, const Value& container, const Value& item) {
 std::string hash_key(Machine& machine, const Value& value) {
   const Machine::Deeper deeper(machine);
   machine.step();
-  if (value.is_text()) return say({"s", value.bytes()});
+  if (value.is_text()) {
+    machine.step(value.bytes().size() / 64);
+    return say({"s", value.bytes()});
+  }
   if (value.is_whole()) return say({"n", std::to_string(value.whole())});
   if (value.is<double>()) {
     const double real = value.as<double>();

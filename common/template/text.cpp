@@ -1,7 +1,9 @@
 #include "common/template/text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <clocale>
+#include <cstring>
 #include <cwctype>
 #include <utility>
 
@@ -214,9 +216,27 @@ std::string title_filter(std::string_view bytes) {
   return out;
 }
 
+std::size_t find_bytes(std::string_view bytes, std::string_view wanted, std::size_t from) {
+  if (from > bytes.size()) return std::string_view::npos;
+  const std::string_view rest = bytes.substr(from);
+  if (wanted.empty()) return from;
+  if (rest.empty()) return std::string_view::npos;
+  const void* const found = memmem(rest.data(), rest.size(), wanted.data(), wanted.size());
+  return found == nullptr ? std::string_view::npos : static_cast<std::size_t>(static_cast<const char*>(found) - bytes.data());
+}
+
+std::size_t rfind_bytes(std::string_view bytes, std::string_view wanted) {
+  constexpr std::size_t kShort = 32;  // up to here the plain search is linear enough, and needs no copies
+  if (wanted.size() <= kShort || wanted.size() > bytes.size()) return bytes.rfind(wanted);
+  const std::string backwards(bytes.rbegin(), bytes.rend()), mirrored(wanted.rbegin(), wanted.rend());
+  const std::size_t at = find_bytes(backwards, mirrored, 0);
+  return at == std::string_view::npos ? at : bytes.size() - at - wanted.size();
+}
+
 std::string_view strip(std::string_view bytes, const std::optional<std::string>& chars, bool left, bool right) {
-  const std::u32string set = chars ? to_points(*chars) : std::u32string();
-  const auto goes = [&](char32_t point) { return chars ? set.find(point) != std::u32string::npos : is_space(point); };
+  std::u32string set = chars ? to_points(*chars) : std::u32string();
+  std::sort(set.begin(), set.end());
+  const auto goes = [&](char32_t point) { return chars ? std::binary_search(set.begin(), set.end(), point) : is_space(point); };
   while (left && !bytes.empty()) {
     std::size_t at = 0;
     if (!goes(next_point(bytes, at))) break;

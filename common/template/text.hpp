@@ -36,6 +36,10 @@ void append_point(std::string& out, char32_t point);
 [[nodiscard]] std::string title_method(std::string_view bytes);  ///< str.title(): a capital after every non-letter
 [[nodiscard]] std::string title_filter(std::string_view bytes);  ///< the filter: a capital after white space and -({[<
 
+/// As string_view's find and rfind, but never worse than linear.
+[[nodiscard]] std::size_t find_bytes(std::string_view bytes, std::string_view wanted, std::size_t from);
+[[nodiscard]] std::size_t rfind_bytes(std::string_view bytes, std::string_view wanted);
+
 /// Without `chars`, white space goes.
 [[nodiscard]] std::string_view strip(std::string_view bytes, const std::optional<std::string>& chars, bool left, bool right);
 [[nodiscard]] std::vector<std::string_view> split_lines(std::string_view bytes, bool keep_ends);
