@@ -1,0 +1,57 @@
+// Any bytes as the body of a chat, completions, tokenize or detokenize request: they parse or are refused with a 4xx, a code
+// and valid JSON; what parses keeps its promises to the code behind it.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "services/gateway/generate_request.hpp"
+#include "services/gateway/json_text.hpp"
+
+namespace {
+
+using namespace troupe::gateway;
+
+void require(bool condition) {
+  if (!condition) std::abort();
+}
+
+void check_error(const ApiError& error) {
+  require(error.status >= 400 && error.status < 500);
+  require(!error.code.empty() && !error.message.empty());
+  require(!invalid_utf8_at(to_json(error)));
+  require(Json::accept(to_json(error)));
+}
+
+void check_request(const GenerateRequest& request, const RequestLimits& limits) {
+  require(request.choices >= 1 && request.choices <= limits.max_choices);
+  require(request.stop.size() <= limits.max_stop_strings);
+  for (const auto& stop : request.stop) require(!stop.empty() && stop.size() <= limits.max_stop_bytes);
+  require(request.sampling.temperature >= 0 && request.sampling.temperature <= 2);
+  require(request.sampling.logprobs <= 20);
+  require(request.text_prompts.size() <= limits.max_prompts && request.token_prompts.size() <= limits.max_prompts);
+  for (const auto& prompt : request.token_prompts) {
+    require(!prompt.empty());
+    for (const auto id : prompt) require(id >= 0);
+  }
+  if (!request.chat) {
+    require(request.text_prompts.empty() != request.token_prompts.empty());
+    return;
+  }
+  require(request.messages.is_array() && !request.messages.empty());
+  for (const Json& message : request.messages) require(message.at("content").is_string() && message.at("role").is_string());
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view body(reinterpret_cast<const char*>(data), size);
+  const RequestLimits limits;
+  for (const auto parse : {parse_chat, parse_completion}) {
+    const auto request = parse(body, limits);
+    request ? check_request(*request, limits) : check_error(request.error());
+  }
+  if (const auto request = parse_tokenize(body); !request) check_error(request.error());
+  if (const auto request = parse_detokenize(body); !request) check_error(request.error());
+  return 0;
+}
