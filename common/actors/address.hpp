@@ -20,8 +20,12 @@ struct HostPort {
 inline constexpr std::string_view kTcp = "tcp://";
 inline constexpr std::string_view kLocal = "local://";
 
-[[nodiscard]] inline bool is_tcp(std::string_view address) { return address.starts_with(kTcp); }
-[[nodiscard]] inline bool is_local(std::string_view address) { return address.starts_with(kLocal); }
+[[nodiscard]] inline bool is_tcp(std::string_view address) {
+  return address.starts_with(kTcp);
+}
+[[nodiscard]] inline bool is_local(std::string_view address) {
+  return address.starts_with(kLocal);
+}
 /// Errors: config_invalid.
 [[nodiscard]] Expected<HostPort> tcp_host_port(std::string_view address);
 

@@ -21,14 +21,16 @@ constexpr std::chrono::seconds kProbeAnswer{10};  // probes wait for each other
 constexpr std::chrono::seconds kDialAnswer{3};
 
 bool connects(const addrinfo& target) {
-  const int fd = ::socket(target.ai_family, target.ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, target.ai_protocol);
+  const int fd =
+      ::socket(target.ai_family, target.ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, target.ai_protocol);
   if (fd < 0) return false;
   bool up = ::connect(fd, target.ai_addr, target.ai_addrlen) == 0;
   if (!up && errno == EINPROGRESS) {
     pollfd wait{fd, POLLOUT, 0};
     int error = 0;
     socklen_t size = sizeof error;
-    up = ::poll(&wait, 1, kProbeMs) == 1 && ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
+    up = ::poll(&wait, 1, kProbeMs) == 1 && ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 &&
+         error == 0;
   }
   ::close(fd);
   return up;
@@ -63,11 +65,10 @@ caf::behavior dialer(caf::event_based_actor* self, caf::actor probe, std::string
       .then(
           [=](bool up) {
             if (!up) return answer(nullptr);
-            self->request(self->system().middleman().actor_handle(), kDialAnswer, caf::connect_atom_v, target->host,
-                          target->port)
-                .then([=](const caf::node_id&, caf::strong_actor_ptr& handle, const std::set<std::string>&) {
-                  answer(std::move(handle));
-                },
+            self->request(self->system().middleman().actor_handle(), kDialAnswer, caf::connect_atom_v,
+                          target->host, target->port)
+                .then([=](const caf::node_id&, caf::strong_actor_ptr& handle,
+                          const std::set<std::string>&) { answer(std::move(handle)); },
                       [=](caf::error&) { answer(nullptr); });
           },
           [=](caf::error&) { answer(nullptr); });
@@ -76,9 +77,12 @@ caf::behavior dialer(caf::event_based_actor* self, caf::actor probe, std::string
 
 }  // namespace
 
-caf::actor spawn_prober(caf::actor_system& system) { return system.spawn<caf::detached>(prober, 0); }
+caf::actor spawn_prober(caf::actor_system& system) {
+  return system.spawn<caf::detached>(prober, 0);
+}
 
-void dial(caf::actor_system& system, const caf::actor& probe, const std::string& address, const caf::actor& owner) {
+void dial(caf::actor_system& system, const caf::actor& probe, const std::string& address,
+          const caf::actor& owner) {
   system.spawn(dialer, probe, address, owner);
 }
 

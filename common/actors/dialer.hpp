@@ -1,6 +1,7 @@
 #pragma once
-// Reaching another process without ever blocking the scheduler or the middleman: a probe first, on a thread of its own, since
-// the middleman's dial to a silent address holds every other dial for minutes (toolkit: "Dialling blocks").
+// Reaching another process without ever blocking the scheduler or the middleman: a probe first, on a thread
+// of its own, since the middleman's dial to a silent address holds every other dial for minutes (toolkit:
+// "Dialling blocks").
 #include <string>
 
 #include <caf/all.hpp>
@@ -11,6 +12,7 @@ namespace troupe::actors {
 [[nodiscard]] caf::actor spawn_prober(caf::actor_system& system);
 
 /// Spawns an actor that probes, dials, sends one DialResult to `owner` and ends.
-void dial(caf::actor_system& system, const caf::actor& prober, const std::string& address, const caf::actor& owner);
+void dial(caf::actor_system& system, const caf::actor& prober, const std::string& address,
+          const caf::actor& owner);
 
 }  // namespace troupe::actors

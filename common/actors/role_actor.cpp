@@ -13,7 +13,9 @@ constexpr std::size_t kWaitingMail = 1024;  // per peer, while it is dialled
 constexpr std::size_t kPeers = 4096;
 constexpr std::chrono::milliseconds kFirstPause{100}, kLongestPause{2000};
 
-TimePoint time_now() { return std::chrono::steady_clock::now(); }
+TimePoint time_now() {
+  return std::chrono::steady_clock::now();
+}
 
 }  // namespace
 
@@ -113,7 +115,8 @@ void RoleActor::on_dialled(const DialResult& result) {
   auto waiting = std::exchange(peer.waiting, {});
   if (peer.handle) {
     peer.pause = kFirstPause;
-    for (wire::Envelope& envelope : waiting) send(caf::actor_cast<caf::actor>(peer.handle), Mail{address_, std::move(envelope)});
+    for (wire::Envelope& envelope : waiting)
+      send(caf::actor_cast<caf::actor>(peer.handle), Mail{address_, std::move(envelope)});
     return;
   }
   peer.retry_at = time_now() + peer.pause;
@@ -134,7 +137,8 @@ void RoleActor::flush(Outbox& out) {
   schedule();
 }
 
-void RoleActor::deliver(const std::string& to, wire::Envelope envelope, std::vector<std::string>& unreachable) {
+void RoleActor::deliver(const std::string& to, wire::Envelope envelope,
+                        std::vector<std::string>& unreachable) {
   const auto give_up = [&] {
     if (std::find(unreachable.begin(), unreachable.end(), to) == unreachable.end()) unreachable.push_back(to);
   };
@@ -150,7 +154,8 @@ void RoleActor::deliver(const std::string& to, wire::Envelope envelope, std::vec
     send(caf::actor_cast<caf::actor>(peer.handle), Mail{address_, std::move(envelope)});
     return;
   }
-  if (!prober_ || !is_tcp(to) || (!peer.dialling && time_now() < peer.retry_at) || peer.waiting.size() >= kWaitingMail)
+  if (!prober_ || !is_tcp(to) || (!peer.dialling && time_now() < peer.retry_at) ||
+      peer.waiting.size() >= kWaitingMail)
     return give_up();
   peer.waiting.push_back(std::move(envelope));
   if (peer.dialling) return;

@@ -1,5 +1,6 @@
 #pragma once
-// The shell of every role: one actor that owns a RoleState, feeds it mail, jobs and ticks, and delivers what it returns.
+// The shell of every role: one actor that owns a RoleState, feeds it mail, jobs and ticks, and delivers what
+// it returns.
 #include <chrono>
 #include <deque>
 #include <map>

@@ -1,6 +1,7 @@
 #pragma once
-// What every role of the cluster is: plain logic that takes messages and ticks and says what to send. It has no socket,
-// thread or clock, so a test drives it message by message; the shell (runtime.hpp) gives it an actor.
+// What every role of the cluster is: plain logic that takes messages and ticks and says what to send. It has
+// no socket, thread or clock, so a test drives it message by message; the shell (runtime.hpp) gives it an
+// actor.
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,7 +37,8 @@ class RoleState {
  public:
   virtual ~RoleState() = default;
   /// `from` is the sender's control address: answers go there.
-  virtual void receive(const std::string& from, const wire::Envelope& message, TimePoint now, Outbox& out) = 0;
+  virtual void receive(const std::string& from, const wire::Envelope& message, TimePoint now,
+                       Outbox& out) = 0;
   virtual void tick(TimePoint now, Outbox& out) = 0;
   /// A peer's process died, hung up or cannot be reached. It may come back under the same address.
   virtual void peer_lost(const std::string& address, TimePoint now, Outbox& out) = 0;

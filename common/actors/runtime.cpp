@@ -12,8 +12,9 @@
 #include "common/actors/type_ids.hpp"
 #include "common/base/log.hpp"
 
-// Node ids are hash(MAC addresses + this) + pid: two containers that share a network namespace would get one id and steal
-// each other's replies. A random value replaces the library's own definition (toolkit, "Node ids collide").
+// Node ids are hash(MAC addresses + this) + pid: two containers that share a network namespace would get one
+// id and steal each other's replies. A random value replaces the library's own definition (toolkit, "Node ids
+// collide").
 namespace caf::detail {
 std::string get_root_uuid();
 std::string get_root_uuid() {
@@ -64,11 +65,13 @@ class SystemConfig : public caf::actor_system_config {
   }
 };
 
-
 class CafRuntime final : public Runtime {
  public:
   explicit CafRuntime(const RuntimeOptions& options)
-      : options_(options), config_(options), system_(config_), directory_(std::make_shared<LocalDirectory>()) {
+      : options_(options),
+        config_(options),
+        system_(config_),
+        directory_(std::make_shared<LocalDirectory>()) {
     if (options_.remote) prober_ = spawn_prober(system_);
   }
 
@@ -110,8 +113,8 @@ class CafRuntime final : public Runtime {
     if (published_) listen->port = 0;
     const auto port = system_.middleman().publish(actor, listen->port, listen->host.c_str(), true);
     if (!port) {
-      return fail(Errc::address_in_use, "cluster.listen " + format(*listen) + " cannot be bound: " +
-                                            system_.render(port.error()));
+      return fail(Errc::address_in_use,
+                  "cluster.listen " + format(*listen) + " cannot be bound: " + system_.render(port.error()));
     }
     published_ = true;
     HostPort reach{listen->host, *port};

@@ -1,6 +1,6 @@
 #pragma once
-// What a worker's actor and its engine's thread tell each other. Engine ids are the worker's own: one per request, epoch,
-// first choice and attempt, so that a replay never meets what is left of its predecessor.
+// What a worker's actor and its engine's thread tell each other. Engine ids are the worker's own: one per
+// request, epoch, first choice and attempt, so that a replay never meets what is left of its predecessor.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,7 +18,8 @@ namespace troupe::worker {
 struct Submit {
   engine::Request request;
 };
-/// Reserves pages for the first `tokens` prompt tokens; runs the request at once when the cache already covers them.
+/// Reserves pages for the first `tokens` prompt tokens; runs the request at once when the cache already
+/// covers them.
 struct ReserveImport {
   engine::Request request;
   std::uint32_t tokens = 0;
@@ -31,7 +32,8 @@ struct ImportFrame {
 struct CommitImport {
   RequestId engine_id;
 };
-/// Computes the first `tokens` prompt tokens and sends their pages, but the first `skip_tokens`, to `data_address`.
+/// Computes the first `tokens` prompt tokens and sends their pages, but the first `skip_tokens`, to
+/// `data_address`.
 struct Prefill {
   engine::Request request;
   std::uint32_t tokens = 0;
@@ -52,8 +54,8 @@ struct FailPrefill {
 };
 struct ListBlocks {};
 
-using Command =
-    std::variant<Submit, ReserveImport, ImportFrame, CommitImport, Prefill, CancelRequest, FailPrefill, ListBlocks>;
+using Command = std::variant<Submit, ReserveImport, ImportFrame, CommitImport, Prefill, CancelRequest,
+                             FailPrefill, ListBlocks>;
 
 // ---- from the engine ----
 

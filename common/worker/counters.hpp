@@ -5,8 +5,8 @@
 namespace troupe::worker {
 
 struct WorkerCounters {
-  std::uint64_t requests = 0;           ///< Generate messages taken
-  std::uint64_t refused = 0;            ///< answered with an error at once
+  std::uint64_t requests = 0;  ///< Generate messages taken
+  std::uint64_t refused = 0;   ///< answered with an error at once
   std::uint64_t finished = 0;
   std::uint64_t cancelled = 0;
   std::uint64_t tokens_messages = 0;
@@ -18,7 +18,7 @@ struct WorkerCounters {
   std::uint64_t prefills = 0;           ///< prompts computed for others
   std::uint64_t prefills_failed = 0;
   std::uint64_t leases_expired = 0;
-  std::uint64_t streams = 0;            ///< held now, finished ones included
+  std::uint64_t streams = 0;  ///< held now, finished ones included
   std::uint64_t streams_running = 0;
   std::uint64_t prefills_running = 0;
   std::uint64_t prompts_parked = 0;

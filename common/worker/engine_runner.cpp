@@ -14,7 +14,8 @@ void EngineRunner::execute(Command command, std::vector<Report>& reports) {
 
 void EngineRunner::run(Submit& command, std::vector<Report>& reports) {
   const RequestId id = command.request.id;
-  if (auto done = engine_.submit(std::move(command.request)); !done) reports.push_back(Refused{id, std::move(done.error())});
+  if (auto done = engine_.submit(std::move(command.request)); !done)
+    reports.push_back(Refused{id, std::move(done.error())});
 }
 
 void EngineRunner::run(ReserveImport& command, std::vector<Report>& reports) {
@@ -55,7 +56,8 @@ Expected<void> EngineRunner::import_frame(const ImportFrame& command, Importing&
   for (std::uint32_t layer = frame.first_layer; layer < frame.first_layer + frame.layers; ++layer) {
     for (const std::uint32_t page : frame.pages) {
       if (page < importing.first_page || page >= importing.end_page)
-        return fail(Errc::transfer_failed, "a KV frame brings page " + std::to_string(page) + ", which nobody asked for");
+        return fail(Errc::transfer_failed,
+                    "a KV frame brings page " + std::to_string(page) + ", which nobody asked for");
       TROUPE_TRY(engine_.import_page(command.engine_id, layer, page, bytes.subspan(at, size)));
       at += size;
     }
@@ -87,12 +89,15 @@ void EngineRunner::run(Prefill& command, std::vector<Report>& reports) {
   what.end_page = command.tokens / kPageTokens;
   auto publisher = std::make_unique<KvPublisher>(
       std::move(what),
-      [this](std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) { engine_.export_page(layer, page, to); },
+      [this](std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) {
+        engine_.export_page(layer, page, to);
+      },
       send_);
   const std::uint32_t cached = engine_.cached_tokens_for(command.request.tenant, command.request.prompt);
   KvPublisher* const target = publisher.get();
-  auto done = engine_.submit_prefill(std::move(command.request), command.tokens,
-                                     [target](const engine::PrefillProgress& progress) { return target->offer(progress); });
+  auto done = engine_.submit_prefill(
+      std::move(command.request), command.tokens,
+      [target](const engine::PrefillProgress& progress) { return target->offer(progress); });
   if (!done) {
     reports.push_back(Prefilled{id, 0, 0, std::move(done.error())});
     return;
@@ -119,7 +124,9 @@ void EngineRunner::run(FailPrefill& command, std::vector<Report>& reports) {
   }
 }
 
-void EngineRunner::run(ListBlocks&, std::vector<Report>& reports) { reports.push_back(Blocks{engine_.cached_blocks()}); }
+void EngineRunner::run(ListBlocks&, std::vector<Report>& reports) {
+  reports.push_back(Blocks{engine_.cached_blocks()});
+}
 
 bool EngineRunner::step(const std::function<bool()>& interrupted, std::vector<Report>& reports) {
   bool moved = false;
@@ -131,7 +138,8 @@ bool EngineRunner::step(const std::function<bool()>& interrupted, std::vector<Re
     // A prefill that missed its deadline or failed ends like a stream would: with an error event.
     for (const engine::TokenEvent& event : out.tokens)
       if (event.error && publishing_.contains(event.id)) end_prefill(event.id, event.error, reports);
-    if (!out.tokens.empty() || !out.kv.empty()) reports.push_back(Stepped{std::move(out.tokens), std::move(out.kv)});
+    if (!out.tokens.empty() || !out.kv.empty())
+      reports.push_back(Stepped{std::move(out.tokens), std::move(out.kv)});
   }
   return settle_publishing(reports) || moved;
 }
@@ -142,16 +150,21 @@ bool EngineRunner::settle_publishing(std::vector<Report>& reports) {
   for (auto& [id, entry] : publishing_) {
     KvPublisher& publisher = *entry.publisher;
     const bool flushed = !entry.prefilled || publisher.flush();
-    if (publisher.failed()) ended.emplace_back(id, Error{Errc::transfer_failed, "the receiver takes no more frames"});
-    else if (!entry.prefilled || !flushed) continue;
-    else if (!publisher.complete()) ended.emplace_back(id, Error{Errc::internal, "prefill ended before its last page"});
-    else ended.emplace_back(id, std::nullopt);
+    if (publisher.failed())
+      ended.emplace_back(id, Error{Errc::transfer_failed, "the receiver takes no more frames"});
+    else if (!entry.prefilled || !flushed)
+      continue;
+    else if (!publisher.complete())
+      ended.emplace_back(id, Error{Errc::internal, "prefill ended before its last page"});
+    else
+      ended.emplace_back(id, std::nullopt);
   }
   for (auto& [id, error] : ended) end_prefill(id, std::move(error), reports);
   return !ended.empty();
 }
 
-void EngineRunner::end_prefill(const RequestId& engine_id, std::optional<Error> error, std::vector<Report>& reports) {
+void EngineRunner::end_prefill(const RequestId& engine_id, std::optional<Error> error,
+                               std::vector<Report>& reports) {
   const auto found = publishing_.find(engine_id);
   if (found == publishing_.end()) return;
   const std::uint32_t frames = found->second.publisher->frames(), cached = found->second.cached_tokens;

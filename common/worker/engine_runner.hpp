@@ -1,5 +1,6 @@
 #pragma once
-// Executes commands against one engine and says what came of them. No thread: EngineThread drives it, a test steps it.
+// Executes commands against one engine and says what came of them. No thread: EngineThread drives it, a test
+// steps it.
 #include <functional>
 #include <map>
 #include <memory>

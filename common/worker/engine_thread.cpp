@@ -8,15 +8,17 @@ namespace {
 constexpr std::chrono::milliseconds kStuckPause{20};
 }  // namespace
 
-EngineThread::EngineThread(std::unique_ptr<engine::Engine> engine, SendFrame send, std::function<void(ReportBatch)> report,
-                           const EngineThreadOptions& options)
+EngineThread::EngineThread(std::unique_ptr<engine::Engine> engine, SendFrame send,
+                           std::function<void(ReportBatch)> report, const EngineThreadOptions& options)
     : engine_(std::move(engine)),
       runner_(*engine_, std::move(send)),
       report_(std::move(report)),
       options_(options),
       thread_([this] { loop(); }) {}
 
-EngineThread::~EngineThread() { stop(); }
+EngineThread::~EngineThread() {
+  stop();
+}
 
 void EngineThread::stop() {
   if (!thread_.joinable()) return;

@@ -1,5 +1,6 @@
 #pragma once
-// The thread that owns an engine. Commands go in by a bounded queue, reports come out in batches; actors never wait for it.
+// The thread that owns an engine. Commands go in by a bounded queue, reports come out in batches; actors
+// never wait for it.
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -20,13 +21,14 @@ struct EngineThreadOptions {
 class EngineThread {
  public:
   /// `report` is called on this thread and must not block.
-  EngineThread(std::unique_ptr<engine::Engine> engine, SendFrame send, std::function<void(ReportBatch)> report,
-               const EngineThreadOptions& options = {});
+  EngineThread(std::unique_ptr<engine::Engine> engine, SendFrame send,
+               std::function<void(ReportBatch)> report, const EngineThreadOptions& options = {});
   ~EngineThread();
   /// Ends the step at the next layer boundary and the thread; what is posted afterwards is dropped.
   void stop();
 
-  /// Threads: any. false: too many frames wait. Other commands are bounded by what their sender has in flight.
+  /// Threads: any. false: too many frames wait. Other commands are bounded by what their sender has in
+  /// flight.
   bool post(Command command);
   /// A data-plane window has room again. Threads: any.
   void wake();

@@ -1,5 +1,6 @@
 #pragma once
-// Which KV frames and prompts this worker waits for: asked on the data plane's thread, which must answer at once.
+// Which KV frames and prompts this worker waits for: asked on the data plane's thread, which must answer at
+// once.
 #include <cstdint>
 #include <map>
 #include <mutex>

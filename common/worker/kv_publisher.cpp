@@ -16,7 +16,8 @@ KvPublisher::KvPublisher(Publication publication, ExportPage export_page, SendFr
       next_page_(what_.layers, what_.first_page) {}
 
 bool KvPublisher::complete() const {
-  return std::all_of(next_page_.begin(), next_page_.end(), [&](std::uint32_t page) { return page >= what_.end_page; });
+  return std::all_of(next_page_.begin(), next_page_.end(),
+                     [&](std::uint32_t page) { return page >= what_.end_page; });
 }
 
 bool KvPublisher::offer(const engine::PrefillProgress& progress) {
@@ -90,9 +91,13 @@ void KvPublisher::close() {
 bool KvPublisher::send_ready() {
   if (!ready_ || failed_) return true;
   switch (send_(what_.data_address, ready_header_, what_.request, ready_)) {
-    case SendResult::sent: ready_.reset(); return true;
-    case SendResult::window_full: return false;
-    case SendResult::closed: break;
+    case SendResult::sent:
+      ready_.reset();
+      return true;
+    case SendResult::window_full:
+      return false;
+    case SendResult::closed:
+      break;
   }
   failed_ = true;
   ready_.reset();

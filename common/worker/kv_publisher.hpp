@@ -1,6 +1,7 @@
 #pragma once
-// Sends a prompt's KV pages while they are computed: layer by layer, bundled to frames of layers x pages between 256 KiB and
-// 2 MiB. A full window is passed on to the engine as "again later"; at most one finished bundle is held back meanwhile.
+// Sends a prompt's KV pages while they are computed: layer by layer, bundled to frames of layers x pages
+// between 256 KiB and 2 MiB. A full window is passed on to the engine as "again later"; at most one finished
+// bundle is held back meanwhile.
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -12,8 +13,8 @@
 
 namespace troupe::worker {
 
-using SendFrame = std::function<SendResult(const std::string& address, const wire::Envelope& header, const RequestId& request,
-                                           FramePayload payload)>;
+using SendFrame = std::function<SendResult(const std::string& address, const wire::Envelope& header,
+                                           const RequestId& request, FramePayload payload)>;
 using ExportPage = std::function<void(std::uint32_t layer, std::uint32_t page, std::span<std::byte> to)>;
 
 struct Publication {

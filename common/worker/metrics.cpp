@@ -22,41 +22,70 @@ struct GaugeRow {
 };
 
 template <class T>
-T sum(const WorkerSnapshot& s, T engine::EngineStats::* member) {
+T sum(const WorkerSnapshot& s, T engine::EngineStats::*member) {
   T total{};
   for (const engine::EngineStats& stats : s.stats) total += stats.*member;
   return total;
 }
 
-Declaration counter(std::string_view name, std::string_view help) { return {name, help, Kind::counter, {kRole}}; }
-Declaration gauge(std::string_view name, std::string_view help) { return {name, help, Kind::gauge, {kRole}}; }
+Declaration counter(std::string_view name, std::string_view help) {
+  return {name, help, Kind::counter, {kRole}};
+}
+Declaration gauge(std::string_view name, std::string_view help) {
+  return {name, help, Kind::gauge, {kRole}};
+}
 
 const std::vector<CounterRow>& counters() {
   using S = const WorkerSnapshot&;
   static const std::vector<CounterRow> kRows = {
       {counter("troupe_worker_requests_total", "Streams taken."), [](S s) { return s.counters.requests; }},
-      {counter("troupe_worker_requests_refused_total", "Streams answered with an error at once."), [](S s) { return s.counters.refused; }},
-      {counter("troupe_worker_requests_finished_total", "Streams that came to their end."), [](S s) { return s.counters.finished; }},
-      {counter("troupe_worker_requests_cancelled_total", "Streams cancelled before their end."), [](S s) { return s.counters.cancelled; }},
-      {counter("troupe_worker_resends_total", "Times a gateway asked for tokens again or after a silent stream."), [](S s) { return s.counters.resends; }},
-      {counter("troupe_worker_stale_epochs_total", "Messages of an older placement, dropped."), [](S s) { return s.counters.stale_epochs; }},
-      {counter("troupe_worker_malformed_messages_total", "Messages that did not parse."), [](S s) { return s.counters.malformed; }},
-      {counter("troupe_worker_imports_total", "Prompts whose pages came from a prefill worker."), [](S s) { return s.counters.imports; }},
-      {counter("troupe_worker_prefill_fallbacks_total", "Prompts computed here because their prefill worker failed."), [](S s) { return s.counters.prefill_fallbacks; }},
-      {counter("troupe_worker_prefills_total", "Prompts computed for decode workers."), [](S s) { return s.counters.prefills; }},
-      {counter("troupe_worker_prefills_failed_total", "Prompts for decode workers that failed."), [](S s) { return s.counters.prefills_failed; }},
-      {counter("troupe_worker_leases_expired_total", "Reservations nobody claimed in time."), [](S s) { return s.counters.leases_expired; }},
-      {counter("troupe_worker_prompt_tokens_total", "Prompt tokens computed."), [](S s) { return sum(s, &engine::EngineStats::prompt_tokens); }},
-      {counter("troupe_worker_generated_tokens_total", "Tokens drawn."), [](S s) { return sum(s, &engine::EngineStats::generated_tokens); }},
-      {counter("troupe_worker_cached_tokens_total", "Prompt tokens served from the prefix cache."), [](S s) { return sum(s, &engine::EngineStats::cached_tokens); }},
-      {counter("troupe_worker_steps_total", "Engine steps."), [](S s) { return sum(s, &engine::EngineStats::steps); }},
-      {counter("troupe_worker_preemptions_total", "Sequences sent back to the queue for want of pages."), [](S s) { return sum(s, &engine::EngineStats::preemptions); }},
-      {counter("troupe_worker_transfer_frames_sent_total", "KV and prompt frames sent on the data plane."), [](S s) { return s.plane.frames_sent; }},
-      {counter("troupe_worker_transfer_sent_bytes_total", "Bytes of frames sent on the data plane."), [](S s) { return s.plane.bytes_sent; }},
-      {counter("troupe_worker_transfer_frames_received_total", "KV and prompt frames received on the data plane."), [](S s) { return s.plane.frames_received; }},
-      {counter("troupe_worker_transfer_received_bytes_total", "Bytes of frames received on the data plane."), [](S s) { return s.plane.bytes_received; }},
-      {counter("troupe_worker_transfer_frames_refused_total", "Frames that nobody waited for."), [](S s) { return s.plane.refused; }},
-      {counter("troupe_worker_transfer_peers_lost_total", "Data-plane peers that stopped acknowledging."), [](S s) { return s.plane.lost_peers; }},
+      {counter("troupe_worker_requests_refused_total", "Streams answered with an error at once."),
+       [](S s) { return s.counters.refused; }},
+      {counter("troupe_worker_requests_finished_total", "Streams that came to their end."),
+       [](S s) { return s.counters.finished; }},
+      {counter("troupe_worker_requests_cancelled_total", "Streams cancelled before their end."),
+       [](S s) { return s.counters.cancelled; }},
+      {counter("troupe_worker_resends_total",
+               "Times a gateway asked for tokens again or after a silent stream."),
+       [](S s) { return s.counters.resends; }},
+      {counter("troupe_worker_stale_epochs_total", "Messages of an older placement, dropped."),
+       [](S s) { return s.counters.stale_epochs; }},
+      {counter("troupe_worker_malformed_messages_total", "Messages that did not parse."),
+       [](S s) { return s.counters.malformed; }},
+      {counter("troupe_worker_imports_total", "Prompts whose pages came from a prefill worker."),
+       [](S s) { return s.counters.imports; }},
+      {counter("troupe_worker_prefill_fallbacks_total",
+               "Prompts computed here because their prefill worker failed."),
+       [](S s) { return s.counters.prefill_fallbacks; }},
+      {counter("troupe_worker_prefills_total", "Prompts computed for decode workers."),
+       [](S s) { return s.counters.prefills; }},
+      {counter("troupe_worker_prefills_failed_total", "Prompts for decode workers that failed."),
+       [](S s) { return s.counters.prefills_failed; }},
+      {counter("troupe_worker_leases_expired_total", "Reservations nobody claimed in time."),
+       [](S s) { return s.counters.leases_expired; }},
+      {counter("troupe_worker_prompt_tokens_total", "Prompt tokens computed."),
+       [](S s) { return sum(s, &engine::EngineStats::prompt_tokens); }},
+      {counter("troupe_worker_generated_tokens_total", "Tokens drawn."),
+       [](S s) { return sum(s, &engine::EngineStats::generated_tokens); }},
+      {counter("troupe_worker_cached_tokens_total", "Prompt tokens served from the prefix cache."),
+       [](S s) { return sum(s, &engine::EngineStats::cached_tokens); }},
+      {counter("troupe_worker_steps_total", "Engine steps."),
+       [](S s) { return sum(s, &engine::EngineStats::steps); }},
+      {counter("troupe_worker_preemptions_total", "Sequences sent back to the queue for want of pages."),
+       [](S s) { return sum(s, &engine::EngineStats::preemptions); }},
+      {counter("troupe_worker_transfer_frames_sent_total", "KV and prompt frames sent on the data plane."),
+       [](S s) { return s.plane.frames_sent; }},
+      {counter("troupe_worker_transfer_sent_bytes_total", "Bytes of frames sent on the data plane."),
+       [](S s) { return s.plane.bytes_sent; }},
+      {counter("troupe_worker_transfer_frames_received_total",
+               "KV and prompt frames received on the data plane."),
+       [](S s) { return s.plane.frames_received; }},
+      {counter("troupe_worker_transfer_received_bytes_total", "Bytes of frames received on the data plane."),
+       [](S s) { return s.plane.bytes_received; }},
+      {counter("troupe_worker_transfer_frames_refused_total", "Frames that nobody waited for."),
+       [](S s) { return s.plane.refused; }},
+      {counter("troupe_worker_transfer_peers_lost_total", "Data-plane peers that stopped acknowledging."),
+       [](S s) { return s.plane.lost_peers; }},
   };
   return kRows;
 }
@@ -64,17 +93,29 @@ const std::vector<CounterRow>& counters() {
 const std::vector<GaugeRow>& gauges() {
   using S = const WorkerSnapshot&;
   static const std::vector<GaugeRow> kRows = {
-      {gauge("troupe_worker_sequences_running", "Sequences in the batch."), [](S s) { return double(sum(s, &engine::EngineStats::running)); }},
-      {gauge("troupe_worker_sequences_waiting", "Sequences waiting for a place in the batch."), [](S s) { return double(sum(s, &engine::EngineStats::waiting)); }},
-      {gauge("troupe_worker_pages_pool", "KV pages of the pool."), [](S s) { return double(sum(s, &engine::EngineStats::pages_total)); }},
-      {gauge("troupe_worker_pages_free", "KV pages nobody uses."), [](S s) { return double(sum(s, &engine::EngineStats::pages_free)); }},
-      {gauge("troupe_worker_pages_cached", "KV pages kept for equal prefixes only."), [](S s) { return double(sum(s, &engine::EngineStats::pages_cached)); }},
-      {gauge("troupe_worker_pages_reserved", "KV pages reserved for a transfer."), [](S s) { return double(sum(s, &engine::EngineStats::pages_reserved)); }},
-      {gauge("troupe_worker_streams_running", "Streams that are not over."), [](S s) { return double(s.counters.streams_running); }},
-      {gauge("troupe_worker_streams_held", "Streams held, finished ones that may be asked for again included."), [](S s) { return double(s.counters.streams); }},
-      {gauge("troupe_worker_prefills_running", "Prompts being computed for decode workers."), [](S s) { return double(s.counters.prefills_running); }},
-      {gauge("troupe_worker_transfer_frames_in_flight", "Frames sent and not acknowledged."), [](S s) { return double(s.plane.in_flight); }},
-      {gauge("troupe_worker_joined_routers", "1 while the router counts this worker in."), [](S s) { return s.counters.joined ? 1.0 : 0.0; }},
+      {gauge("troupe_worker_sequences_running", "Sequences in the batch."),
+       [](S s) { return double(sum(s, &engine::EngineStats::running)); }},
+      {gauge("troupe_worker_sequences_waiting", "Sequences waiting for a place in the batch."),
+       [](S s) { return double(sum(s, &engine::EngineStats::waiting)); }},
+      {gauge("troupe_worker_pages_pool", "KV pages of the pool."),
+       [](S s) { return double(sum(s, &engine::EngineStats::pages_total)); }},
+      {gauge("troupe_worker_pages_free", "KV pages nobody uses."),
+       [](S s) { return double(sum(s, &engine::EngineStats::pages_free)); }},
+      {gauge("troupe_worker_pages_cached", "KV pages kept for equal prefixes only."),
+       [](S s) { return double(sum(s, &engine::EngineStats::pages_cached)); }},
+      {gauge("troupe_worker_pages_reserved", "KV pages reserved for a transfer."),
+       [](S s) { return double(sum(s, &engine::EngineStats::pages_reserved)); }},
+      {gauge("troupe_worker_streams_running", "Streams that are not over."),
+       [](S s) { return double(s.counters.streams_running); }},
+      {gauge("troupe_worker_streams_held",
+             "Streams held, finished ones that may be asked for again included."),
+       [](S s) { return double(s.counters.streams); }},
+      {gauge("troupe_worker_prefills_running", "Prompts being computed for decode workers."),
+       [](S s) { return double(s.counters.prefills_running); }},
+      {gauge("troupe_worker_transfer_frames_in_flight", "Frames sent and not acknowledged."),
+       [](S s) { return double(s.plane.in_flight); }},
+      {gauge("troupe_worker_joined_routers", "1 while the router counts this worker in."),
+       [](S s) { return s.counters.joined ? 1.0 : 0.0; }},
   };
   return kRows;
 }
@@ -86,9 +127,11 @@ struct Mirror {
 
 }  // namespace
 
-void add_worker_metrics(metrics::Registry& registry, std::string_view role, std::function<WorkerSnapshot()> snapshot) {
+void add_worker_metrics(metrics::Registry& registry, std::string_view role,
+                        std::function<WorkerSnapshot()> snapshot) {
   auto mirror = std::make_shared<Mirror>();  // owned by the registry's callback
-  for (const CounterRow& row : counters()) mirror->counters.emplace_back(registry.counter(row.row, {role}), 0);
+  for (const CounterRow& row : counters())
+    mirror->counters.emplace_back(registry.counter(row.row, {role}), 0);
   for (const GaugeRow& row : gauges()) mirror->gauges.push_back(registry.gauge(row.row, {role}));
   registry.before_collect([mirror, snapshot = std::move(snapshot)] {
     const WorkerSnapshot now = snapshot();

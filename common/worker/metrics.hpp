@@ -9,6 +9,7 @@
 namespace troupe::worker {
 
 /// `role` is prefill or decode. `snapshot` must live as long as the registry.
-void add_worker_metrics(metrics::Registry& registry, std::string_view role, std::function<WorkerSnapshot()> snapshot);
+void add_worker_metrics(metrics::Registry& registry, std::string_view role,
+                        std::function<WorkerSnapshot()> snapshot);
 
 }  // namespace troupe::worker

@@ -5,10 +5,13 @@
 namespace troupe::worker {
 namespace {
 
-std::size_t token_bytes(const wire::WireToken& token) { return 12 + token.top.size() * 8; }
+std::size_t token_bytes(const wire::WireToken& token) {
+  return 12 + token.top.size() * 8;
+}
 
 /// Moves tokens from `from` (starting at `at`) until `budget` is used; at least one.
-std::vector<wire::WireToken> take_some(std::vector<wire::WireToken>& from, std::size_t& at, std::size_t budget) {
+std::vector<wire::WireToken> take_some(std::vector<wire::WireToken>& from, std::size_t& at,
+                                       std::size_t budget) {
   std::vector<wire::WireToken> part;
   std::size_t used = 0;
   while (at < from.size() && (part.empty() || used + token_bytes(from[at]) <= budget)) {

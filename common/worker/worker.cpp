@@ -7,7 +7,8 @@
 
 namespace troupe::worker {
 
-Expected<std::unique_ptr<Worker>> Worker::create(actors::Runtime& runtime, WorkerSetup setup, std::vector<EngineSetup> engines) {
+Expected<std::unique_ptr<Worker>> Worker::create(actors::Runtime& runtime, WorkerSetup setup,
+                                                 std::vector<EngineSetup> engines) {
   std::unique_ptr<Worker> worker(new Worker(runtime, std::move(setup)));
   TROUPE_TRY(worker->open_plane());
   std::vector<ServedModel> models;
@@ -28,7 +29,8 @@ Expected<std::unique_ptr<Worker>> Worker::create(actors::Runtime& runtime, Worke
   return worker;
 }
 
-// The role first, so that nothing new is asked; then the engines, which use the plane; then the plane, which uses the engines.
+// The role first, so that nothing new is asked; then the engines, which use the plane; then the plane, which
+// uses the engines.
 Worker::~Worker() {
   if (role_) runtime_.stop(role_);
   for (const auto& thread : threads_) thread->stop();
@@ -40,14 +42,19 @@ Expected<void> Worker::open_plane() {
   options.listen = setup_.data_listen;
   options.window = setup_.transfer_window;
   DataPlaneHandlers handlers;
-  handlers.received = [this](const wire::Envelope& header, FramePayload payload) { return on_frame(header, std::move(payload)); };
+  handlers.received = [this](const wire::Envelope& header, FramePayload payload) {
+    return on_frame(header, std::move(payload));
+  };
   handlers.writable = [this](const std::string&) {
     if (!open_) return;
     for (const auto& thread : threads_) thread->wake();
   };
-  handlers.refused = [this](const RequestId& request, Epoch epoch) { fail_prefill(request, epoch, "the receiver refused a frame"); };
+  handlers.refused = [this](const RequestId& request, Epoch epoch) {
+    fail_prefill(request, epoch, "the receiver refused a frame");
+  };
   handlers.lost = [this](const std::string&, const std::vector<std::pair<RequestId, Epoch>>& requests) {
-    for (const auto& [request, epoch] : requests) fail_prefill(request, epoch, "the receiver acknowledges nothing");
+    for (const auto& [request, epoch] : requests)
+      fail_prefill(request, epoch, "the receiver acknowledges nothing");
     if (open_)
       for (const auto& thread : threads_) thread->wake();
   };
@@ -61,9 +68,8 @@ void Worker::start_engines(std::vector<EngineSetup> engines) {
   for (std::size_t i = 0; i < engines.size(); ++i) {
     threads_.push_back(std::make_unique<EngineThread>(
         std::move(engines[i].engine),
-        [this](const std::string& address, const wire::Envelope& header, const RequestId& request, FramePayload payload) {
-          return plane_->send(address, header, request, std::move(payload));
-        },
+        [this](const std::string& address, const wire::Envelope& header, const RequestId& request,
+               FramePayload payload) { return plane_->send(address, header, request, std::move(payload)); },
         [this, i](ReportBatch batch) {
           auto held = std::make_shared<ReportBatch>(std::move(batch));  // posted work is copyable
           post_state([i, held](WorkerState& state, TimePoint now, actors::Outbox& out) {
@@ -73,7 +79,8 @@ void Worker::start_engines(std::vector<EngineSetup> engines) {
   }
 }
 
-std::unique_ptr<WorkerState> Worker::make_state(const actors::RoleHandle& self, std::vector<ServedModel> models) {
+std::unique_ptr<WorkerState> Worker::make_state(const actors::RoleHandle& self,
+                                                std::vector<ServedModel> models) {
   WorkerOptions options = setup_.options;
   options.control_address = self.address();
   options.data_address = plane_->address();
@@ -104,12 +111,14 @@ bool Worker::on_frame(const wire::Envelope& header, FramePayload payload) {
   if (!frame) return false;
   const auto wanted = imports_.find(frame->request, frame->epoch);
   if (!wanted || wanted->model != frame->model) return false;
-  return threads_[wanted->engine]->post(ImportFrame{wanted->engine_id, std::move(*frame), std::move(payload)});
+  return threads_[wanted->engine]->post(
+      ImportFrame{wanted->engine_id, std::move(*frame), std::move(payload)});
 }
 
 void Worker::fail_prefill(const RequestId& request, Epoch epoch, const char* why) {
   if (!open_) return;
-  for (const auto& thread : threads_) (void)thread->post(FailPrefill{request, epoch, {Errc::transfer_failed, why}});
+  for (const auto& thread : threads_)
+    (void)thread->post(FailPrefill{request, epoch, {Errc::transfer_failed, why}});
 }
 
 void Worker::post_state(std::function<void(WorkerState&, TimePoint, actors::Outbox&)> work) const {

@@ -13,17 +13,17 @@
 namespace troupe::worker {
 
 struct WorkerSetup {
-  WorkerOptions options;           ///< addresses are filled in; an empty name becomes "<role>@<address>"
-  std::string role_name;           ///< unique in the process
-  std::string data_listen;         ///< "tcp://host:port" or "local://name"
-  std::string data_advertise;      ///< host others use for it; empty: as listened on
+  WorkerOptions options;       ///< addresses are filled in; an empty name becomes "<role>@<address>"
+  std::string role_name;       ///< unique in the process
+  std::string data_listen;     ///< "tcp://host:port" or "local://name"
+  std::string data_advertise;  ///< host others use for it; empty: as listened on
   std::uint32_t transfer_window = 4;
 };
 
 struct EngineSetup {
-  std::string model;               ///< as clients name it
+  std::string model;  ///< as clients name it
   std::string numerics_id;
-  std::uint32_t capacity = 0;      ///< running and waiting sequences
+  std::uint32_t capacity = 0;  ///< running and waiting sequences
   std::unique_ptr<engine::Engine> engine;
 };
 
@@ -51,12 +51,14 @@ class Worker final : public EngineDoor {
   [[nodiscard]] const std::string& control_address() const { return role_.address(); }
   [[nodiscard]] const std::string& data_address() const { return plane_->address(); }
 
-  void post(std::size_t engine, Command command) override { (void)threads_[engine]->post(std::move(command)); }
+  void post(std::size_t engine, Command command) override {
+    (void)threads_[engine]->post(std::move(command));
+  }
   [[nodiscard]] std::uint64_t progress() const override;
   [[nodiscard]] bool busy() const override;
   [[nodiscard]] ImportTable& imports() override { return imports_; }
-  [[nodiscard]] SendResult send(const std::string& address, const wire::Envelope& header, const RequestId& request,
-                                FramePayload payload) override {
+  [[nodiscard]] SendResult send(const std::string& address, const wire::Envelope& header,
+                                const RequestId& request, FramePayload payload) override {
     return plane_->send(address, header, request, std::move(payload));
   }
   void drop_frames(const RequestId& request) override { plane_->drop(request); }
@@ -65,7 +67,8 @@ class Worker final : public EngineDoor {
   Worker(actors::Runtime& runtime, WorkerSetup setup) : runtime_(runtime), setup_(std::move(setup)) {}
   Expected<void> open_plane();
   void start_engines(std::vector<EngineSetup> engines);
-  [[nodiscard]] std::unique_ptr<WorkerState> make_state(const actors::RoleHandle& self, std::vector<ServedModel> models);
+  [[nodiscard]] std::unique_ptr<WorkerState> make_state(const actors::RoleHandle& self,
+                                                        std::vector<ServedModel> models);
   bool on_frame(const wire::Envelope& header, FramePayload payload);
   void fail_prefill(const RequestId& request, Epoch epoch, const char* why);
   void post_state(std::function<void(WorkerState&, TimePoint, actors::Outbox&)> work) const;

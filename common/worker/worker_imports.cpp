@@ -1,4 +1,5 @@
-// Pages from a prefill worker. Nothing here decides what a stream says: whatever fails, the prompt is computed here.
+// Pages from a prefill worker. Nothing here decides what a stream says: whatever fails, the prompt is
+// computed here.
 #include <cstring>
 
 #include "common/base/log.hpp"
@@ -52,9 +53,12 @@ void WorkerState::on_reserved(const Reserved& report, TimePoint now, actors::Out
     ask.prompt_by_data = true;
     auto bytes = std::make_shared<std::vector<std::uint8_t>>(wanted.size() * sizeof(TokenId));
     std::memcpy(bytes->data(), wanted.data(), bytes->size());
-    const wire::PromptFrame frame{key.request, key.epoch, 0, static_cast<std::uint32_t>(wanted.size()), frame_checksum(*bytes)};
-    if (door_.send(order.prefill_data_address, wire::pack(frame, key.epoch), key.request, std::move(bytes)) != SendResult::sent)
-      return fall_back(key, stream, {Errc::transfer_failed, "the way to the prefill worker is full"}, now, out);
+    const wire::PromptFrame frame{key.request, key.epoch, 0, static_cast<std::uint32_t>(wanted.size()),
+                                  frame_checksum(*bytes)};
+    if (door_.send(order.prefill_data_address, wire::pack(frame, key.epoch), key.request, std::move(bytes)) !=
+        SendResult::sent)
+      return fall_back(key, stream, {Errc::transfer_failed, "the way to the prefill worker is full"}, now,
+                       out);
   }
   out.send(order.prefill_address, ask, key.epoch);
 }
@@ -69,10 +73,12 @@ void WorkerState::on_imported(const Imported& report, TimePoint now) {
 
 void WorkerState::on_prefill_done(const wire::PrefillDone& message, TimePoint now, actors::Outbox& out) {
   for (auto at = streams_.lower_bound({message.request, message.epoch, 0});
-       at != streams_.end() && at->first.request == message.request && at->first.epoch == message.epoch; ++at) {
+       at != streams_.end() && at->first.request == message.request && at->first.epoch == message.epoch;
+       ++at) {
     Stream& stream = at->second;
     if (stream.phase != Phase::importing) continue;
-    if (message.error) return fall_back(at->first, stream, {message.error->code, message.error->detail}, now, out);
+    if (message.error)
+      return fall_back(at->first, stream, {message.error->code, message.error->detail}, now, out);
     stream.frames_expected = message.frames;
     stream.cached_tokens = std::max(stream.skip_tokens, message.cached_tokens);
     stream.lease = now + options_.lease;
@@ -94,7 +100,8 @@ void WorkerState::release_import(const StreamKey& key, Stream& stream, actors::O
   out.send(stream.order.prefill_address, wire::Cancel{key.request, key.epoch}, key.epoch);
 }
 
-void WorkerState::fall_back(const StreamKey& key, Stream& stream, const Error& why, TimePoint now, actors::Outbox& out) {
+void WorkerState::fall_back(const StreamKey& key, Stream& stream, const Error& why, TimePoint now,
+                            actors::Outbox& out) {
   ++counters_.prefill_fallbacks;
   log::warn("prefill failed, computing here", {{"request", to_hex(key.request)}, {"error", to_string(why)}});
   if (stream.phase == Phase::importing) release_import(key, stream, out);
@@ -108,8 +115,10 @@ void WorkerState::on_refused(std::size_t, const Refused& report, TimePoint now, 
   const auto at = find_stream(report.engine_id);
   if (at == streams_.end()) return;
   Stream& stream = at->second;
-  const bool import = stream.phase == Phase::reserving || stream.phase == Phase::importing || stream.phase == Phase::committing;
-  if (import && report.error.code != Errc::queue_full) return fall_back(at->first, stream, report.error, now, out);
+  const bool import = stream.phase == Phase::reserving || stream.phase == Phase::importing ||
+                      stream.phase == Phase::committing;
+  if (import && report.error.code != Errc::queue_full)
+    return fall_back(at->first, stream, report.error, now, out);
   fail_stream(at->first, stream, report.error, now, out);
 }
 

@@ -47,7 +47,8 @@ void WorkerState::beat(TimePoint, actors::Outbox& out) {
 
 void WorkerState::on_join_reply(const wire::JoinReply& reply, TimePoint now) {
   if (!reply.refused) {
-    if (!joined_) log::info("joined the cluster", {{"name", options_.name}, {"router", options_.router_address}});
+    if (!joined_)
+      log::info("joined the cluster", {{"name", options_.name}, {"router", options_.router_address}});
     joined_ = true;
     ask_snapshots();
     return;
@@ -66,7 +67,8 @@ void WorkerState::ask_snapshots() {
   }
 }
 
-void WorkerState::publish_kv(std::size_t engine, const std::vector<engine::KvEvent>& events, actors::Outbox& out) {
+void WorkerState::publish_kv(std::size_t engine, const std::vector<engine::KvEvent>& events,
+                             actors::Outbox& out) {
   Feed& feed = feeds_[engine];
   if (events.empty() || !joined_ || feed.snapshot_pending) return;  // the snapshot will hold them
   std::map<BlockKey, bool> last;  // a block stored and dropped in one step is dropped
@@ -85,7 +87,8 @@ void WorkerState::publish_kv(std::size_t engine, const std::vector<engine::KvEve
   if (!update.stored.empty() || !update.removed.empty()) flush();
 }
 
-void WorkerState::publish_snapshot(std::size_t engine, const std::vector<BlockKey>& keys, actors::Outbox& out) {
+void WorkerState::publish_snapshot(std::size_t engine, const std::vector<BlockKey>& keys,
+                                   actors::Outbox& out) {
   Feed& feed = feeds_[engine];
   feed.snapshot_pending = false;
   if (!joined_) return;
@@ -97,7 +100,8 @@ void WorkerState::publish_snapshot(std::size_t engine, const std::vector<BlockKe
     update.sequence = ++feed.sequence;
     update.snapshot = at == 0;
     const std::size_t end = std::min(keys.size(), at + kKeysPerUpdate);
-    update.stored.assign(keys.begin() + static_cast<std::ptrdiff_t>(at), keys.begin() + static_cast<std::ptrdiff_t>(end));
+    update.stored.assign(keys.begin() + static_cast<std::ptrdiff_t>(at),
+                         keys.begin() + static_cast<std::ptrdiff_t>(end));
     out.send(options_.router_address, update);
     at = end;
   } while (at < keys.size());

@@ -6,21 +6,28 @@
 
 namespace troupe::worker {
 
-void WorkerState::on_prefill_request(const std::string& from, wire::PrefillRequest order, TimePoint now, actors::Outbox& out) {
+void WorkerState::on_prefill_request(const std::string& from, wire::PrefillRequest order, TimePoint now,
+                                     actors::Outbox& out) {
   const PrefillKey key{order.request, order.epoch};
   if (prefills_.contains(key)) return;  // a repeat
   const auto refuse = [&](Errc code, std::string detail) {
     ++counters_.prefills_failed;
-    out.send(from, wire::PrefillDone{key.request, key.epoch, wire::WireError{code, std::move(detail)}}, key.epoch);
+    out.send(from, wire::PrefillDone{key.request, key.epoch, wire::WireError{code, std::move(detail)}},
+             key.epoch);
   };
   if (draining_) return refuse(Errc::draining, options_.name + " takes nothing new");
   const auto engine = engine_of(order.model);
-  if (!engine) return refuse(Errc::numerics_mismatch, options_.name + " does not compute model id " + to_hex(order.model));
-  if (order.tokens == 0 || order.tokens % 64 != 0 || order.skip_tokens >= order.tokens || order.skip_tokens % 64 != 0 ||
-      order.data_address.empty() || (!order.prompt_by_data && order.prompt.size() < order.tokens))
-    return refuse(Errc::wire_malformed, "a PrefillRequest asks for " + std::to_string(order.tokens) + " tokens from " +
-                                            std::to_string(order.skip_tokens) + " and brings " + std::to_string(order.prompt.size()));
-  if (prefills_.size() >= options_.max_streams) return refuse(Errc::queue_full, options_.name + " computes enough prompts");
+  if (!engine)
+    return refuse(Errc::numerics_mismatch,
+                  options_.name + " does not compute model id " + to_hex(order.model));
+  if (order.tokens == 0 || order.tokens % 64 != 0 || order.skip_tokens >= order.tokens ||
+      order.skip_tokens % 64 != 0 || order.data_address.empty() ||
+      (!order.prompt_by_data && order.prompt.size() < order.tokens))
+    return refuse(Errc::wire_malformed, "a PrefillRequest asks for " + std::to_string(order.tokens) +
+                                            " tokens from " + std::to_string(order.skip_tokens) +
+                                            " and brings " + std::to_string(order.prompt.size()));
+  if (prefills_.size() >= options_.max_streams)
+    return refuse(Errc::queue_full, options_.name + " computes enough prompts");
   if (order.prompt_by_data) {
     if (auto prompt = claim_prompt({key.request, key.epoch, 0}, order.tokens)) {
       order.prompt = std::move(*prompt);
@@ -48,7 +55,8 @@ void WorkerState::begin_prefill(const PrefillKey& key, PrefillJob& job, TimePoin
   command.request.prompt = std::move(job.order.prompt);
   command.request.prompt.resize(job.order.tokens);
   command.request.max_tokens = 0;  // no answer has to fit behind it
-  if (job.order.deadline_ms != 0) command.request.deadline = now + std::chrono::milliseconds(job.order.deadline_ms);
+  if (job.order.deadline_ms != 0)
+    command.request.deadline = now + std::chrono::milliseconds(job.order.deadline_ms);
   command.tokens = job.order.tokens;
   command.skip_tokens = job.order.skip_tokens;
   command.request_id = key.request;
@@ -75,7 +83,8 @@ void WorkerState::on_prefilled(const Prefilled& report, actors::Outbox& out) {
 }
 
 void WorkerState::cancel_prefill(const RequestId& request, Epoch epoch) {
-  for (auto at = prefills_.lower_bound({request, {}}); at != prefills_.end() && at->first.request == request;) {
+  for (auto at = prefills_.lower_bound({request, {}});
+       at != prefills_.end() && at->first.request == request;) {
     if (at->first.epoch > epoch) break;
     if (!at->second.waits_for_prompt) {
       door_.post(at->second.engine, CancelRequest{at->second.engine_id});
@@ -95,8 +104,10 @@ std::optional<std::vector<TokenId>> WorkerState::claim_prompt(const StreamKey& k
   return prompt;
 }
 
-void WorkerState::on_prompt(const wire::PromptFrame& header, FramePayload payload, TimePoint now, actors::Outbox& out) {
-  if (payload->size() != std::size_t{header.tokens} * sizeof(TokenId) || header.tokens > wire::kMaxPromptTokens.max) {
+void WorkerState::on_prompt(const wire::PromptFrame& header, FramePayload payload, TimePoint now,
+                            actors::Outbox& out) {
+  if (payload->size() != std::size_t{header.tokens} * sizeof(TokenId) ||
+      header.tokens > wire::kMaxPromptTokens.max) {
     ++counters_.malformed;
     return;
   }

@@ -1,5 +1,5 @@
-// Dispatch, ticks and leases of a worker; the stages are in worker_streams, worker_imports, worker_prefills and
-// worker_membership.
+// Dispatch, ticks and leases of a worker; the stages are in worker_streams, worker_imports, worker_prefills
+// and worker_membership.
 #include "common/worker/worker_state.hpp"
 
 #include <algorithm>
@@ -11,7 +11,11 @@
 namespace troupe::worker {
 
 WorkerState::WorkerState(WorkerOptions options, std::vector<ServedModel> models, EngineDoor& door)
-    : options_(std::move(options)), models_(std::move(models)), door_(door), stats_(models_.size()), feeds_(models_.size()) {}
+    : options_(std::move(options)),
+      models_(std::move(models)),
+      door_(door),
+      stats_(models_.size()),
+      feeds_(models_.size()) {}
 
 std::optional<std::size_t> WorkerState::engine_of(const ModelId& model) const {
   for (std::size_t i = 0; i < models_.size(); ++i)
@@ -23,7 +27,8 @@ RequestId WorkerState::next_engine_id() {
   return Hasher().id(options_.node).number(++next_id_).finish<RequestId>();
 }
 
-void WorkerState::receive(const std::string& from, const wire::Envelope& message, TimePoint now, actors::Outbox& out) {
+void WorkerState::receive(const std::string& from, const wire::Envelope& message, TimePoint now,
+                          actors::Outbox& out) {
   const auto take = [&]<class M>(std::type_identity<M>, auto&& handle) {
     auto decoded = wire::unpack<M>(message);
     if (decoded) return handle(std::move(*decoded));
@@ -31,7 +36,8 @@ void WorkerState::receive(const std::string& from, const wire::Envelope& message
     log::warn("message refused", {{"from", from}, {"error", to_string(decoded.error())}});
   };
 #define TROUPE_ON(M, call) \
-  case wire::k##M##Number: return take(std::type_identity<wire::M>{}, [&](wire::M m) { call; })
+  case wire::k##M##Number: \
+    return take(std::type_identity<wire::M>{}, [&](wire::M m) { call; })
   switch (message.type) {
     TROUPE_ON(Generate, on_generate(from, std::move(m), now, out));
     TROUPE_ON(Resend, on_resend(from, m, out));
@@ -42,7 +48,8 @@ void WorkerState::receive(const std::string& from, const wire::Envelope& message
     TROUPE_ON(JoinReply, on_join_reply(m, now));
     TROUPE_ON(KvSnapshotRequest, (void)m; ask_snapshots());
     TROUPE_ON(Ping, out.send(from, wire::Pong{m.number, options_.node}));
-    default: break;
+    default:
+      break;
   }
 #undef TROUPE_ON
   ++counters_.malformed;
@@ -64,7 +71,8 @@ void WorkerState::peer_lost(const std::string& address, TimePoint now, actors::O
   std::vector<StreamKey> without_prefill;
   for (auto& [key, stream] : streams_) {
     if (stream.gateway == address && !stream.orphaned_at) stream.orphaned_at = now + options_.gateway_grace;
-    if (stream.phase == Phase::importing && stream.order.prefill_address == address) without_prefill.push_back(key);
+    if (stream.phase == Phase::importing && stream.order.prefill_address == address)
+      without_prefill.push_back(key);
   }
   for (const StreamKey& key : without_prefill)
     fall_back(key, streams_.at(key), {Errc::peer_lost, "the prefill worker is gone"}, now, out);
@@ -108,7 +116,8 @@ void WorkerState::expire(TimePoint now, actors::Outbox& out) {
   std::vector<StreamKey> due;
   for (const auto& [key, stream] : streams_) {
     const bool waits = stream.phase != Phase::running;
-    if ((waits && now >= stream.lease) || (stream.orphaned_at && now >= *stream.orphaned_at)) due.push_back(key);
+    if ((waits && now >= stream.lease) || (stream.orphaned_at && now >= *stream.orphaned_at))
+      due.push_back(key);
   }
   for (const StreamKey& key : due) {
     const auto at = streams_.find(key);

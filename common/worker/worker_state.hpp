@@ -1,8 +1,10 @@
 #pragma once
-// What a prefill or decode worker decides: streams and their stages, imports with fallback, prefills for others, membership.
-// It speaks to its engines through EngineDoor only, so a test drives it with a synchronous one.
+// What a prefill or decode worker decides: streams and their stages, imports with fallback, prefills for
+// others, membership. It speaks to its engines through EngineDoor only, so a test drives it with a
+// synchronous one.
 //
-//   Generate --> [prompt by data?] --> submit --> running --> done --> forgotten (RequestEnded, cancel or lease)
+//   Generate --> [prompt by data?] --> submit --> running --> done --> forgotten (RequestEnded, cancel or
+//   lease)
 //                        |                ^
 //                        +-> reserve -> import (PrefillRequest, frames, PrefillDone) -> commit
 //                                 any failure: cancel, then submit here
@@ -31,8 +33,8 @@ class EngineDoor {
   [[nodiscard]] virtual std::uint64_t progress() const = 0;
   [[nodiscard]] virtual bool busy() const = 0;
   [[nodiscard]] virtual ImportTable& imports() = 0;
-  [[nodiscard]] virtual SendResult send(const std::string& address, const wire::Envelope& header, const RequestId& request,
-                                        FramePayload payload) = 0;
+  [[nodiscard]] virtual SendResult send(const std::string& address, const wire::Envelope& header,
+                                        const RequestId& request, FramePayload payload) = 0;
   virtual void drop_frames(const RequestId& request) = 0;
 };
 
@@ -45,10 +47,12 @@ struct WorkerOptions {
   NodeId node;
   Duration heartbeat = std::chrono::milliseconds(500);
   Duration lease = std::chrono::seconds(30);
-  Duration gateway_grace = std::chrono::seconds(4);  ///< a lost gateway may come back for its streams this long
-  std::uint32_t max_streams = 4096;                  ///< held, finished ones included
-  std::uint32_t max_prompts = 64;                    ///< long prompts that wait for their message
-  std::function<void(const class WorkerState&)> on_tick;  ///< with every heartbeat and report, for those who only look
+  Duration gateway_grace =
+      std::chrono::seconds(4);       ///< a lost gateway may come back for its streams this long
+  std::uint32_t max_streams = 4096;  ///< held, finished ones included
+  std::uint32_t max_prompts = 64;    ///< long prompts that wait for their message
+  std::function<void(const class WorkerState&)>
+      on_tick;  ///< with every heartbeat and report, for those who only look
 };
 
 struct ServedModel {
@@ -61,7 +65,8 @@ class WorkerState final : public actors::RoleState {
   /// One entry of `models` per engine of the door, in its order.
   WorkerState(WorkerOptions options, std::vector<ServedModel> models, EngineDoor& door);
 
-  void receive(const std::string& from, const wire::Envelope& message, TimePoint now, actors::Outbox& out) override;
+  void receive(const std::string& from, const wire::Envelope& message, TimePoint now,
+               actors::Outbox& out) override;
   void tick(TimePoint now, actors::Outbox& out) override;
   void peer_lost(const std::string& address, TimePoint now, actors::Outbox& out) override;
   [[nodiscard]] TimePoint wake_at() const override { return wake_at_; }
@@ -103,7 +108,7 @@ class WorkerState final : public actors::RoleState {
     std::optional<TimePoint> orphaned_at;
     std::uint32_t import_tokens = 0, skip_tokens = 0, frames = 0;
     std::optional<std::uint32_t> frames_expected;
-    std::optional<std::uint32_t> cached_tokens;   ///< counted by the prefill worker
+    std::optional<std::uint32_t> cached_tokens;  ///< counted by the prefill worker
     std::uint32_t engine_cached = 0;
     std::vector<Choice> choices;
     std::vector<GeneratedToken> prompt_tokens;
@@ -159,7 +164,8 @@ class WorkerState final : public actors::RoleState {
   void on_refused(std::size_t engine, const Refused& report, TimePoint now, actors::Outbox& out);
 
   // worker_prefills.cpp: prompts computed for others
-  void on_prefill_request(const std::string& from, wire::PrefillRequest order, TimePoint now, actors::Outbox& out);
+  void on_prefill_request(const std::string& from, wire::PrefillRequest order, TimePoint now,
+                          actors::Outbox& out);
   void begin_prefill(const PrefillKey& key, PrefillJob& job, TimePoint now);
   void on_prefilled(const Prefilled& report, actors::Outbox& out);
   void cancel_prefill(const RequestId& request, Epoch epoch);
@@ -187,7 +193,7 @@ class WorkerState final : public actors::RoleState {
   std::map<PrefillKey, PrefillJob> prefills_;
   std::unordered_map<RequestId, PrefillKey> prefill_of_;
   std::map<StreamKey, ParkedPrompt> parked_;  // a frame is numbered by its stream's first choice
-  std::deque<StreamKey> finished_;  // oldest first
+  std::deque<StreamKey> finished_;            // oldest first
   std::uint64_t step_ = 0;
   std::uint64_t next_id_ = 0;
   bool joined_ = false;

@@ -1,4 +1,5 @@
-// A worker's streams: from Generate to the last token, with answers kept so that a gateway can ask for them again.
+// A worker's streams: from Generate to the last token, with answers kept so that a gateway can ask for them
+// again.
 #include <algorithm>
 
 #include "common/base/log.hpp"
@@ -10,8 +11,8 @@ namespace {
 
 constexpr std::size_t kMessageBytes = wire::kMaxControlBytes - 1024;
 
-wire::Tokens::Entry error_entry(const RequestId& request, Epoch epoch, std::uint32_t choice, std::uint32_t index,
-                                const Error& error) {
+wire::Tokens::Entry error_entry(const RequestId& request, Epoch epoch, std::uint32_t choice,
+                                std::uint32_t index, const Error& error) {
   wire::Tokens::Entry entry;
   entry.request = request;
   entry.epoch = epoch;
@@ -24,20 +25,26 @@ wire::Tokens::Entry error_entry(const RequestId& request, Epoch epoch, std::uint
 
 }  // namespace
 
-void WorkerState::refuse(const std::string& gateway, const wire::Generate& order, Error error, actors::Outbox& out) {
+void WorkerState::refuse(const std::string& gateway, const wire::Generate& order, Error error,
+                         actors::Outbox& out) {
   ++counters_.refused;
-  send_tokens(gateway, {error_entry(order.request, order.epoch, order.first_choice, order.resumed_tokens, error)}, out);
+  send_tokens(gateway,
+              {error_entry(order.request, order.epoch, order.first_choice, order.resumed_tokens, error)},
+              out);
 }
 
-void WorkerState::on_generate(const std::string& from, wire::Generate order, TimePoint now, actors::Outbox& out) {
+void WorkerState::on_generate(const std::string& from, wire::Generate order, TimePoint now,
+                              actors::Outbox& out) {
   const StreamKey key{order.request, order.epoch, order.first_choice};
-  if (const auto known = streams_.find(key); known != streams_.end()) {  // a repeat: the answer may have been lost
+  if (const auto known = streams_.find(key);
+      known != streams_.end()) {  // a repeat: the answer may have been lost
     known->second.gateway = from;
     known->second.orphaned_at.reset();
     return on_resend(from, {order.request, order.epoch, order.first_choice, order.resumed_tokens}, out);
   }
   std::vector<StreamKey> older;
-  for (auto at = streams_.lower_bound({order.request, {}, 0}); at != streams_.end() && at->first.request == order.request; ++at) {
+  for (auto at = streams_.lower_bound({order.request, {}, 0});
+       at != streams_.end() && at->first.request == order.request; ++at) {
     if (at->first.epoch > order.epoch) {
       ++counters_.stale_epochs;
       return refuse(from, order, {Errc::stale_epoch, "a newer placement of this request is here"}, out);
@@ -48,18 +55,26 @@ void WorkerState::on_generate(const std::string& from, wire::Generate order, Tim
   if (draining_) return refuse(from, order, {Errc::draining, options_.name + " takes nothing new"}, out);
   const auto engine = engine_of(order.model);
   if (!engine) {
-    return refuse(from, order, {Errc::model_not_found, options_.name + " does not serve model id " + to_hex(order.model)}, out);
+    return refuse(from, order,
+                  {Errc::model_not_found, options_.name + " does not serve model id " + to_hex(order.model)},
+                  out);
   }
-  if (streams_.size() >= options_.max_streams && !finished_.empty()) erase_stream(streams_.find(finished_.front()), out);
+  if (streams_.size() >= options_.max_streams && !finished_.empty())
+    erase_stream(streams_.find(finished_.front()), out);
   if (streams_.size() >= options_.max_streams) {
-    return refuse(from, order, {Errc::queue_full, options_.name + " holds " + std::to_string(streams_.size()) + " of " +
-                                                      std::to_string(options_.max_streams) + " streams"}, out);
+    return refuse(from, order,
+                  {Errc::queue_full, options_.name + " holds " + std::to_string(streams_.size()) + " of " +
+                                         std::to_string(options_.max_streams) + " streams"},
+                  out);
   }
   if (order.choices == 0 || order.choices > 1024 || order.prompt_tokens == 0 ||
       order.resumed_tokens >= order.prompt_tokens || order.prompt_tokens > wire::kMaxPromptTokens.max ||
       (!order.prompt_by_data && order.prompt.size() != order.prompt_tokens)) {
-    return refuse(from, order, {Errc::wire_malformed, "Generate names " + std::to_string(order.prompt_tokens) +
-                                                          " prompt tokens and brings " + std::to_string(order.prompt.size())}, out);
+    return refuse(
+        from, order,
+        {Errc::wire_malformed, "Generate names " + std::to_string(order.prompt_tokens) +
+                                   " prompt tokens and brings " + std::to_string(order.prompt.size())},
+        out);
   }
   ++counters_.requests;
   Stream stream;
@@ -67,7 +82,8 @@ void WorkerState::on_generate(const std::string& from, wire::Generate order, Tim
   stream.engine = *engine;
   stream.lease = now + options_.lease;
   if (order.deadline_ms != 0) stream.deadline = now + std::chrono::milliseconds(order.deadline_ms);
-  for (std::uint32_t i = 0; i < order.choices; ++i) stream.choices.push_back({order.resumed_tokens, {}, FinishReason::none});
+  for (std::uint32_t i = 0; i < order.choices; ++i)
+    stream.choices.push_back({order.resumed_tokens, {}, FinishReason::none});
   if (order.prompt_by_data) {
     if (auto prompt = claim_prompt(key, order.prompt_tokens)) {
       order.prompt = std::move(*prompt);
@@ -116,7 +132,8 @@ void WorkerState::submit(const StreamKey& key, Stream& stream, TimePoint now) {
   door_.post(stream.engine, Submit{engine_request(key, stream, false)});
 }
 
-std::map<WorkerState::StreamKey, WorkerState::Stream>::iterator WorkerState::find_stream(const RequestId& engine_id) {
+std::map<WorkerState::StreamKey, WorkerState::Stream>::iterator WorkerState::find_stream(
+    const RequestId& engine_id) {
   const auto found = stream_of_.find(engine_id);
   return found == stream_of_.end() ? streams_.end() : streams_.find(found->second);
 }
@@ -157,8 +174,10 @@ void WorkerState::on_token_event(engine::TokenEvent event, TimePoint now, Batche
   ++counters_.finished;
 }
 
-void WorkerState::fail_stream(const StreamKey& key, Stream& stream, Error error, TimePoint now, actors::Outbox& out) {
-  const auto index = static_cast<std::uint32_t>(stream.choices[0].first_index + stream.choices[0].tokens.size());
+void WorkerState::fail_stream(const StreamKey& key, Stream& stream, Error error, TimePoint now,
+                              actors::Outbox& out) {
+  const auto index =
+      static_cast<std::uint32_t>(stream.choices[0].first_index + stream.choices[0].tokens.size());
   stream.phase = Phase::done;
   stream.lease = now + options_.lease;
   finished_.push_back(key);
@@ -168,7 +187,8 @@ void WorkerState::fail_stream(const StreamKey& key, Stream& stream, Error error,
   send_tokens(gateway, {error_entry(key.request, key.epoch, key.first_choice, index, error)}, out);
 }
 
-void WorkerState::send_tokens(const std::string& gateway, std::vector<wire::Tokens::Entry> entries, actors::Outbox& out) {
+void WorkerState::send_tokens(const std::string& gateway, std::vector<wire::Tokens::Entry> entries,
+                              actors::Outbox& out) {
   wire::Tokens message{options_.node, step_, {}};
   std::size_t bytes = 0;
   const auto flush = [&] {
@@ -189,12 +209,14 @@ void WorkerState::send_tokens(const std::string& gateway, std::vector<wire::Toke
   flush();
 }
 
-/// A gap at the gateway, or a gateway asking whether its stream still lives: both get what there is, perhaps nothing new.
+/// A gap at the gateway, or a gateway asking whether its stream still lives: both get what there is, perhaps
+/// nothing new.
 void WorkerState::on_resend(const std::string& from, const wire::Resend& message, actors::Outbox& out) {
   ++counters_.resends;
   std::vector<wire::Tokens::Entry> entries;
   for (auto at = streams_.lower_bound({message.request, message.epoch, 0});
-       at != streams_.end() && at->first.request == message.request && at->first.epoch == message.epoch; ++at) {
+       at != streams_.end() && at->first.request == message.request && at->first.epoch == message.epoch;
+       ++at) {
     Stream& stream = at->second;
     const std::uint32_t first = at->first.first_choice;
     if (message.choice < first || message.choice - first >= stream.choices.size()) continue;
@@ -203,12 +225,14 @@ void WorkerState::on_resend(const std::string& from, const wire::Resend& message
     resend_from(at->first, stream, message.choice, message.first_index, entries);
     return send_tokens(from, std::move(entries), out);
   }
-  send_tokens(from, {error_entry(message.request, message.epoch, message.choice, message.first_index,
-                                 {Errc::lease_expired, options_.name + " holds no such stream"})}, out);
+  send_tokens(from,
+              {error_entry(message.request, message.epoch, message.choice, message.first_index,
+                           {Errc::lease_expired, options_.name + " holds no such stream"})},
+              out);
 }
 
-void WorkerState::resend_from(const StreamKey& key, const Stream& stream, std::uint32_t choice_number, std::uint32_t index,
-                              std::vector<wire::Tokens::Entry>& entries) const {
+void WorkerState::resend_from(const StreamKey& key, const Stream& stream, std::uint32_t choice_number,
+                              std::uint32_t index, std::vector<wire::Tokens::Entry>& entries) const {
   const Choice& choice = stream.choices[choice_number - key.first_choice];
   const auto end = static_cast<std::uint32_t>(choice.first_index + choice.tokens.size());
   wire::Tokens::Entry entry;
@@ -217,7 +241,8 @@ void WorkerState::resend_from(const StreamKey& key, const Stream& stream, std::u
   entry.choice = choice_number;
   entry.first_index = std::clamp(index, choice.first_index, end);
   entry.cached_tokens = stream.cached_tokens.value_or(stream.engine_cached);
-  for (std::uint32_t i = entry.first_index; i < end; ++i) entry.tokens.push_back(to_wire(choice.tokens[i - choice.first_index]));
+  for (std::uint32_t i = entry.first_index; i < end; ++i)
+    entry.tokens.push_back(to_wire(choice.tokens[i - choice.first_index]));
   if (entry.first_index == choice.first_index)
     for (const GeneratedToken& token : stream.prompt_tokens) entry.prompt_tokens.push_back(to_wire(token));
   entry.prompt_total = static_cast<std::uint32_t>(stream.prompt_tokens.size());
@@ -232,10 +257,13 @@ void WorkerState::resend_from(const StreamKey& key, const Stream& stream, std::u
 /// Also what RequestEnded does: nothing of this placement is needed any more.
 void WorkerState::on_cancel(const RequestId& request, Epoch epoch, actors::Outbox& out) {
   std::vector<StreamKey> keys;
-  for (auto at = streams_.lower_bound({request, {}, 0}); at != streams_.end() && at->first.request == request; ++at)
+  for (auto at = streams_.lower_bound({request, {}, 0}); at != streams_.end() && at->first.request == request;
+       ++at)
     if (at->first.epoch <= epoch) keys.push_back(at->first);
   for (const StreamKey& key : keys) erase_stream(streams_.find(key), out);
-  std::erase_if(parked_, [&](const auto& entry) { return entry.first.request == request && entry.first.epoch <= epoch; });
+  std::erase_if(parked_, [&](const auto& entry) {
+    return entry.first.request == request && entry.first.epoch <= epoch;
+  });
   cancel_prefill(request, epoch);
 }
 

@@ -6,12 +6,17 @@ namespace troupe::cli {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> kCommands{
-      {"serve", "[flags]", "every role in this one process; only the HTTP port", [](Arguments a, Io& io) { return role_command("serve", std::move(a), io); }},
+      {"serve", "[flags]", "every role in this one process; only the HTTP port",
+       [](Arguments a, Io& io) { return role_command("serve", std::move(a), io); }},
       {"up", "cluster.yaml [flags]", "start and supervise one process per role", up_command},
-      {"gateway", "[flags]", "one gateway: the HTTP API", [](Arguments a, Io& io) { return role_command("gateway", std::move(a), io); }},
-      {"router", "[flags]", "the router: who is there and who gets a request", [](Arguments a, Io& io) { return role_command("router", std::move(a), io); }},
-      {"prefill", "[flags]", "one prefill worker: computes prompts for decode workers", [](Arguments a, Io& io) { return role_command("prefill", std::move(a), io); }},
-      {"decode", "[flags]", "one decode worker: makes the answers", [](Arguments a, Io& io) { return role_command("decode", std::move(a), io); }},
+      {"gateway", "[flags]", "one gateway: the HTTP API",
+       [](Arguments a, Io& io) { return role_command("gateway", std::move(a), io); }},
+      {"router", "[flags]", "the router: who is there and who gets a request",
+       [](Arguments a, Io& io) { return role_command("router", std::move(a), io); }},
+      {"prefill", "[flags]", "one prefill worker: computes prompts for decode workers",
+       [](Arguments a, Io& io) { return role_command("prefill", std::move(a), io); }},
+      {"decode", "[flags]", "one decode worker: makes the answers",
+       [](Arguments a, Io& io) { return role_command("decode", std::move(a), io); }},
       {"chat", "[--url URL] [--model NAME] [flags]", "talk to a model in the terminal", chat_command},
       {"models", "list | pull NAME... | inspect NAME|FILE", "known models, their files and what is in them",
        models_command},

@@ -1,8 +1,8 @@
 // Builds a process from its configuration: which roles it hosts, how they reach others, and how it ends.
 //
-// `serve` hosts a router, one decode worker and a gateway in one actor system with local addresses: no port but HTTP. It has
-// no prefill role: in one process that would pack the weights twice to hand pages from one half of the memory to the other,
-// while the decode worker's own hybrid batch computes the same bits.
+// `serve` hosts a router, one decode worker and a gateway in one actor system with local addresses: no port
+// but HTTP. It has no prefill role: in one process that would pack the weights twice to hand pages from one
+// half of the memory to the other, while the decode worker's own hybrid batch computes the same bits.
 #include <chrono>
 #include <csignal>
 #include <functional>
@@ -83,7 +83,9 @@ class Process {
 
  private:
   [[nodiscard]] bool serves() const { return role_ == "serve"; }
-  [[nodiscard]] bool hosts(std::string_view role) const { return serves() ? role != "prefill" : role_ == role; }
+  [[nodiscard]] bool hosts(std::string_view role) const {
+    return serves() ? role != "prefill" : role_ == role;
+  }
 
   Expected<void> build() {
     TROUPE_TRY(open_runtime());
@@ -114,7 +116,9 @@ class Process {
   Expected<void> find_router() {
     if (hosts("router")) return {};
     const std::string& text = config_.text("cluster.router");
-    if (text.empty()) return fail(Errc::config_invalid, "cluster.router is empty: " + role_ + " needs its router's host:port");
+    if (text.empty())
+      return fail(Errc::config_invalid,
+                  "cluster.router is empty: " + role_ + " needs its router's host:port");
     TROUPE_TRY(actors::parse_host_port(text));
     router_address_ = std::string(actors::kTcp) + text;
     return {};
@@ -128,7 +132,9 @@ class Process {
     options.node_timeout = config_.duration("cluster.node_timeout");
     options.lease = config_.duration("cluster.lease");
     options.min_prompt_tokens = static_cast<std::uint32_t>(config_.integer("disagg.min_prompt_tokens"));
-    options.on_tick = [monitor = monitor_.get()](const router::RouterState& state) { monitor->observe(state); };
+    options.on_tick = [monitor = monitor_.get()](const router::RouterState& state) {
+      monitor->observe(state);
+    };
     auto state = router::RouterState::create(options);
     if (!state) return tl::unexpected<Error>(state.error());
     auto role = runtime_->spawn("router", [&](const actors::RoleHandle&) { return std::move(*state); });
@@ -266,8 +272,8 @@ class Process {
       return;
     }
     if (edge_) {
-      std::cout << "Troupe answers on http://" << actors::format({config_.text("http.host"), edge_->port()}) << "/v1"
-                << std::endl;
+      std::cout << "Troupe answers on http://" << actors::format({config_.text("http.host"), edge_->port()})
+                << "/v1" << std::endl;
     }
     notify_ready();
     log::info("ready", {{"role", role_}});
@@ -285,7 +291,8 @@ class Process {
     }
     if (worker_) {
       worker_->drain();
-      while (worker_->active() != 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(20ms);
+      while (worker_->active() != 0 && std::chrono::steady_clock::now() < deadline)
+        std::this_thread::sleep_for(20ms);
       worker_->leave();
     }
     // What was sent last, the end of an answer among it, leaves through another thread's socket.

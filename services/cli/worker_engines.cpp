@@ -38,29 +38,32 @@ const Clock& steady_clock() {
   return kClock;
 }
 
-Expected<worker::EngineSetup> load_engine(const Config& config, const ResolvedModel& resolved, std::size_t engines,
-                                          std::ostream& out) {
+Expected<worker::EngineSetup> load_engine(const Config& config, const ResolvedModel& resolved,
+                                          std::size_t engines, std::ostream& out) {
   auto model = Model::load(resolved.path);
   if (!model) return tl::unexpected<Error>(model.error());
   backend::CpuOptions cpu;
   cpu.threads = number(config, "engine.threads") == 0 ? usable_cores() : number(config, "engine.threads");
   cpu.isa = isa_of(config.text("engine.isa"));
-  cpu.numerics = config.text("engine.numerics") == "reference" ? backend::Numerics::reference : backend::Numerics::fast;
+  cpu.numerics =
+      config.text("engine.numerics") == "reference" ? backend::Numerics::reference : backend::Numerics::fast;
   auto made = backend::make_cpu_backend(cpu);
   if (!made) return tl::unexpected<Error>(made.error());
   const std::shared_ptr<backend::Backend> backend = std::move(*made);
   const std::uint64_t free_bytes = free_memory_bytes(), weights = (*model)->weight_bytes();
   if (weights > free_bytes) {
-    return fail(Errc::does_not_fit, resolved.name + " has " + std::to_string(weights) + " bytes of weights, " +
-                                        std::to_string(free_bytes) + " bytes of memory are free");
+    return fail(Errc::does_not_fit, resolved.name + " has " + std::to_string(weights) +
+                                        " bytes of weights, " + std::to_string(free_bytes) +
+                                        " bytes of memory are free");
   }
   engine::EngineOptions options = engine_options(config);
   const auto kv = kv_pool_bytes(config.bytes("kv.bytes"), free_bytes - weights, engines);
   if (!kv) return tl::unexpected<Error>(kv.error());
   options.kv_bytes = *kv;
   Progress progress(out, "loading " + resolved.name, 100, ::isatty(STDERR_FILENO) != 0);
-  auto engine = engine::Engine::create(*model, backend, options, steady_clock(),
-                                       [&](double part) { progress.update(static_cast<std::uint64_t>(part * 100)); });
+  auto engine = engine::Engine::create(*model, backend, options, steady_clock(), [&](double part) {
+    progress.update(static_cast<std::uint64_t>(part * 100));
+  });
   progress.finish();
   if (!engine) return tl::unexpected<Error>(engine.error());
   const engine::EngineStats stats = (*engine)->stats();
@@ -69,12 +72,14 @@ Expected<worker::EngineSetup> load_engine(const Config& config, const ResolvedMo
                              {"numerics", backend->numerics_id()},
                              {"kv_pages", stats.pages_total},
                              {"context", (*engine)->context_length()}});
-  return worker::EngineSetup{resolved.name, backend->numerics_id(), options.max_sequences + options.queue, std::move(*engine)};
+  return worker::EngineSetup{resolved.name, backend->numerics_id(), options.max_sequences + options.queue,
+                             std::move(*engine)};
 }
 
 }  // namespace
 
-Expected<std::uint64_t> kv_pool_bytes(std::uint64_t configured, std::uint64_t free_bytes, std::size_t engines) {
+Expected<std::uint64_t> kv_pool_bytes(std::uint64_t configured, std::uint64_t free_bytes,
+                                      std::size_t engines) {
   if (configured == 0) return free_bytes / 4 / std::max<std::size_t>(1, engines);
   if (configured <= free_bytes) return configured;
   return fail(Errc::does_not_fit, "kv.bytes is " + std::to_string(configured) + ", beside the weights " +

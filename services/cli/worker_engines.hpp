@@ -9,11 +9,14 @@
 namespace troupe::cli {
 
 /// Loads every model of option `model`; shows progress on `out`.
-/// Errors: those of resolve_models and Model::load; does_not_fit (says both numbers); invalid_argument (engine.isa).
-[[nodiscard]] Expected<std::vector<worker::EngineSetup>> load_engines(const Config& config, std::ostream& out);
+/// Errors: those of resolve_models and Model::load; does_not_fit (says both numbers); invalid_argument
+/// (engine.isa).
+[[nodiscard]] Expected<std::vector<worker::EngineSetup>> load_engines(const Config& config,
+                                                                      std::ostream& out);
 
 /// Bytes for one engine's pages: `configured`, or for 0 a quarter of what is free, shared by `engines`.
 /// Errors: does_not_fit when more is configured than is free.
-[[nodiscard]] Expected<std::uint64_t> kv_pool_bytes(std::uint64_t configured, std::uint64_t free_bytes, std::size_t engines);
+[[nodiscard]] Expected<std::uint64_t> kv_pool_bytes(std::uint64_t configured, std::uint64_t free_bytes,
+                                                    std::size_t engines);
 
 }  // namespace troupe::cli

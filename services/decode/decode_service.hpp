@@ -1,6 +1,6 @@
 #pragma once
-// The decode service: a worker (common/worker) that owns streams. It batches continuously, samples, takes KV pages from
-// prefill workers, and sends tokens straight to the gateways.
+// The decode service: a worker (common/worker) that owns streams. It batches continuously, samples, takes KV
+// pages from prefill workers, and sends tokens straight to the gateways.
 #include "common/worker/worker.hpp"
 
 namespace troupe::decode {

@@ -27,7 +27,9 @@ class CountedSink final : public AnswerSink {
     shared_->requests -= 1;
     shared_->choices -= choices_;
   }
-  void on_start(std::uint32_t cached, std::vector<GeneratedToken> prompt) override { sink_->on_start(cached, std::move(prompt)); }
+  void on_start(std::uint32_t cached, std::vector<GeneratedToken> prompt) override {
+    sink_->on_start(cached, std::move(prompt));
+  }
   void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) override {
     sink_->on_tokens(choice, tokens, finish);
   }
@@ -52,9 +54,11 @@ class Cluster final : public ClusterDispatcher {
     DataPlaneOptions plane;
     plane.listen = options_.data_listen;
     DataPlaneHandlers handlers;
-    handlers.received = [](const wire::Envelope&, FramePayload) { return false; };  // nobody sends to a gateway
-    handlers.writable = [](const std::string&) {};                                  // the state tries again by its clock
-    handlers.refused = [](const RequestId&, Epoch) {};                              // the worker's silence tells
+    handlers.received = [](const wire::Envelope&, FramePayload) {
+      return false;
+    };                                                  // nobody sends to a gateway
+    handlers.writable = [](const std::string&) {};      // the state tries again by its clock
+    handlers.refused = [](const RequestId&, Epoch) {};  // the worker's silence tells
     handlers.lost = [](const std::string&, const std::vector<std::pair<RequestId, Epoch>>&) {};
     auto made = DataPlane::create(plane, std::move(handlers));
     if (!made) return tl::unexpected<Error>(made.error());
@@ -70,8 +74,10 @@ class Cluster final : public ClusterDispatcher {
       };
       return std::make_unique<GatewayState>(
           std::move(gateway),
-          [plane = plane_.get()](const std::string& to, const wire::Envelope& header, const RequestId& request,
-                                 FramePayload payload) { return plane->send(to, header, request, std::move(payload)); },
+          [plane = plane_.get()](const std::string& to, const wire::Envelope& header,
+                                 const RequestId& request, FramePayload payload) {
+            return plane->send(to, header, request, std::move(payload));
+          },
           [shared = shared_](const std::vector<ServedModel>& models) {
             const std::lock_guard lock(shared->mutex);
             shared->models = models;
@@ -84,9 +90,11 @@ class Cluster final : public ClusterDispatcher {
 
   Expected<void> start(GenerateJob job, std::shared_ptr<AnswerSink> sink) override {
     if (shared_->draining) return fail(Errc::draining, "the gateway takes nothing new");
-    if (!knows(job.model)) return fail(Errc::model_not_found, "no worker serves a model named \"" + job.model + "\"");
+    if (!knows(job.model))
+      return fail(Errc::model_not_found, "no worker serves a model named \"" + job.model + "\"");
     const std::size_t choices = job.choices;
-    if (const std::size_t before = shared_->choices.fetch_add(choices); before + choices > options_.max_in_flight) {
+    if (const std::size_t before = shared_->choices.fetch_add(choices);
+        before + choices > options_.max_in_flight) {
       shared_->choices -= choices;
       return fail(Errc::queue_full, std::to_string(before) + " answers are in flight, at most " +
                                         std::to_string(options_.max_in_flight));
@@ -137,7 +145,8 @@ class Cluster final : public ClusterDispatcher {
   }
   bool knows(const std::string& model) const {
     const std::lock_guard lock(shared_->mutex);
-    return std::any_of(shared_->models.begin(), shared_->models.end(), [&](const ServedModel& m) { return m.name == model; });
+    return std::any_of(shared_->models.begin(), shared_->models.end(),
+                       [&](const ServedModel& m) { return m.name == model; });
   }
 
   actors::Runtime& runtime_;
@@ -149,8 +158,8 @@ class Cluster final : public ClusterDispatcher {
 
 }  // namespace
 
-Expected<std::unique_ptr<ClusterDispatcher>> ClusterDispatcher::create(actors::Runtime& runtime,
-                                                                       const ClusterDispatcherOptions& options) {
+Expected<std::unique_ptr<ClusterDispatcher>> ClusterDispatcher::create(
+    actors::Runtime& runtime, const ClusterDispatcherOptions& options) {
   auto cluster = std::make_unique<Cluster>(runtime, options);
   TROUPE_TRY(cluster->open());
   return std::unique_ptr<ClusterDispatcher>(std::move(cluster));

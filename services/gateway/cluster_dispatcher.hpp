@@ -11,17 +11,18 @@
 namespace troupe::gateway {
 
 struct ClusterDispatcherOptions {
-  GatewayOptions gateway;             ///< control_address is filled in
-  std::string name = "gateway";       ///< of the role in its process
-  std::string data_listen = "tcp://127.0.0.1:0";  ///< long prompts leave from here; "local://name" in one process
-  std::size_t max_in_flight = 256;    ///< choices
+  GatewayOptions gateway;        ///< control_address is filled in
+  std::string name = "gateway";  ///< of the role in its process
+  std::string data_listen =
+      "tcp://127.0.0.1:0";          ///< long prompts leave from here; "local://name" in one process
+  std::size_t max_in_flight = 256;  ///< choices
 };
 
 class ClusterDispatcher : public Dispatcher {
  public:
   /// Errors: address_in_use. `runtime` must outlive it.
-  [[nodiscard]] static Expected<std::unique_ptr<ClusterDispatcher>> create(actors::Runtime& runtime,
-                                                                           const ClusterDispatcherOptions& options);
+  [[nodiscard]] static Expected<std::unique_ptr<ClusterDispatcher>> create(
+      actors::Runtime& runtime, const ClusterDispatcherOptions& options);
   /// Refuses what is new from now on.
   virtual void drain() = 0;
   /// Ends what is left with `draining` and leaves the cluster.

@@ -8,7 +8,7 @@ namespace {
 
 struct Row {
   metrics::Declaration row;
-  std::uint64_t GatewayCounters::* value;
+  std::uint64_t GatewayCounters::*value;
 };
 
 const std::vector<Row>& rows() {
@@ -26,7 +26,8 @@ const std::vector<Row>& rows() {
       {{"troupe_gateway_stale_epochs_total", "Messages of an older placement, dropped."}, &C::stale_epochs},
       {{"troupe_gateway_unknown_requests_total", "Tokens for requests that are over."}, &C::unknown_requests},
       {{"troupe_gateway_received_tokens_total", "Tokens received from workers, each once."}, &C::tokens},
-      {{"troupe_gateway_prompts_by_data_total", "Prompts too long for a control message."}, &C::prompts_by_data},
+      {{"troupe_gateway_prompts_by_data_total", "Prompts too long for a control message."},
+       &C::prompts_by_data},
       {{"troupe_gateway_malformed_messages_total", "Messages that did not parse."}, &C::malformed},
   };
   return kRows;
@@ -37,8 +38,8 @@ const std::vector<Row>& rows() {
 void add_cluster_metrics(metrics::Registry& registry, const ClusterDispatcher& dispatcher) {
   std::vector<metrics::Counter> counters;
   for (const Row& row : rows()) counters.push_back(registry.counter(row.row));
-  const metrics::Gauge in_flight =
-      registry.gauge({"troupe_gateway_in_flight_requests", "Requests the cluster works on.", metrics::Kind::gauge});
+  const metrics::Gauge in_flight = registry.gauge(
+      {"troupe_gateway_in_flight_requests", "Requests the cluster works on.", metrics::Kind::gauge});
   auto before = std::make_shared<GatewayCounters>();  // owned by the registry's callback
   registry.before_collect([&dispatcher, counters, in_flight, before] {
     const GatewayCounters now = dispatcher.counters();

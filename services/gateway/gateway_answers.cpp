@@ -16,7 +16,8 @@ GeneratedToken from_wire(const wire::WireToken& token) {
 
 }  // namespace
 
-void GatewayState::on_tokens(const std::string& from, const wire::Tokens& message, TimePoint now, actors::Outbox& out) {
+void GatewayState::on_tokens(const std::string& from, const wire::Tokens& message, TimePoint now,
+                             actors::Outbox& out) {
   for (const wire::Tokens::Entry& entry : message.entries) on_entry(from, entry, now, out);
 }
 
@@ -24,7 +25,8 @@ void GatewayState::ask_again(Request& request, std::uint32_t choice, TimePoint n
   ++counters_.resends;
   request.choices[choice].gap_asked = now;
   out.send(request.placement.decode_address,
-           wire::Resend{request.job.id, request.epoch, choice, static_cast<std::uint32_t>(request.choices[choice].emitted.size())},
+           wire::Resend{request.job.id, request.epoch, choice,
+                        static_cast<std::uint32_t>(request.choices[choice].emitted.size())},
            request.epoch);
 }
 
@@ -32,19 +34,23 @@ void GatewayState::ask_again(Request& request, std::uint32_t choice, TimePoint n
 bool GatewayState::take_echo(Request& request, const wire::Tokens::Entry& entry) {
   if (request.started || !request.job.prompt_logprobs) return true;
   if (entry.prompt_first == request.prompt_logprobs.size())
-    for (const wire::WireToken& token : entry.prompt_tokens) request.prompt_logprobs.push_back(from_wire(token));
+    for (const wire::WireToken& token : entry.prompt_tokens)
+      request.prompt_logprobs.push_back(from_wire(token));
   return request.prompt_logprobs.size() >= entry.prompt_total;
 }
 
-void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& entry, TimePoint now, actors::Outbox& out) {
+void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& entry, TimePoint now,
+                            actors::Outbox& out) {
   const auto at = requests_.find(entry.request);
   if (at == requests_.end()) {  // a cancel that was lost: say it again
     ++counters_.unknown_requests;
-    if (entry.finish == FinishReason::none) out.send(from, wire::Cancel{entry.request, entry.epoch}, entry.epoch);
+    if (entry.finish == FinishReason::none)
+      out.send(from, wire::Cancel{entry.request, entry.epoch}, entry.epoch);
     return;
   }
   Request& request = at->second;
-  if (entry.epoch != request.epoch || request.phase == Phase::placing || entry.choice >= request.choices.size()) {
+  if (entry.epoch != request.epoch || request.phase == Phase::placing ||
+      entry.choice >= request.choices.size()) {
     ++counters_.stale_epochs;
     return;
   }
@@ -52,9 +58,11 @@ void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& 
   choice.heard = now;
   choice.probed.reset();
   if (entry.error || entry.finish == FinishReason::error) {
-    const Error error = entry.error ? Error{entry.error->code, entry.error->detail} : Error{Errc::internal, "the worker gave no reason"};
-    const bool again = retry_class(error.code) == Retry::elsewhere || (request.started && retry_class(error.code) == Retry::later &&
-                                                                       error.code != Errc::deadline_exceeded);
+    const Error error = entry.error ? Error{entry.error->code, entry.error->detail}
+                                    : Error{Errc::internal, "the worker gave no reason"};
+    const bool again =
+        retry_class(error.code) == Retry::elsewhere ||
+        (request.started && retry_class(error.code) == Retry::later && error.code != Errc::deadline_exceeded);
     if (again) {
       replay(at, error, now, out);
     } else {
@@ -70,7 +78,8 @@ void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& 
     if (!choice.gap_asked) ask_again(request, entry.choice, now, out);
     return;
   }
-  const bool part = !entry.prompt_tokens.empty() && entry.tokens.empty() && entry.finish == FinishReason::none;
+  const bool part =
+      !entry.prompt_tokens.empty() && entry.tokens.empty() && entry.finish == FinishReason::none;
   if (!take_echo(request, entry)) {
     if (!part && !choice.gap_asked) ask_again(request, entry.choice, now, out);
     return;
@@ -90,8 +99,9 @@ void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& 
   if (fresh.empty() && finish_reason == FinishReason::none) return;
   if (!request.started) {
     request.started = true;
-    request.sink->on_start(std::min(entry.cached_tokens, static_cast<std::uint32_t>(request.job.prompt.size())),
-                           std::move(request.prompt_logprobs));
+    request.sink->on_start(
+        std::min(entry.cached_tokens, static_cast<std::uint32_t>(request.job.prompt.size())),
+        std::move(request.prompt_logprobs));
   }
   if (finish_reason != FinishReason::none) choice.finished = true;
   request.sink->on_tokens(entry.choice, fresh, finish_reason);

@@ -55,7 +55,8 @@ void GatewayState::ask_placement(Request& request, TimePoint now, actors::Outbox
 void GatewayState::on_placement(const wire::Placement& placement, TimePoint now, actors::Outbox& out) {
   const auto at = requests_.find(placement.request);
   if (at == requests_.end()) {  // cancelled meanwhile: the router must not count it
-    out.send(options_.router_address, wire::RequestEnded{placement.request, placement.epoch}, placement.epoch);
+    out.send(options_.router_address, wire::RequestEnded{placement.request, placement.epoch},
+             placement.epoch);
     return;
   }
   Request& request = at->second;
@@ -84,9 +85,9 @@ void GatewayState::on_refused(const wire::PlaceRefused& refused, TimePoint now, 
     request.ask_at = now + std::chrono::milliseconds(100);
     return;
   }
-  if (!request.replayed || retry_class(error.code) == Retry::never)
-    return fail_request(at, error, out);
-  request.ask_at = now + std::chrono::milliseconds(std::clamp<std::uint32_t>(refused.retry_after_ms, 50, 500));
+  if (!request.replayed || retry_class(error.code) == Retry::never) return fail_request(at, error, out);
+  request.ask_at =
+      now + std::chrono::milliseconds(std::clamp<std::uint32_t>(refused.retry_after_ms, 50, 500));
 }
 
 void GatewayState::send_generates(Request& request, TimePoint now, actors::Outbox& out) {
@@ -104,8 +105,8 @@ void GatewayState::send_generates(Request& request, TimePoint now, actors::Outbo
     if (!request.choices[i].finished) send_generate(request, i, 1, now, out);
 }
 
-void GatewayState::send_generate(Request& request, std::uint32_t first_choice, std::uint32_t choices, TimePoint now,
-                                 actors::Outbox& out) {
+void GatewayState::send_generate(Request& request, std::uint32_t first_choice, std::uint32_t choices,
+                                 TimePoint now, actors::Outbox& out) {
   const GenerateJob& job = request.job;
   wire::Generate order;
   order.request = job.id;
@@ -122,9 +123,11 @@ void GatewayState::send_generate(Request& request, std::uint32_t first_choice, s
   order.sampling.p = job.sampling;
   order.prompt_logprobs = job.prompt_logprobs && !request.started;
   order.deadline_ms = left_ms(job.deadline, now);
-  // One import per request and epoch: of several resumed choices only a single one may use the prefill worker.
-  const bool alone = choices == request.choices.size() ||
-                     std::count_if(request.choices.begin(), request.choices.end(), [](const Choice& c) { return !c.finished; }) == 1;
+  // One import per request and epoch: of several resumed choices only a single one may use the prefill
+  // worker.
+  const bool alone =
+      choices == request.choices.size() || std::count_if(request.choices.begin(), request.choices.end(),
+                                                         [](const Choice& c) { return !c.finished; }) == 1;
   if (request.placement.prefill && alone) {
     order.prefill_address = request.placement.prefill_address;
     order.prefill_data_address = request.placement.prefill_data_address;
@@ -135,7 +138,8 @@ void GatewayState::send_generate(Request& request, std::uint32_t first_choice, s
     auto bytes = std::make_shared<std::vector<std::uint8_t>>(order.prompt.size() * sizeof(TokenId));
     std::memcpy(bytes->data(), order.prompt.data(), bytes->size());
     // Frames are told apart by their number: resumed choices have different prompts.
-    const wire::PromptFrame frame{job.id, request.epoch, first_choice, order.prompt_tokens, frame_checksum(*bytes)};
+    const wire::PromptFrame frame{job.id, request.epoch, first_choice, order.prompt_tokens,
+                                  frame_checksum(*bytes)};
     request.frames.push_back({wire::pack(frame, request.epoch), std::move(bytes)});
     order.prompt.clear();
     order.prompt_by_data = true;
@@ -166,7 +170,8 @@ bool GatewayState::replay(Requests::iterator at, const Error& why, TimePoint now
     fail_request(at, why, out);
     return false;
   }
-  log::warn("replaying a request", {{"request", to_hex(request.job.id)}, {"epoch", request.epoch.value}, {"why", to_string(why)}});
+  log::warn("replaying a request",
+            {{"request", to_hex(request.job.id)}, {"epoch", request.epoch.value}, {"why", to_string(why)}});
   ++counters_.replays;
   ++request.replays;
   request.replayed = true;
@@ -199,7 +204,9 @@ bool GatewayState::settle_choices(Requests::iterator at, actors::Outbox& out) {
     choice.finished = true;
     request.sink->on_tokens(i, {}, stopped ? FinishReason::stop : FinishReason::length);
   }
-  if (!std::all_of(request.choices.begin(), request.choices.end(), [](const Choice& c) { return c.finished; })) return false;
+  if (!std::all_of(request.choices.begin(), request.choices.end(),
+                   [](const Choice& c) { return c.finished; }))
+    return false;
   finish(at, out);
   return true;
 }

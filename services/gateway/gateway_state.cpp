@@ -15,17 +15,20 @@ GatewayState::GatewayState(GatewayOptions options, SendPrompt send_prompt,
                            std::function<void(const std::vector<ServedModel>&)> on_models)
     : options_(std::move(options)), send_prompt_(std::move(send_prompt)), on_models_(std::move(on_models)) {}
 
-void GatewayState::start(GenerateJob job, std::shared_ptr<AnswerSink> sink, TimePoint now, actors::Outbox& out) {
+void GatewayState::start(GenerateJob job, std::shared_ptr<AnswerSink> sink, TimePoint now,
+                         actors::Outbox& out) {
   ++counters_.started;
   const auto refuse = [&](Errc code, std::string detail) {
     ++counters_.failed;
     sink->on_error({code, std::move(detail)});
   };
   const auto model = models_.find(job.model);
-  if (model == models_.end()) return refuse(Errc::model_not_found, "no worker serves a model named \"" + job.model + "\"");
+  if (model == models_.end())
+    return refuse(Errc::model_not_found, "no worker serves a model named \"" + job.model + "\"");
   if (job.prompt.empty() || job.choices == 0 || job.max_tokens == 0)
     return refuse(Errc::invalid_argument, "a request needs a prompt, a choice and a token to make");
-  if (requests_.contains(job.id)) return refuse(Errc::invalid_argument, "this request id is already in flight");
+  if (requests_.contains(job.id))
+    return refuse(Errc::invalid_argument, "this request id is already in flight");
   const RequestId id = job.id;
   Request request;
   request.model = model->second.model.id;
@@ -53,7 +56,8 @@ void GatewayState::fail_all(const Error& error, actors::Outbox& out) {
   while (!requests_.empty()) fail_request(requests_.begin(), error, out);
 }
 
-void GatewayState::receive(const std::string& from, const wire::Envelope& message, TimePoint now, actors::Outbox& out) {
+void GatewayState::receive(const std::string& from, const wire::Envelope& message, TimePoint now,
+                           actors::Outbox& out) {
   const auto take = [&]<class M>(std::type_identity<M>, auto&& handle) {
     const auto decoded = wire::unpack<M>(message);
     if (decoded) return handle(*decoded);
@@ -61,7 +65,8 @@ void GatewayState::receive(const std::string& from, const wire::Envelope& messag
     log::warn("message refused", {{"from", from}, {"error", to_string(decoded.error())}});
   };
 #define TROUPE_ON(M, call) \
-  case wire::k##M##Number: return take(std::type_identity<wire::M>{}, [&](const wire::M& m) { call; })
+  case wire::k##M##Number: \
+    return take(std::type_identity<wire::M>{}, [&](const wire::M& m) { call; })
   switch (message.type) {
     TROUPE_ON(Tokens, on_tokens(from, m, now, out));
     TROUPE_ON(Placement, on_placement(m, now, out));
@@ -70,7 +75,8 @@ void GatewayState::receive(const std::string& from, const wire::Envelope& messag
     TROUPE_ON(WorkerGone, on_worker_gone(m, now, out));
     TROUPE_ON(JoinReply, joined_ = !m.refused; if (m.refused) wake_at_ = next_beat_ = now);
     TROUPE_ON(Ping, out.send(from, wire::Pong{m.number, options_.node}));
-    default: break;
+    default:
+      break;
   }
 #undef TROUPE_ON
   ++counters_.malformed;
@@ -167,15 +173,17 @@ bool GatewayState::check_timers(Requests::iterator at, TimePoint now, actors::Ou
   for (std::uint32_t i = 0; i < request.choices.size(); ++i) {
     Choice& choice = request.choices[i];
     if (choice.finished) continue;
-    if (choice.gap_asked && now - *choice.gap_asked >= options_.resend_timeout) ask_again(request, i, now, out);
+    if (choice.gap_asked && now - *choice.gap_asked >= options_.resend_timeout)
+      ask_again(request, i, now, out);
     if (choice.probed && now - *choice.probed >= options_.probe_timeout)
       return replay(at, {Errc::peer_lost, "the worker does not answer"}, now, out);
     if (!choice.probed && now - choice.heard >= options_.probe_after) {
       ++counters_.probes;
       choice.probed = now;
-      out.send(request.placement.decode_address,
-               wire::Resend{request.job.id, request.epoch, i, static_cast<std::uint32_t>(choice.emitted.size())},
-               request.epoch);
+      out.send(
+          request.placement.decode_address,
+          wire::Resend{request.job.id, request.epoch, i, static_cast<std::uint32_t>(choice.emitted.size())},
+          request.epoch);
     }
   }
   return true;

@@ -1,7 +1,8 @@
 #pragma once
-// The gateway's side of the cluster: a record per request that is enough to go on after any worker's death. It places, sends,
-// puts answers in order without gaps or repeats, asks for what is missing, and replays prompt + emitted tokens under the next
-// epoch when a worker is lost. Same seed, same positions: the stream continues as if nothing had happened.
+// The gateway's side of the cluster: a record per request that is enough to go on after any worker's death.
+// It places, sends, puts answers in order without gaps or repeats, asks for what is missing, and replays
+// prompt + emitted tokens under the next epoch when a worker is lost. Same seed, same positions: the stream
+// continues as if nothing had happened.
 //
 //   start -> placing -> running -> done
 //              ^           | worker gone, silent, or an error another worker may not make
@@ -27,9 +28,10 @@ struct GatewayOptions {
   std::string control_address;
   std::string router_address;
   Duration heartbeat = std::chrono::milliseconds(500);
-  Duration place_retry = std::chrono::seconds(1);       ///< an unanswered PlaceRequest is sent again
-  Duration place_patience = std::chrono::seconds(10);   ///< without a router a new request waits this long
-  Duration rejoin_patience = std::chrono::seconds(3);   ///< and this long for workers to join a new router again
+  Duration place_retry = std::chrono::seconds(1);      ///< an unanswered PlaceRequest is sent again
+  Duration place_patience = std::chrono::seconds(10);  ///< without a router a new request waits this long
+  Duration rejoin_patience =
+      std::chrono::seconds(3);  ///< and this long for workers to join a new router again
   Duration replay_patience = std::chrono::seconds(30);  ///< a broken stream waits this long for a worker
   Duration probe_after = std::chrono::seconds(2);       ///< a silent stream is asked after
   Duration probe_timeout = std::chrono::seconds(4);     ///< and replayed when the worker does not answer
@@ -46,14 +48,15 @@ struct GatewayCounters {
 };
 
 /// Sends a long prompt's frame. Must not block.
-using SendPrompt = std::function<SendResult(const std::string& address, const wire::Envelope& header, const RequestId& request,
-                                            FramePayload payload)>;
+using SendPrompt = std::function<SendResult(const std::string& address, const wire::Envelope& header,
+                                            const RequestId& request, FramePayload payload)>;
 
 /// Sinks are called from within these methods.
 class GatewayState final : public actors::RoleState {
  public:
   /// `on_models` hears every new table: all models seen so far, those without a ready worker too.
-  GatewayState(GatewayOptions options, SendPrompt send_prompt, std::function<void(const std::vector<ServedModel>&)> on_models);
+  GatewayState(GatewayOptions options, SendPrompt send_prompt,
+               std::function<void(const std::vector<ServedModel>&)> on_models);
 
   void start(GenerateJob job, std::shared_ptr<AnswerSink> sink, TimePoint now, actors::Outbox& out);
   void cancel(const RequestId& id, actors::Outbox& out);
@@ -61,7 +64,8 @@ class GatewayState final : public actors::RoleState {
   void fail_all(const Error& error, actors::Outbox& out);
   void leave(actors::Outbox& out);
 
-  void receive(const std::string& from, const wire::Envelope& message, TimePoint now, actors::Outbox& out) override;
+  void receive(const std::string& from, const wire::Envelope& message, TimePoint now,
+               actors::Outbox& out) override;
   void tick(TimePoint now, actors::Outbox& out) override;
   void peer_lost(const std::string& address, TimePoint now, actors::Outbox& out) override;
   [[nodiscard]] TimePoint wake_at() const override { return wake_at_; }
@@ -74,8 +78,8 @@ class GatewayState final : public actors::RoleState {
   struct Choice {
     std::vector<TokenId> emitted;
     bool finished = false;
-    TimePoint heard;                      ///< the worker last spoke of it
-    std::optional<TimePoint> probed;      ///< asked and not answered since
+    TimePoint heard;                  ///< the worker last spoke of it
+    std::optional<TimePoint> probed;  ///< asked and not answered since
     std::optional<TimePoint> gap_asked;
   };
   enum class Phase : std::uint8_t { placing, prompting, running };
@@ -87,19 +91,19 @@ class GatewayState final : public actors::RoleState {
     Epoch epoch{1};
     std::vector<Choice> choices;
     std::vector<NodeId> avoid;
-    std::uint32_t replays = 0;            ///< since the last new token
+    std::uint32_t replays = 0;  ///< since the last new token
     bool replayed = false;
     wire::Placement placement;
-    TimePoint ask_at;                     ///< next PlaceRequest, or next try to send the prompt frames
+    TimePoint ask_at;  ///< next PlaceRequest, or next try to send the prompt frames
     TimePoint began;
-    TimePoint give_up_at;                 ///< of placing
+    TimePoint give_up_at;  ///< of placing
     bool started = false;
     std::vector<GeneratedToken> prompt_logprobs;
     struct Frame {
       wire::Envelope header;
       FramePayload payload;
     };
-    std::vector<Frame> frames;            ///< long prompts that could not leave yet
+    std::vector<Frame> frames;  ///< long prompts that could not leave yet
   };
   using Requests = std::map<RequestId, Request>;
 
@@ -108,7 +112,8 @@ class GatewayState final : public actors::RoleState {
   void on_placement(const wire::Placement& placement, TimePoint now, actors::Outbox& out);
   void on_refused(const wire::PlaceRefused& refused, TimePoint now, actors::Outbox& out);
   void send_generates(Request& request, TimePoint now, actors::Outbox& out);
-  void send_generate(Request& request, std::uint32_t first_choice, std::uint32_t choices, TimePoint now, actors::Outbox& out);
+  void send_generate(Request& request, std::uint32_t first_choice, std::uint32_t choices, TimePoint now,
+                     actors::Outbox& out);
   void send_frames(Request& request, TimePoint now);
   [[nodiscard]] std::vector<TokenId> prompt_of(const Request& request, std::uint32_t choice) const;
   /// false: it ended with `why` instead.
@@ -119,7 +124,8 @@ class GatewayState final : public actors::RoleState {
 
   // gateway_answers.cpp: from entries to sinks
   void on_tokens(const std::string& from, const wire::Tokens& message, TimePoint now, actors::Outbox& out);
-  void on_entry(const std::string& from, const wire::Tokens::Entry& entry, TimePoint now, actors::Outbox& out);
+  void on_entry(const std::string& from, const wire::Tokens::Entry& entry, TimePoint now,
+                actors::Outbox& out);
   [[nodiscard]] bool take_echo(Request& request, const wire::Tokens::Entry& entry);
   void ask_again(Request& request, std::uint32_t choice, TimePoint now, actors::Outbox& out);
   void finish(Requests::iterator at, actors::Outbox& out);

@@ -1,6 +1,6 @@
 #pragma once
-// The prefill service: a worker (common/worker) that computes prompts for decode workers in chunks and streams finished pages
-// to them layer by layer. Losing one costs time, never an answer.
+// The prefill service: a worker (common/worker) that computes prompts for decode workers in chunks and
+// streams finished pages to them layer by layer. Losing one costs time, never an answer.
 #include "common/worker/worker.hpp"
 
 namespace troupe::prefill {

@@ -8,11 +8,13 @@ constexpr std::chrono::minutes kSupersededFor{10};
 }
 
 bool Node::serves(const ModelId& model) const {
-  return std::any_of(identity.models.begin(), identity.models.end(), [&](const auto& info) { return info.id == model; });
+  return std::any_of(identity.models.begin(), identity.models.end(),
+                     [&](const auto& info) { return info.id == model; });
 }
 
 const wire::Load* Node::load(const ModelId& model) const {
-  const auto found = std::find_if(loads.begin(), loads.end(), [&](const auto& load) { return load.model == model; });
+  const auto found =
+      std::find_if(loads.begin(), loads.end(), [&](const auto& load) { return load.model == model; });
   return found == loads.end() ? nullptr : &*found;
 }
 

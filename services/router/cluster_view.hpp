@@ -1,5 +1,6 @@
 #pragma once
-// Who is in the cluster, as the router knows it: roles, addresses, models, load, and whether a node can be given work.
+// Who is in the cluster, as the router knows it: roles, addresses, models, load, and whether a node can be
+// given work.
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -21,7 +22,7 @@ struct Node {
   bool draining = false;
   bool hung = false;
   std::vector<wire::Load> loads;
-  std::uint32_t placed = 0;          ///< choices placed here that have not ended
+  std::uint32_t placed = 0;  ///< choices placed here that have not ended
   std::uint32_t placed_prefills = 0;
   std::map<ModelId, std::uint64_t> sequences;  ///< of KV updates
   std::map<ModelId, TimePoint> snapshot_asked;
@@ -42,15 +43,16 @@ class ClusterView {
   ClusterView(Duration node_timeout, Duration hang_limit, std::size_t max_nodes)
       : node_timeout_(node_timeout), hang_limit_(hang_limit), max_nodes_(max_nodes) {}
 
-  /// Takes a node in. One of the same name is replaced and returned. Errors: invalid_argument when a newer node already
-  /// took the name, queue_full.
+  /// Takes a node in. One of the same name is replaced and returned. Errors: invalid_argument when a newer
+  /// node already took the name, queue_full.
   [[nodiscard]] Expected<std::vector<GoneNode>> join(const wire::Join& join, TimePoint now);
   /// false: unknown, it has to join again.
   [[nodiscard]] bool beat(const wire::Heartbeat& beat, TimePoint now);
   [[nodiscard]] std::optional<GoneNode> leave(const NodeId& node, std::string reason);
   /// By the address it is written to.
   [[nodiscard]] std::optional<GoneNode> lose(const std::string& control_address);
-  /// Nodes not heard of in time leave; those without progress under work are marked. `hung` gets the newly marked.
+  /// Nodes not heard of in time leave; those without progress under work are marked. `hung` gets the newly
+  /// marked.
   [[nodiscard]] std::vector<GoneNode> expire(TimePoint now, std::vector<NodeId>& hung);
 
   [[nodiscard]] Node* find(const NodeId& node);

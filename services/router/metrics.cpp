@@ -10,8 +10,12 @@ using metrics::Kind;
 
 const metrics::Label kReason{"reason", {"prefix", "load"}};
 const metrics::Label kRole{"role", {"gateway", "router", "prefill", "decode"}};
-const Declaration kPlacements{"troupe_router_placements_total", "Requests placed, by why that worker was chosen.", Kind::counter, {kReason}};
-const Declaration kWithPrefill{"troupe_router_disaggregated_placements_total", "Placements that name a prefill worker."};
+const Declaration kPlacements{"troupe_router_placements_total",
+                              "Requests placed, by why that worker was chosen.",
+                              Kind::counter,
+                              {kReason}};
+const Declaration kWithPrefill{"troupe_router_disaggregated_placements_total",
+                               "Placements that name a prefill worker."};
 const Declaration kRefused{"troupe_router_refusals_total", "Requests refused."};
 const Declaration kJoins{"troupe_router_joins_total", "Nodes that joined."};
 const Declaration kLosses{"troupe_router_losses_total", "Nodes that left or were lost."};
@@ -21,9 +25,12 @@ const Declaration kGaps{"troupe_router_kv_gaps_total", "Missing updates, answere
 const Declaration kLeases{"troupe_router_leases_expired_total", "Placements whose end nobody told."};
 const Declaration kMalformed{"troupe_router_malformed_messages_total", "Messages that did not parse."};
 const Declaration kPrompt{"troupe_router_prompt_tokens_total", "Prompt tokens of placed requests."};
-const Declaration kCached{"troupe_router_cached_tokens_total", "Of these, tokens the index knew on the chosen worker."};
-const Declaration kEvicted{"troupe_router_index_evictions_total", "Blocks forgotten because the index was full."};
-const Declaration kNodes{"troupe_router_ready_nodes", "Members that can be given work.", Kind::gauge, {kRole}};
+const Declaration kCached{"troupe_router_cached_tokens_total",
+                          "Of these, tokens the index knew on the chosen worker."};
+const Declaration kEvicted{"troupe_router_index_evictions_total",
+                           "Blocks forgotten because the index was full."};
+const Declaration kNodes{
+    "troupe_router_ready_nodes", "Members that can be given work.", Kind::gauge, {kRole}};
 const Declaration kInFlight{"troupe_router_placed_requests", "Placements that have not ended.", Kind::gauge};
 const Declaration kBlocks{"troupe_router_index_blocks", "Blocks in the index.", Kind::gauge};
 
@@ -36,9 +43,10 @@ struct RouterMonitor::Seen {
 };
 
 RouterMonitor::RouterMonitor(metrics::Registry& registry) : seen_(std::make_shared<Seen>()) {
-  std::vector<metrics::Counter> counters{registry.counter(kPlacements, {"prefix"}), registry.counter(kPlacements, {"load"})};
-  for (const Declaration* row : {&kWithPrefill, &kRefused, &kJoins, &kLosses, &kHangs, &kUpdates, &kGaps, &kLeases, &kMalformed,
-                                 &kPrompt, &kCached, &kEvicted})
+  std::vector<metrics::Counter> counters{registry.counter(kPlacements, {"prefix"}),
+                                         registry.counter(kPlacements, {"load"})};
+  for (const Declaration* row : {&kWithPrefill, &kRefused, &kJoins, &kLosses, &kHangs, &kUpdates, &kGaps,
+                                 &kLeases, &kMalformed, &kPrompt, &kCached, &kEvicted})
     counters.push_back(registry.counter(*row));
   std::vector<metrics::Gauge> gauges;
   for (const std::string_view role : kRole.values) gauges.push_back(registry.gauge(kNodes, {role}));
@@ -63,9 +71,20 @@ void RouterMonitor::observe(const RouterState& state) {
   gauges.push_back(static_cast<double>(state.placements()));
   gauges.push_back(static_cast<double>(state.indexed_blocks()));
   const std::lock_guard lock(seen_->mutex);
-  seen_->counters = {c.placed_by_prefix, c.placed_by_load, c.placed_with_prefill, c.refused,   c.joins,
-                     c.losses,           c.hangs,          c.kv_updates,          c.kv_gaps,   c.leases_expired,
-                     c.malformed,        c.prompt_tokens,  c.cached_tokens,       state.evicted_blocks()};
+  seen_->counters = {c.placed_by_prefix,
+                     c.placed_by_load,
+                     c.placed_with_prefill,
+                     c.refused,
+                     c.joins,
+                     c.losses,
+                     c.hangs,
+                     c.kv_updates,
+                     c.kv_gaps,
+                     c.leases_expired,
+                     c.malformed,
+                     c.prompt_tokens,
+                     c.cached_tokens,
+                     state.evicted_blocks()};
   seen_->gauges = std::move(gauges);
 }
 

@@ -41,7 +41,8 @@ void PrefixIndex::forget(const NodeId& node) {
   }
 }
 
-std::vector<std::uint32_t> PrefixIndex::longest_prefix(std::span<const BlockKey> blocks, std::span<const NodeId> nodes) {
+std::vector<std::uint32_t> PrefixIndex::longest_prefix(std::span<const BlockKey> blocks,
+                                                       std::span<const NodeId> nodes) {
   std::vector<std::uint32_t> lengths(nodes.size(), 0);
   for (std::uint32_t depth = 0; depth < blocks.size(); ++depth) {
     const auto at = entries_.find(blocks[depth]);

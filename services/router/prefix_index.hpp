@@ -1,5 +1,6 @@
 #pragma once
-// Which worker holds which block: an exact map fed by the workers' numbered updates, bounded by evicting the coldest blocks.
+// Which worker holds which block: an exact map fed by the workers' numbered updates, bounded by evicting the
+// coldest blocks.
 #include <cstdint>
 #include <list>
 #include <span>
@@ -21,7 +22,8 @@ class PrefixIndex {
   void forget(const NodeId& node);
 
   /// Leading blocks each of `nodes` holds, in the order of `nodes`; refreshes what was found.
-  [[nodiscard]] std::vector<std::uint32_t> longest_prefix(std::span<const BlockKey> blocks, std::span<const NodeId> nodes);
+  [[nodiscard]] std::vector<std::uint32_t> longest_prefix(std::span<const BlockKey> blocks,
+                                                          std::span<const NodeId> nodes);
 
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
   [[nodiscard]] std::uint64_t evicted() const { return evicted_; }

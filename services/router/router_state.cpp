@@ -38,7 +38,8 @@ std::uint64_t RouterState::evicted_blocks() const {
   return blocks;
 }
 
-void RouterState::receive(const std::string& from, const wire::Envelope& message, TimePoint now, actors::Outbox& out) {
+void RouterState::receive(const std::string& from, const wire::Envelope& message, TimePoint now,
+                          actors::Outbox& out) {
   const auto take = [&]<class M>(std::type_identity<M>, auto&& handle) {
     const auto decoded = wire::unpack<M>(message);
     if (decoded) return handle(*decoded);
@@ -46,7 +47,8 @@ void RouterState::receive(const std::string& from, const wire::Envelope& message
     log::warn("message refused", {{"from", from}, {"error", to_string(decoded.error())}});
   };
 #define TROUPE_ON(M, call) \
-  case wire::k##M##Number: return take(std::type_identity<wire::M>{}, [&](const wire::M& m) { call; })
+  case wire::k##M##Number: \
+    return take(std::type_identity<wire::M>{}, [&](const wire::M& m) { call; })
   switch (message.type) {
     TROUPE_ON(Join, on_join(from, m, now, out));
     TROUPE_ON(Heartbeat, on_heartbeat(from, m, now, out));
@@ -55,18 +57,20 @@ void RouterState::receive(const std::string& from, const wire::Envelope& message
     TROUPE_ON(RequestEnded, on_ended(m));
     TROUPE_ON(Leave, if (auto left = view_.leave(m.node, m.reason)) gone(*left, out));
     TROUPE_ON(Ping, out.send(from, wire::Pong{m.number, options_.node}));
-    default: break;
+    default:
+      break;
   }
 #undef TROUPE_ON
   ++counters_.malformed;
   log::warn("message not for a router", {{"from", from}, {"type", wire::message_name(message.type)}});
 }
 
-void RouterState::on_join(const std::string& from, const wire::Join& join, TimePoint now, actors::Outbox& out) {
+void RouterState::on_join(const std::string& from, const wire::Join& join, TimePoint now,
+                          actors::Outbox& out) {
   wire::JoinReply reply;
   reply.router = options_.node;
-  reply.heartbeat_ms =
-      static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(options_.heartbeat).count());
+  reply.heartbeat_ms = static_cast<std::uint32_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(options_.heartbeat).count());
   const bool known = view_.find(join.node) != nullptr;
   auto replaced = view_.join(join, now);
   if (!replaced) {
@@ -89,7 +93,8 @@ void RouterState::on_join(const std::string& from, const wire::Join& join, TimeP
   push_models(out);
 }
 
-void RouterState::on_heartbeat(const std::string& from, const wire::Heartbeat& beat, TimePoint now, actors::Outbox& out) {
+void RouterState::on_heartbeat(const std::string& from, const wire::Heartbeat& beat, TimePoint now,
+                               actors::Outbox& out) {
   if (!view_.beat(beat, now)) {
     out.send(from, wire::JoinReply{options_.node, wire::WireError{Errc::peer_lost, "not a member"}, 500});
     return;
@@ -97,7 +102,8 @@ void RouterState::on_heartbeat(const std::string& from, const wire::Heartbeat& b
   push_models(out);
 }
 
-void RouterState::on_kv_update(const std::string& from, const wire::KvUpdate& update, TimePoint now, actors::Outbox& out) {
+void RouterState::on_kv_update(const std::string& from, const wire::KvUpdate& update, TimePoint now,
+                               actors::Outbox& out) {
   Node* node = view_.find(update.node);
   if (node == nullptr) return;
   ++counters_.kv_updates;
@@ -120,37 +126,44 @@ void RouterState::on_kv_update(const std::string& from, const wire::KvUpdate& up
   for (const BlockKey& key : update.stored) blocks.store(update.node, key);
 }
 
-void RouterState::on_place(const std::string& from, const wire::PlaceRequest& request, TimePoint now, actors::Outbox& out) {
+void RouterState::on_place(const std::string& from, const wire::PlaceRequest& request, TimePoint now,
+                           actors::Outbox& out) {
   const auto known = placements_.find(request.request);
   if (known != placements_.end()) {
     const Epoch epoch = known->second.answer.epoch;
-    if (epoch == request.epoch) return out.send(from, known->second.answer, request.epoch);  // its answer was lost
+    if (epoch == request.epoch)
+      return out.send(from, known->second.answer, request.epoch);  // its answer was lost
     if (epoch > request.epoch) return;
     release(known->second);
     placements_.erase(known);
   }
-  auto placement = draining_ ? Expected<wire::Placement>(fail(Errc::draining, "the router stops")) : place(request);
+  auto placement =
+      draining_ ? Expected<wire::Placement>(fail(Errc::draining, "the router stops")) : place(request);
   if (placement && placements_.size() >= options_.max_placements)
-    placement = fail(Errc::queue_full, std::to_string(placements_.size()) + " requests are in flight, the limit");
+    placement =
+        fail(Errc::queue_full, std::to_string(placements_.size()) + " requests are in flight, the limit");
   if (!placement) {
     ++counters_.refused;
-    out.send(from,
-             wire::PlaceRefused{request.request, request.epoch,
-                                wire::WireError{placement.error().code, placement.error().detail}, kRetryAfterMs},
-             request.epoch);
+    out.send(
+        from,
+        wire::PlaceRefused{request.request, request.epoch,
+                           wire::WireError{placement.error().code, placement.error().detail}, kRetryAfterMs},
+        request.epoch);
     return;
   }
   Placed placed{*placement, std::max(1u, request.choices), {}, from};
   placed.lease = now + options_.lease +
-                 (request.deadline_ms != 0 ? Duration(std::chrono::milliseconds(request.deadline_ms)) : std::chrono::hours(1));
+                 (request.deadline_ms != 0 ? Duration(std::chrono::milliseconds(request.deadline_ms))
+                                           : std::chrono::hours(1));
   view_.find(placement->decode)->placed += placed.choices;
   if (placement->prefill) ++view_.find(*placement->prefill)->placed_prefills;
   placements_.emplace(request.request, std::move(placed));
   out.send(from, *placement, request.epoch);
 }
 
-std::vector<Candidate> RouterState::candidates(const std::vector<const Node*>& nodes, const wire::PlaceRequest& request,
-                                               const ModelId& model, bool prefill) {
+std::vector<Candidate> RouterState::candidates(const std::vector<const Node*>& nodes,
+                                               const wire::PlaceRequest& request, const ModelId& model,
+                                               bool prefill) {
   std::vector<NodeId> ids;
   for (const Node* node : nodes) ids.push_back(node->identity.node);
   const auto prefix = index(model).longest_prefix(request.blocks, ids);
@@ -182,7 +195,8 @@ Expected<wire::Placement> RouterState::place(const wire::PlaceRequest& request) 
   };
   // A worker that just failed this request is taken only when there is no other.
   if (!std::all_of(nodes.begin(), nodes.end(), avoided)) std::erase_if(nodes, avoided);
-  if (nodes.empty()) return fail(Errc::no_ready_worker, "no decode worker for \"" + request.model + "\" is ready");
+  if (nodes.empty())
+    return fail(Errc::no_ready_worker, "no decode worker for \"" + request.model + "\" is ready");
   const RequestView what{request.prompt_tokens, request.max_tokens, request.choices};
   const auto choices = candidates(nodes, request, model->id, false);
   const auto decision = policy_->choose(what, choices);
@@ -215,9 +229,11 @@ Expected<wire::Placement> RouterState::place(const wire::PlaceRequest& request) 
 }
 
 void RouterState::release(const Placed& placed) {
-  if (Node* decode = view_.find(placed.answer.decode)) decode->placed -= std::min(decode->placed, placed.choices);
+  if (Node* decode = view_.find(placed.answer.decode))
+    decode->placed -= std::min(decode->placed, placed.choices);
   if (!placed.answer.prefill) return;
-  if (Node* prefill = view_.find(*placed.answer.prefill)) prefill->placed_prefills -= std::min(prefill->placed_prefills, 1u);
+  if (Node* prefill = view_.find(*placed.answer.prefill))
+    prefill->placed_prefills -= std::min(prefill->placed_prefills, 1u);
 }
 
 void RouterState::on_ended(const wire::RequestEnded& ended) {
@@ -229,7 +245,8 @@ void RouterState::on_ended(const wire::RequestEnded& ended) {
 
 void RouterState::tell_gone(const NodeId& node, const std::string& reason, actors::Outbox& out) {
   for (const auto& [id, other] : view_.nodes())
-    if (other.identity.role == wire::Role::gateway) out.send(other.identity.control_address, wire::WorkerGone{node, reason});
+    if (other.identity.role == wire::Role::gateway)
+      out.send(other.identity.control_address, wire::WorkerGone{node, reason});
 }
 
 void RouterState::gone(const GoneNode& gone_node, actors::Outbox& out) {
@@ -242,7 +259,8 @@ void RouterState::gone(const GoneNode& gone_node, actors::Outbox& out) {
   } else {  // nobody will say that its requests ended
     for (const auto& [id, placed] : placements_)
       if (placed.gateway == who.control_address) release(placed);
-    std::erase_if(placements_, [&](const auto& entry) { return entry.second.gateway == who.control_address; });
+    std::erase_if(placements_,
+                  [&](const auto& entry) { return entry.second.gateway == who.control_address; });
   }
   push_models(out);
 }

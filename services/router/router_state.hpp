@@ -1,5 +1,6 @@
 #pragma once
-// What the router decides: who is a member, who gets a request, and what gateways may offer. It knows ids and keys only.
+// What the router decides: who is a member, who gets a request, and what gateways may offer. It knows ids and
+// keys only.
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -19,7 +20,7 @@ struct RouterOptions {
   Duration node_timeout = std::chrono::seconds(2);
   Duration hang_limit = std::chrono::seconds(30);  ///< busy without a layer finished for this long
   Duration lease = std::chrono::seconds(30);       ///< of a placement beyond its request's deadline
-  std::uint32_t min_prompt_tokens = 256;           ///< fewer uncached ones are prefilled where they are decoded
+  std::uint32_t min_prompt_tokens = 256;  ///< fewer uncached ones are prefilled where they are decoded
   std::size_t max_nodes = 1024;
   std::size_t max_index_blocks = 1u << 20;
   std::size_t max_placements = 1u << 16;
@@ -43,7 +44,8 @@ class RouterState final : public actors::RoleState {
   /// Errors: config_invalid (an unknown policy).
   [[nodiscard]] static Expected<std::unique_ptr<RouterState>> create(const RouterOptions& options);
 
-  void receive(const std::string& from, const wire::Envelope& message, TimePoint now, actors::Outbox& out) override;
+  void receive(const std::string& from, const wire::Envelope& message, TimePoint now,
+               actors::Outbox& out) override;
   void tick(TimePoint now, actors::Outbox& out) override;
   void peer_lost(const std::string& address, TimePoint now, actors::Outbox& out) override;
   [[nodiscard]] TimePoint wake_at() const override { return wake_at_; }
@@ -67,12 +69,15 @@ class RouterState final : public actors::RoleState {
 
   void on_join(const std::string& from, const wire::Join& join, TimePoint now, actors::Outbox& out);
   void on_heartbeat(const std::string& from, const wire::Heartbeat& beat, TimePoint now, actors::Outbox& out);
-  void on_kv_update(const std::string& from, const wire::KvUpdate& update, TimePoint now, actors::Outbox& out);
-  void on_place(const std::string& from, const wire::PlaceRequest& request, TimePoint now, actors::Outbox& out);
+  void on_kv_update(const std::string& from, const wire::KvUpdate& update, TimePoint now,
+                    actors::Outbox& out);
+  void on_place(const std::string& from, const wire::PlaceRequest& request, TimePoint now,
+                actors::Outbox& out);
   void on_ended(const wire::RequestEnded& ended);
   [[nodiscard]] Expected<wire::Placement> place(const wire::PlaceRequest& request);
-  [[nodiscard]] std::vector<Candidate> candidates(const std::vector<const Node*>& nodes, const wire::PlaceRequest& request,
-                                                  const ModelId& model, bool prefill);
+  [[nodiscard]] std::vector<Candidate> candidates(const std::vector<const Node*>& nodes,
+                                                  const wire::PlaceRequest& request, const ModelId& model,
+                                                  bool prefill);
   void release(const Placed& placed);
   void gone(const GoneNode& node, actors::Outbox& out);
   void tell_gone(const NodeId& node, const std::string& reason, actors::Outbox& out);

@@ -1,7 +1,7 @@
 #pragma once
-// An engine without a model: its tokens are a function of the last tokens, the seed, the choice and the position, so that a
-// resumed, re-placed or imported stream must continue identically. Pages carry a pattern of the tokens they hold; a commit
-// compares what was imported with what would have been computed.
+// An engine without a model: its tokens are a function of the last tokens, the seed, the choice and the
+// position, so that a resumed, re-placed or imported stream must continue identically. Pages carry a pattern
+// of the tokens they hold; a commit compares what was imported with what would have been computed.
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -26,7 +26,8 @@ struct FakeEngineOptions {
   std::uint32_t context = 1u << 20;
   bool cache = true;
   bool mute = false;  ///< steps make no tokens: a hang
-  std::chrono::microseconds step_time{0};  ///< what a step costs; a real engine never floods the control plane
+  std::chrono::microseconds step_time{
+      0};  ///< what a step costs; a real engine never floods the control plane
 };
 
 /// The token every correct engine draws next.
@@ -53,7 +54,9 @@ class FakeEngine final : public engine::Engine {
  public:
   explicit FakeEngine(FakeEngineOptions options = {}) : options_(options) {}
 
-  const Model& model() const override { detail::check_failed("model", __FILE__, __LINE__, "a fake engine has none"); }
+  const Model& model() const override {
+    detail::check_failed("model", __FILE__, __LINE__, "a fake engine has none");
+  }
   ModelId model_id() const override { return ModelId{77, 88}; }
   std::uint32_t context_length() const override { return options_.context; }
   std::size_t layer_page_bytes() const override { return options_.layer_page_bytes; }
@@ -76,7 +79,8 @@ class FakeEngine final : public engine::Engine {
     sequence.prefill_tokens = tokens;
     sequence.progress = std::move(progress);
     for (std::uint32_t page = 0; page * 64 < tokens; ++page) sequence.pages.push_back(next_page_++);
-    for (std::size_t i = 0; i < sequence.pages.size(); ++i) owner_[sequence.pages[i]] = {sequence.request.id, static_cast<std::uint32_t>(i)};
+    for (std::size_t i = 0; i < sequence.pages.size(); ++i)
+      owner_[sequence.pages[i]] = {sequence.request.id, static_cast<std::uint32_t>(i)};
     add(std::move(sequence));
     return {};
   }
@@ -111,7 +115,8 @@ class FakeEngine final : public engine::Engine {
     for (std::uint32_t page = sequence.computed / 64; page * 64 < sequence.import_tokens; ++page) {
       for (std::uint32_t layer = 0; layer < options_.layers; ++layer) {
         const auto found = sequence.imported.find({layer, page});
-        if (found == sequence.imported.end() || found->second != pattern(sequence.request.prompt, layer, page))
+        if (found == sequence.imported.end() ||
+            found->second != pattern(sequence.request.prompt, layer, page))
           return fail(Errc::transfer_failed, "page " + std::to_string(page) + " is missing or wrong");
       }
     }
@@ -144,7 +149,8 @@ class FakeEngine final : public engine::Engine {
     std::erase(order_, id);
   }
   bool has_work() const override {
-    return std::any_of(sequences_.begin(), sequences_.end(), [](const auto& e) { return e.second.ready && !e.second.done; });
+    return std::any_of(sequences_.begin(), sequences_.end(),
+                       [](const auto& e) { return e.second.ready && !e.second.done; });
   }
   engine::StepOutput step(const std::function<bool()>& = {}) override {
     engine::StepOutput out;
@@ -216,7 +222,8 @@ class FakeEngine final : public engine::Engine {
   }
   void store_blocks(const Sequence& sequence, std::uint32_t tokens, std::vector<engine::KvEvent>& kv) {
     if (!options_.cache) return;
-    const auto prompt = std::span(sequence.request.prompt).first(std::min<std::size_t>(tokens, sequence.request.prompt.size()));
+    const auto prompt = std::span(sequence.request.prompt)
+                            .first(std::min<std::size_t>(tokens, sequence.request.prompt.size()));
     for (const BlockKey& key : block_keys(model_id(), sequence.request.tenant, prompt))
       if (blocks_.insert(key).second) kv.push_back({key, true});
   }
@@ -224,7 +231,8 @@ class FakeEngine final : public engine::Engine {
     if (sequence.prefill_tokens != 0) return run_prefill(id, sequence, out);
     const auto prompt_size = static_cast<std::uint32_t>(sequence.request.prompt.size());
     if (sequence.computed == 0 && !sequence.announced)
-      sequence.computed = sequence.cached = cached_tokens_for(sequence.request.tenant, sequence.request.prompt);
+      sequence.computed = sequence.cached =
+          cached_tokens_for(sequence.request.tenant, sequence.request.prompt);
     if (sequence.computed < prompt_size) {
       const std::uint32_t rows = std::min(options_.chunk, prompt_size - sequence.computed);
       out.rows += rows;
@@ -236,7 +244,8 @@ class FakeEngine final : public engine::Engine {
   }
   void run_prefill(const RequestId& id, Sequence& sequence, engine::StepOutput& out) {
     // One chunk, layer by layer; a refused layer is offered again in the next step.
-    const std::uint32_t tokens = std::min(sequence.prefill_tokens, (sequence.computed / options_.chunk + 1) * options_.chunk);
+    const std::uint32_t tokens =
+        std::min(sequence.prefill_tokens, (sequence.computed / options_.chunk + 1) * options_.chunk);
     for (; sequence.next_layer < options_.layers; ++sequence.next_layer) {
       engine::PrefillProgress progress;
       progress.id = id;
@@ -266,7 +275,8 @@ class FakeEngine final : public engine::Engine {
       event.id = id;
       event.epoch = request.epoch;
       event.choice = request.first_choice + i;
-      event.first_index = static_cast<std::uint32_t>(text.size() - request.prompt.size()) + request.resumed_tokens;
+      event.first_index =
+          static_cast<std::uint32_t>(text.size() - request.prompt.size()) + request.resumed_tokens;
       const TokenId token = fake_next(text, request.sampling.seed, event.choice);
       text.push_back(token);
       ++generated_;
@@ -276,9 +286,12 @@ class FakeEngine final : public engine::Engine {
       if (!sequence.announced && request.prompt_logprobs)
         for (const TokenId t : request.prompt) event.prompt_tokens.push_back({t, -1.0f, {}});
       sequence.announced = true;
-      const bool stop = std::find(request.stop_tokens.begin(), request.stop_tokens.end(), token) != request.stop_tokens.end();
-      if (stop) event.finish = FinishReason::stop;
-      else if (event.first_index + 1 >= request.max_tokens) event.finish = FinishReason::length;
+      const bool stop = std::find(request.stop_tokens.begin(), request.stop_tokens.end(), token) !=
+                        request.stop_tokens.end();
+      if (stop)
+        event.finish = FinishReason::stop;
+      else if (event.first_index + 1 >= request.max_tokens)
+        event.finish = FinishReason::length;
       sequence.finished[i] = event.finish != FinishReason::none;
       out.tokens.push_back(std::move(event));
     }

@@ -1,6 +1,7 @@
 #pragma once
-// A whole cluster of state classes in one thread under a virtual clock: messages, frames and engine steps happen one at a
-// time, in an order drawn from a seed; messages may be lost, repeated or overtake each other; nodes may die or hang.
+// A whole cluster of state classes in one thread under a virtual clock: messages, frames and engine steps
+// happen one at a time, in an order drawn from a seed; messages may be lost, repeated or overtake each other;
+// nodes may die or hang.
 #include <deque>
 #include <functional>
 #include <map>
@@ -72,7 +73,8 @@ class SimCluster {
     std::uint64_t progress() const override { return engine->progress(); }
     bool busy() const override { return !commands.empty() || runner->has_work(); }
     worker::ImportTable& imports() override { return table; }
-    SendResult send(const std::string& to, const wire::Envelope& header, const RequestId& request, FramePayload payload) override {
+    SendResult send(const std::string& to, const wire::Envelope& header, const RequestId& request,
+                    FramePayload payload) override {
       return sim->send_frame(to, header, request, std::move(payload));
     }
     void drop_frames(const RequestId&) override {}
@@ -91,9 +93,8 @@ class SimCluster {
     options.name = "gateway-0";
     gateway = std::make_unique<gateway::GatewayState>(
         options,
-        [this](const std::string& to, const wire::Envelope& header, const RequestId& request, FramePayload payload) {
-          return send_frame(to, header, request, std::move(payload));
-        },
+        [this](const std::string& to, const wire::Envelope& header, const RequestId& request,
+               FramePayload payload) { return send_frame(to, header, request, std::move(payload)); },
         [this](const std::vector<gateway::ServedModel>& table) { models = table; });
   }
   Worker& add_worker(wire::Role role, const std::string& name, FakeEngineOptions engine = {}) {
@@ -104,9 +105,9 @@ class SimCluster {
     worker.data_address = "tcp://data-" + name;
     worker.engine = std::make_unique<FakeEngine>(engine);
     worker.runner = std::make_unique<worker::EngineRunner>(
-        *worker.engine, [this](const std::string& to, const wire::Envelope& header, const RequestId& request, FramePayload payload) {
-          return send_frame(to, header, request, std::move(payload));
-        });
+        *worker.engine,
+        [this](const std::string& to, const wire::Envelope& header, const RequestId& request,
+               FramePayload payload) { return send_frame(to, header, request, std::move(payload)); });
     worker::WorkerOptions options;
     options.role = role;
     options.name = name;
@@ -115,7 +116,8 @@ class SimCluster {
     options.router_address = "tcp://router";
     options.node = node(name);
     worker::ServedModel model;
-    model.info = {"fake", worker.engine->model_id(), 1u << 20, engine.layers, engine.layer_page_bytes, "fake-numerics"};
+    model.info = {"fake",        worker.engine->model_id(), 1u << 20,
+                  engine.layers, engine.layer_page_bytes,   "fake-numerics"};
     model.capacity = engine.max_sequences + engine.queue;
     worker.state = std::make_unique<worker::WorkerState>(options, std::vector{model}, worker);
     workers[name] = std::move(made);
@@ -235,8 +237,10 @@ class SimCluster {
       auto& queue = links_[{from, message.to}];
       Letter letter{from, std::move(message.message)};
       if (faults_.repeat != 0 && chance() < faults_.repeat) queue.push_back(letter);
-      if (faults_.overtake != 0 && !queue.empty() && chance() < faults_.overtake) queue.push_front(std::move(letter));
-      else queue.push_back(std::move(letter));
+      if (faults_.overtake != 0 && !queue.empty() && chance() < faults_.overtake)
+        queue.push_front(std::move(letter));
+      else
+        queue.push_back(std::move(letter));
     }
   }
   void deliver_one(std::deque<Letter>& queue, const std::string& to) {
@@ -259,10 +263,12 @@ class SimCluster {
       if (worker->address == address || worker->data_address == address) return worker.get();
     return nullptr;
   }
-  SendResult send_frame(const std::string& to, const wire::Envelope& header, const RequestId& request, FramePayload payload) {
+  SendResult send_frame(const std::string& to, const wire::Envelope& header, const RequestId& request,
+                        FramePayload payload) {
     Worker* worker = by_address(to);
     if (worker == nullptr || !worker->alive) return SendResult::closed;
-    const auto waiting = std::count_if(frames_.begin(), frames_.end(), [&](const Frame& f) { return f.to == to; });
+    const auto waiting =
+        std::count_if(frames_.begin(), frames_.end(), [&](const Frame& f) { return f.to == to; });
     if (static_cast<std::size_t>(waiting) >= window) return SendResult::window_full;
     frames_.push_back({to, header, request, std::move(payload)});
     return SendResult::sent;
@@ -284,7 +290,8 @@ class SimCluster {
       ++frames_refused;
       for (auto& [name, other] : workers)
         if (other->alive)
-          other->commands.push_back(worker::FailPrefill{kv->request, kv->epoch, {Errc::transfer_failed, "refused"}});
+          other->commands.push_back(
+              worker::FailPrefill{kv->request, kv->epoch, {Errc::transfer_failed, "refused"}});
       return;
     }
     ++frames_delivered;
@@ -292,7 +299,8 @@ class SimCluster {
   }
   void run_engine(Worker& worker) {
     worker::ReportBatch batch;
-    for (worker::Command& command : std::exchange(worker.commands, {})) worker.runner->execute(std::move(command), batch.reports);
+    for (worker::Command& command : std::exchange(worker.commands, {}))
+      worker.runner->execute(std::move(command), batch.reports);
     if (worker.runner->has_work()) (void)worker.runner->step({}, batch.reports);
     batch.stats = worker.engine->stats();
     actors::Outbox out;
@@ -321,11 +329,13 @@ class SimCluster {
 };
 
 /// A job with a prompt of `tokens` ids that differ by `salt`.
-inline gateway::GenerateJob fake_job(std::uint64_t salt, std::uint32_t tokens, std::uint32_t max_tokens, std::uint32_t choices = 1) {
+inline gateway::GenerateJob fake_job(std::uint64_t salt, std::uint32_t tokens, std::uint32_t max_tokens,
+                                     std::uint32_t choices = 1) {
   gateway::GenerateJob job;
   job.id = Hasher().text("job").number(salt).finish<RequestId>();
   job.model = "fake";
-  for (std::uint32_t i = 0; i < tokens; ++i) job.prompt.push_back(static_cast<TokenId>((salt * 7919 + i * 31) % 4000));
+  for (std::uint32_t i = 0; i < tokens; ++i)
+    job.prompt.push_back(static_cast<TokenId>((salt * 7919 + i * 31) % 4000));
   job.choices = choices;
   job.max_tokens = max_tokens;
   job.sampling.seed = salt * 1000 + 7;
@@ -341,7 +351,8 @@ inline std::string check_answer(const gateway::GenerateJob& job, const Recording
     const auto found = sink.answers.find(choice);
     if (found == sink.answers.end() || found->second != expected)
       return "choice " + std::to_string(choice) + " has " +
-             std::to_string(found == sink.answers.end() ? 0 : found->second.size()) + " tokens and is not the expected answer";
+             std::to_string(found == sink.answers.end() ? 0 : found->second.size()) +
+             " tokens and is not the expected answer";
   }
   return "";
 }

@@ -1,5 +1,6 @@
 #pragma once
-// Chooses the worker that takes a request. A new policy: one source, one test, one line in builtin.cpp, one in CMake.
+// Chooses the worker that takes a request. A new policy: one source, one test, one line in builtin.cpp, one
+// in CMake.
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -21,9 +22,9 @@ struct RequestView {
 struct Candidate {
   NodeId node;
   std::string_view name;
-  std::uint32_t cached_tokens = 0;    ///< leading prompt tokens it holds
-  std::uint32_t load = 0;             ///< sequences running or waiting, those placed since its last word included
-  std::uint32_t capacity = 0;         ///< of `load`; 0: unknown
+  std::uint32_t cached_tokens = 0;  ///< leading prompt tokens it holds
+  std::uint32_t load = 0;      ///< sequences running or waiting, those placed since its last word included
+  std::uint32_t capacity = 0;  ///< of `load`; 0: unknown
   std::uint32_t pages_total = 0;
   std::uint32_t pages_available = 0;  ///< free, or cached and evictable
 };
@@ -33,12 +34,13 @@ struct Decision {
   std::string_view reason;  ///< of a closed set: it becomes a metric label
 };
 
-/// Pure: keeps nothing between calls. Errors: no_ready_worker (no candidates), queue_full, out_of_pages (none can ever
-/// hold the request). Threads: any. Cost: O(candidates); called once per request.
+/// Pure: keeps nothing between calls. Errors: no_ready_worker (no candidates), queue_full, out_of_pages (none
+/// can ever hold the request). Threads: any. Cost: O(candidates); called once per request.
 class RouterPolicy {
  public:
   virtual ~RouterPolicy() = default;
-  [[nodiscard]] virtual Expected<Decision> choose(const RequestView& request, std::span<const Candidate> candidates) const = 0;
+  [[nodiscard]] virtual Expected<Decision> choose(const RequestView& request,
+                                                  std::span<const Candidate> candidates) const = 0;
 };
 
 struct RouterPolicyEntry {

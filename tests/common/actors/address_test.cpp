@@ -14,7 +14,8 @@ TEST(Address, ReadsHostAndPortAndRefusesTheRest) {
 }
 
 TEST(Address, FormatIsTheInverseOfParse) {
-  for (const char* text : {"127.0.0.1:1", "[::1]:7001", "name:0"}) EXPECT_EQ(format(*parse_host_port(text)), text);
+  for (const char* text : {"127.0.0.1:1", "[::1]:7001", "name:0"})
+    EXPECT_EQ(format(*parse_host_port(text)), text);
 }
 
 TEST(Address, OnlyLoopbackListensWithoutInsecure) {
@@ -24,7 +25,8 @@ TEST(Address, OnlyLoopbackListensWithoutInsecure) {
   const auto refused = check_listen("cluster.listen", {"0.0.0.0", 7001}, false);
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().code, Errc::config_invalid);
-  EXPECT_NE(refused.error().detail.find("cluster.listen is 0.0.0.0:7001"), std::string::npos) << refused.error().detail;
+  EXPECT_NE(refused.error().detail.find("cluster.listen is 0.0.0.0:7001"), std::string::npos)
+      << refused.error().detail;
   EXPECT_NE(refused.error().detail.find("--insecure"), std::string::npos);
 }
 

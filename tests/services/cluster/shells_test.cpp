@@ -1,4 +1,5 @@
-// The same roles as actors: in one process by local:// addresses, and as five actor systems over real TCP and ZeroMQ.
+// The same roles as actors: in one process by local:// addresses, and as five actor systems over real TCP and
+// ZeroMQ.
 #include <condition_variable>
 #include <mutex>
 
@@ -60,7 +61,9 @@ struct Processes {
     options.node = random_id<NodeId>();
     options.heartbeat = 100ms;
     options.node_timeout = 1s;
-    router_ = *runtime(router_runtime_).spawn("router", [&](const actors::RoleHandle&) { return std::move(*router::RouterState::create(options)); });
+    router_ = *runtime(router_runtime_).spawn("router", [&](const actors::RoleHandle&) {
+      return std::move(*router::RouterState::create(options));
+    });
     gateway_runtime_ = make_runtime();
     gateway::ClusterDispatcherOptions gateway;
     gateway.gateway.node = random_id<NodeId>();
@@ -109,7 +112,10 @@ struct Processes {
     return wait([&] {
       const auto models = dispatcher->models();
       const auto members = router_.ask<std::size_t>(
-          [](actors::RoleState& state) { return dynamic_cast<router::RouterState&>(state).view().nodes().size(); }, 5s);
+          [](actors::RoleState& state) {
+            return dynamic_cast<router::RouterState&>(state).view().nodes().size();
+          },
+          5s);
       return !models.empty() && models[0].ready_workers == decoders && members == nodes;
     });
   }
@@ -123,8 +129,10 @@ struct Processes {
     return wait([&] {
       if (dispatcher->in_flight() != 0) return false;
       const auto placements = router_.ask<std::size_t>(
-          [](actors::RoleState& state) { return dynamic_cast<router::RouterState&>(state).placements(); }, 5s);
-      return placements == 0u && std::all_of(workers.begin(), workers.end(), [](const auto& w) { return w.second->active() == 0; });
+          [](actors::RoleState& state) { return dynamic_cast<router::RouterState&>(state).placements(); },
+          5s);
+      return placements == 0u && std::all_of(workers.begin(), workers.end(),
+                                             [](const auto& w) { return w.second->active() == 0; });
     });
   }
 
@@ -188,7 +196,8 @@ TEST_P(Shells, AWorkerThatDiesMidStreamIsNotSeenInTheStream) {
   ASSERT_TRUE(p.ready(2, 3));
   const auto job = fake_job(4, 100, 200000);
   const auto sink = p.start(job);
-  ASSERT_TRUE(sink->wait([](const RecordingSink& s) { return s.answers.contains(0) && s.answers.at(0).size() >= 50; }));
+  ASSERT_TRUE(sink->wait(
+      [](const RecordingSink& s) { return s.answers.contains(0) && s.answers.at(0).size() >= 50; }));
   p.kill(p.workers["decode-0"]->active() != 0 ? "decode-0" : "decode-1");
   std::size_t had = 0;
   ASSERT_TRUE(sink->wait([&](const RecordingSink& s) {

@@ -1,5 +1,5 @@
-// Gateway, router and workers together, as plain state classes: every stream is the one an undisturbed cluster would give,
-// and afterwards nothing is held anywhere.
+// Gateway, router and workers together, as plain state classes: every stream is the one an undisturbed
+// cluster would give, and afterwards nothing is held anywhere.
 #include <gtest/gtest.h>
 
 #include "tests/support/sim_cluster.hpp"
@@ -10,7 +10,8 @@ namespace {
 using namespace std::chrono_literals;
 
 struct Stage {
-  explicit Stage(std::uint64_t seed = 1, SimFaults faults = {}, int decoders = 1, int prefillers = 0) : sim(seed, faults) {
+  explicit Stage(std::uint64_t seed = 1, SimFaults faults = {}, int decoders = 1, int prefillers = 0)
+      : sim(seed, faults) {
     sim.add_router();
     sim.add_gateway();
     for (int i = 0; i < decoders; ++i) sim.add_worker(wire::Role::decode, "decode-" + std::to_string(i));
@@ -119,7 +120,8 @@ TEST(SimCluster, AnEchoTooLongForOneMessageComesWhole) {
   ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
   EXPECT_EQ(check_answer(job, *sink), "");
   ASSERT_EQ(sink->prompt_logprobs.size(), job.prompt.size());
-  for (std::size_t i = 0; i < job.prompt.size(); ++i) ASSERT_EQ(sink->prompt_logprobs[i].token, job.prompt[i]);
+  for (std::size_t i = 0; i < job.prompt.size(); ++i)
+    ASSERT_EQ(sink->prompt_logprobs[i].token, job.prompt[i]);
   s.expect_quiet();
 }
 
@@ -222,7 +224,8 @@ TEST(SimCluster, AFullClusterRefusesEarly) {
   sim.run_for(2s);  // a heartbeat has told its capacity
   std::vector<std::shared_ptr<RecordingSink>> sinks;
   for (std::uint64_t i = 0; i < 10; ++i) sinks.push_back(sim.start(fake_job(20 + i, 30, 50)));
-  ASSERT_TRUE(sim.run_until([&] { return std::all_of(sinks.begin(), sinks.end(), [](const auto& s) { return s->over(); }); }));
+  ASSERT_TRUE(sim.run_until(
+      [&] { return std::all_of(sinks.begin(), sinks.end(), [](const auto& s) { return s->over(); }); }));
   std::size_t full = 0, done = 0;
   for (const auto& sink : sinks) {
     done += sink->done;
@@ -250,7 +253,8 @@ TEST(SimCluster, AWorkerMayJoinAndDrainWhileStreamsRun) {
   s.sim.add_worker(wire::Role::decode, "decode-1");
   ASSERT_TRUE(s.sim.ready(2));
   actors::Outbox out;
-  s.sim.workers["decode-0"]->state->drain(s.sim.clock.now(), out);  // its heartbeat may be lost: the next one says it too
+  s.sim.workers["decode-0"]->state->drain(s.sim.clock.now(),
+                                          out);  // its heartbeat may be lost: the next one says it too
   ASSERT_TRUE(s.sim.ready(1));
   const auto next = fake_job(18, 50, 5);
   const auto other = s.sim.start(next);
@@ -287,12 +291,16 @@ TEST(SimCluster, LostRepeatedAndOvertakingMessagesChangeNoStream) {
       jobs.push_back(fake_job(seed * 100 + i, i % 3 == 0 ? 700 : 40, 25, i % 4 == 1 ? 3 : 1));
       sinks.push_back(s.sim.start(jobs.back()));
     }
-    ASSERT_TRUE(s.sim.run_until([&] { return std::all_of(sinks.begin(), sinks.end(), [](const auto& x) { return x->over(); }); }, 20min))
+    ASSERT_TRUE(s.sim.run_until(
+        [&] { return std::all_of(sinks.begin(), sinks.end(), [](const auto& x) { return x->over(); }); },
+        20min))
         << "seed " << seed;
-    for (std::size_t i = 0; i < jobs.size(); ++i) EXPECT_EQ(check_answer(jobs[i], *sinks[i]), "") << "seed " << seed << " job " << i;
+    for (std::size_t i = 0; i < jobs.size(); ++i)
+      EXPECT_EQ(check_answer(jobs[i], *sinks[i]), "") << "seed " << seed << " job " << i;
     EXPECT_GT(s.sim.lost, 0u);
     // RequestEnded may be lost; then leases free what it named, the router's after its longest.
-    EXPECT_TRUE(s.sim.run_until([&] { return s.sim.leftovers().empty(); }, 2h)) << "seed " << seed << s.sim.leftovers();
+    EXPECT_TRUE(s.sim.run_until([&] { return s.sim.leftovers().empty(); }, 2h))
+        << "seed " << seed << s.sim.leftovers();
   }
 }
 
