@@ -110,7 +110,10 @@ class Runner final : public ModelRunner {
   TensorRef heads(const BufferPtr& buffer, std::uint32_t count, std::uint32_t dim) const {
     return {buffer.get(), 0, DType::f32, rows_ * count, dim, dim};
   }
-  TensorRef activation(std::uint32_t cols) const { return {activation_.get(), 0, DType::activation, rows_, cols, cols}; }
+  /// DType::activation_wide for inputs with outliers, where 8 bits lose most: attention's and the gated product.
+  TensorRef activation(std::uint32_t cols, DType dtype = DType::activation) const {
+    return {activation_.get(), 0, dtype, rows_, cols, cols};
+  }
   TensorRef numbers(const BufferPtr& buffer, std::uint32_t count) const { return {buffer.get(), 0, DType::i32, 1, count, count}; }
   TensorRef ids() const { return numbers(ids_, rows_); }
 
@@ -130,10 +133,11 @@ class Runner final : public ModelRunner {
     const LayerWeights& w = weights_.layers[layer];
     const std::uint32_t q_cols = config_.heads * config_.key_dim, k_cols = config_.kv_heads * config_.key_dim;
     const std::uint32_t v_cols = config_.kv_heads * config_.value_dim, o_cols = config_.heads * config_.value_dim;
-    backend_->norm_prepare(*stream_, floats(x_, config_.width), *w.attn_norm, config_.norm_eps, activation(config_.width));
-    backend_->linear(*stream_, activation(config_.width), *w.q, w.q_bias.get(), floats(q_, q_cols));
-    backend_->linear(*stream_, activation(config_.width), *w.k, w.k_bias.get(), floats(k_, k_cols));
-    backend_->linear(*stream_, activation(config_.width), *w.v, w.v_bias.get(), floats(v_, v_cols));
+    const TensorRef input = activation(config_.width, DType::activation_wide);
+    backend_->norm_prepare(*stream_, floats(x_, config_.width), *w.attn_norm, config_.norm_eps, input);
+    backend_->linear(*stream_, input, *w.q, w.q_bias.get(), floats(q_, q_cols));
+    backend_->linear(*stream_, input, *w.k, w.k_bias.get(), floats(k_, k_cols));
+    backend_->linear(*stream_, input, *w.v, w.v_bias.get(), floats(v_, v_cols));
     if (config_.qk_norm) {
       const TensorRef q = heads(q_, config_.heads, config_.key_dim), k = heads(k_, config_.kv_heads, config_.key_dim);
       backend_->rms_norm(*stream_, q, *w.q_norm, config_.norm_eps, q);
@@ -144,8 +148,9 @@ class Runner final : public ModelRunner {
     const backend::AttentionParams params{layer, config_.heads, config_.window[layer], config_.attention_scale,
                                           config_.attention_softcap};
     backend_->attention(*stream_, layout_, *kv_, plan, params, floats(q_, q_cols), floats(attended_, o_cols));
-    backend_->prepare(*stream_, floats(attended_, o_cols), activation(o_cols));
-    add_result(*w.attn_output, o_cols, w.attn_post_norm.get());
+    const TensorRef attended = activation(o_cols, DType::activation_wide);
+    backend_->prepare(*stream_, floats(attended_, o_cols), attended);
+    add_result(*w.attn_output, attended, w.attn_post_norm.get());
   }
 
   void rotate(std::uint32_t layer, TensorRef q, TensorRef k) {
@@ -165,14 +170,15 @@ class Runner final : public ModelRunner {
     backend_->linear(*stream_, activation(config_.width), *w.up, nullptr, floats(up_, cols));
     const auto kind = config_.activation == GateActivation::silu ? backend::Activation::silu : backend::Activation::gelu_tanh;
     backend_->gated(*stream_, kind, floats(gate_, cols), floats(up_, cols), floats(gate_, cols));
-    backend_->prepare(*stream_, floats(gate_, cols), activation(cols));
-    add_result(*w.down, cols, w.ffn_post_norm.get());
+    const TensorRef product = activation(cols, DType::activation_wide);
+    backend_->prepare(*stream_, floats(gate_, cols), product);
+    add_result(*w.down, product, w.ffn_post_norm.get());
   }
 
-  /// x += norm(activation * weight); the norm only where the model has one.
-  void add_result(const backend::Weight& weight, std::uint32_t cols, const backend::Weight* post_norm) {
+  /// x += norm(input * weight); the norm only where the model has one.
+  void add_result(const backend::Weight& weight, TensorRef input, const backend::Weight* post_norm) {
     const TensorRef x = floats(x_, config_.width), y = floats(y_, config_.width);
-    backend_->linear(*stream_, activation(cols), weight, nullptr, y);
+    backend_->linear(*stream_, input, weight, nullptr, y);
     if (post_norm != nullptr) backend_->rms_norm(*stream_, y, *post_norm, config_.norm_eps, y);
     backend_->add(*stream_, x, y, x);
   }

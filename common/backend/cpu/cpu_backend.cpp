@@ -53,7 +53,8 @@ const std::int32_t* int_row(const TensorRef& tensor) {
 }
 
 std::byte* activation_rows(const TensorRef& tensor, const ActivationLayout& layout) {
-  TROUPE_CHECK(tensor.dtype == DType::activation && tensor.buffer != nullptr, "prepared rows were expected");
+  TROUPE_CHECK(tensor.dtype == DType::activation || tensor.dtype == DType::activation_wide, "prepared rows were expected");
+  TROUPE_CHECK(tensor.buffer != nullptr, "prepared rows without a buffer");
   return range(*tensor.buffer, tensor.offset_bytes, tensor.rows * layout.row_bytes());
 }
 
@@ -66,7 +67,7 @@ DeviceInfo CpuBackend::info() const {
 }
 
 std::string CpuBackend::numerics_id() const {
-  return numerics_ == Numerics::fast ? "arith1-act32-kvf16" : "arith1-ref-kvf32";
+  return numerics_ == Numerics::fast ? "arith2-act32w-kvf16" : "arith1-ref-kvf32";
 }
 
 Expected<std::unique_ptr<Buffer>> CpuBackend::allocate(std::size_t bytes) {
@@ -76,7 +77,7 @@ Expected<std::unique_ptr<Buffer>> CpuBackend::allocate(std::size_t bytes) {
 }
 
 std::size_t CpuBackend::activation_bytes(std::uint32_t rows, std::uint32_t cols) const {
-  return rows * activation_layout(cols).row_bytes();
+  return rows * activation_layout(cols, DType::activation_wide).row_bytes();
 }
 
 Expected<std::unique_ptr<Weight>> CpuBackend::make_matrix(gguf::TensorType type, std::uint32_t n, std::uint32_t k,

@@ -91,15 +91,16 @@ class CpuBackend final : public Backend {
   void softcap(Stream& stream, TensorRef x, float cap) override;
 
  private:
-  [[nodiscard]] ActivationLayout activation_layout(std::uint32_t cols) const {
-    return {numerics_ == Numerics::fast, cols};
+  [[nodiscard]] ActivationLayout activation_layout(std::uint32_t cols, DType dtype) const {
+    return {numerics_ == Numerics::fast, cols, dtype == DType::activation_wide};
   }
   /// Runs `op` now, or keeps it for the graph being captured.
   void submit(Stream& stream, std::function<void()> op);
   /// body(row, worker) for every row; in parallel when `elements` a row make it worth while.
   template <class Body>
   void for_rows(std::uint32_t rows, std::size_t elements, const Body& body);
-  void store_prepared(const float* x, std::uint32_t cols, std::byte* record) const;
+  void quantize(const float* x, const ActivationLayout& layout, std::byte* record) const;
+  void store_prepared(const float* x, const ActivationLayout& layout, std::byte* record) const;
 
   const Kernels& kernels_;
   Numerics numerics_;

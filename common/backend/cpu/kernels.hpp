@@ -22,6 +22,7 @@ struct LinearJob {
   const std::byte* rows = nullptr;  ///< codes, or floats
   std::size_t row_bytes = 0;
   std::size_t meta_offset = 0;
+  bool wide = false;  ///< codes of 16 bits
   std::uint32_t row_count = 0;
   const float* bias = nullptr;
   float* out = nullptr;
@@ -62,6 +63,7 @@ struct Kernels {
   void (*linear)(const LinearJob& job);
   void (*rms_norm)(const float* x, const float* weight, std::uint32_t n, float eps, float* out);
   void (*quantize)(const float* x, std::uint32_t n, std::byte* record, std::size_t meta_offset);
+  void (*quantize_wide)(const float* x, std::uint32_t n, std::byte* record, std::size_t meta_offset);
   void (*add)(const float* a, const float* b, std::uint32_t n, float* out);
   void (*scale)(const float* x, std::uint32_t n, float factor, float* out);
   void (*gated)(Activation activation, const float* gate, const float* up, std::uint32_t n, float* out);

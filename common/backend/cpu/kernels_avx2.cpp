@@ -34,8 +34,8 @@ TROUPE_INLINE __m256i four_inputs(const std::int8_t* x) {
   return _mm256_set1_epi32(word);
 }
 
-/// Sums of 16 inputs (one part) or 32 for 8 outputs. Codes below 16: 8 pairs of products stay within 30480, so 16-bit
-/// sums are exact and are widened once.
+/// Sums of 16 inputs (one part) or 32 for 8 outputs. Codes below 16, inputs down to -128: 8 pairs of products stay within
+/// 30720, so 16-bit sums are exact and are widened once.
 template <class F, int kRows>
 TROUPE_INLINE void dot_nibbles(const std::byte* codes, const std::int8_t* const* x, std::size_t at, int part, __m256i* isum) {
   const __m256i low_bits = _mm256_set1_epi8(15);
@@ -58,7 +58,8 @@ TROUPE_INLINE void dot_nibbles(const std::byte* codes, const std::int8_t* const*
     isum[r] = _mm256_add_epi32(isum[r], _mm256_madd_epi16(words[r], _mm256_set1_epi16(1)));
 }
 
-/// Codes of up to 8 bits: |code - zero| times the input with the code's sign. A pair stays within 2 * 128 * 127.
+/// Codes of up to 8 bits, inputs within +-127: |code - zero| times the input with the code's sign. A pair stays within
+/// 2 * 128 * 127.
 template <class F, int kRows>
 TROUPE_INLINE void dot_bytes(const std::byte* codes, __m256i zero_point, const std::int8_t* const* x, std::size_t at, int part,
                              __m256i* isum) {
@@ -72,6 +73,54 @@ TROUPE_INLINE void dot_bytes(const std::byte* codes, __m256i zero_point, const s
       isum[r] = _mm256_add_epi32(isum[r], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
     }
   }
+}
+
+/// The same for planes, whose inputs go down to -128, which has no negative: codes as they are. Those of formats with mins
+/// or halves are below 64, so a pair stays within 2 * 63 * 128; other codes go as two nibbles, as in dot_nibbles.
+template <class F, int kRows>
+TROUPE_INLINE void dot_plane_bytes(const std::byte* codes, const std::int8_t* const* x, std::size_t at, int part,
+                                   __m256i* isum) {
+  const int begin = F::kHalves ? 4 * part : 0;
+  const int end = F::kHalves ? begin + 4 : 8;
+  if constexpr (F::kHalves || F::kMin) {
+    for (int group = begin; group < end; ++group) {
+      const __m256i code = load_256(codes + 64 * group);
+      for (int r = 0; r < kRows; ++r) {
+        const __m256i pairs = _mm256_maddubs_epi16(code, four_inputs(x[r] + at + 4 * group));
+        isum[r] = _mm256_add_epi32(isum[r], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+      }
+    }
+    return;
+  }
+  const __m256i low_bits = _mm256_set1_epi8(15);
+  __m256i low[kRows];
+  __m256i high[kRows];
+  for (int r = 0; r < kRows; ++r) low[r] = high[r] = _mm256_setzero_si256();
+  for (int group = begin; group < end; ++group) {
+    const __m256i code = load_256(codes + 64 * group);
+    const __m256i low_code = _mm256_and_si256(code, low_bits);
+    const __m256i high_code = _mm256_and_si256(_mm256_srli_epi16(code, 4), low_bits);
+    for (int r = 0; r < kRows; ++r) {
+      const __m256i inputs = four_inputs(x[r] + at + 4 * group);
+      low[r] = _mm256_add_epi16(low[r], _mm256_maddubs_epi16(low_code, inputs));
+      high[r] = _mm256_add_epi16(high[r], _mm256_maddubs_epi16(high_code, inputs));
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    isum[r] = _mm256_add_epi32(isum[r], _mm256_madd_epi16(low[r], _mm256_set1_epi16(1)));
+    isum[r] = _mm256_add_epi32(isum[r], _mm256_madd_epi16(high[r], _mm256_set1_epi16(16)));
+  }
+}
+
+template <class F, int kRows>
+TROUPE_INLINE void dot(const std::byte* codes, __m256i zero_point, const std::int8_t* const* x, std::size_t at, int part,
+                       __m256i* isum) {
+  if constexpr (F::kNibbles)
+    dot_nibbles<F, kRows>(codes, x, at, part, isum);
+  else if constexpr (F::kPlanes == 2)
+    dot_plane_bytes<F, kRows>(codes, x, at, part, isum);
+  else
+    dot_bytes<F, kRows>(codes, zero_point, x, at, part, isum);
 }
 
 template <class F>
@@ -98,18 +147,20 @@ TROUPE_INLINE void quant_half(const LinearJob& job, std::uint32_t panel, std::ui
   const std::uint32_t blocks = job.k / kBlock;
   for (std::uint32_t b = 0; b < blocks; ++b, block += F::kBlockBytes) {
     for (int part = 0; part < F::kParts; ++part) {
+      const std::size_t at_row = std::size_t{b} * F::kRowStep;
       __m256i isum[kRows];
-      for (int r = 0; r < kRows; ++r) {
-        if constexpr (F::kZero && F::kNibbles)
-          isum[r] = _mm256_sll_epi32(
-              _mm256_set1_epi32(F::kHalves ? meta[r][b].minus_half_sums[part] : meta[r][b].minus_sum), shift);
-        else
-          isum[r] = _mm256_setzero_si256();
+      if constexpr (F::kPlanes == 2) {
+        for (int r = 0; r < kRows; ++r) isum[r] = _mm256_setzero_si256();
+        dot<F, kRows>(block + 32 * side, zero_point, x, at_row, part, isum);
       }
-      if constexpr (F::kNibbles)
-        dot_nibbles<F, kRows>(block + 32 * side, x, std::size_t{b} * 32, part, isum);
-      else
-        dot_bytes<F, kRows>(block + 32 * side, zero_point, x, std::size_t{b} * 32, part, isum);
+      for (int r = 0; r < kRows; ++r) {
+        isum[r] = F::kPlanes == 2 ? _mm256_slli_epi32(isum[r], 8) : _mm256_setzero_si256();
+        if constexpr (F::kZero && (F::kNibbles || F::kPlanes == 2))
+          isum[r] = _mm256_add_epi32(
+              isum[r], _mm256_sll_epi32(
+                           _mm256_set1_epi32(F::kHalves ? meta[r][b].minus_half_sums[part] : meta[r][b].minus_sum), shift));
+      }
+      dot<F, kRows>(block + 32 * side, zero_point, x, at_row + 32 * (F::kPlanes - 1), part, isum);
       const std::byte* at = block + F::kCodeBytes + F::kScaleStep * static_cast<std::size_t>(part) + kScaleHalf * side;
       const __m256 scales = load_scales_8<F>(at);
       for (int r = 0; r < kRows; ++r) {

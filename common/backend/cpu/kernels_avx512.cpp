@@ -59,7 +59,7 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   F32x16 acc[kRows];
   for (int r = 0; r < kRows; ++r) acc[r] = zero();
   const std::uint32_t blocks = job.k / kBlock;
-  for (std::uint32_t b = 0; b < blocks; ++b, block += F::kBlockBytes, x += 32, ++meta) {
+  for (std::uint32_t b = 0; b < blocks; ++b, block += F::kBlockBytes, x += F::kRowStep, ++meta) {
     if constexpr (kRows <= 8)
       for (std::size_t line = 0; line < F::kBlockBytes; line += 64) _mm_prefetch(block + kAhead + line, _MM_HINT_T0);
     __m512i codes[8];
@@ -76,8 +76,15 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
         if constexpr (F::kZero)
           isum = _mm512_sll_epi32(
               _mm512_set1_epi32(F::kHalves ? row_meta.minus_half_sums[part] : row_meta.minus_sum), shift);
+        if constexpr (F::kPlanes == 2) {
+          __m512i high = _mm512_setzero_si512();
+          for (int g = part * kGroups; g < (part + 1) * kGroups; ++g)
+            high = _mm512_dpbusd_epi32(high, codes[g], four_inputs(x + skip + 4 * g));
+          isum = _mm512_add_epi32(isum, _mm512_slli_epi32(high, 8));
+        }
+        constexpr std::size_t kLast = 32 * (F::kPlanes - 1);  // the only plane, or the low one
         for (int g = part * kGroups; g < (part + 1) * kGroups; ++g)
-          isum = _mm512_dpbusd_epi32(isum, codes[g], four_inputs(x + skip + 4 * g));
+          isum = _mm512_dpbusd_epi32(isum, codes[g], four_inputs(x + skip + kLast + 4 * g));
         acc[r] = add_block<F>(acc[r], I32x16{isum}, scales, mins, row_meta, part);
       }
     }

@@ -20,6 +20,13 @@ constexpr std::uint32_t kTileVectors = 1;
 #include "common/backend/cpu/tiles.inl"
 #include "common/backend/cpu/linear.inl"
 
+/// A block's input, of 8 bits or of two planes.
+template <class F>
+TROUPE_INLINE int input(const std::int8_t* x, int i) {
+  if constexpr (F::kPlanes == 2) return 256 * x[i] + x[32 + i];
+  return x[i];
+}
+
 /// Adds the products of 16 inputs, from `first` on, to the 16 outputs' sums.
 template <class F>
 TROUPE_INLINE void dot_half(const std::uint8_t* codes, int half, const std::int8_t* x, I32x16& isum) {
@@ -29,7 +36,7 @@ TROUPE_INLINE void dot_half(const std::uint8_t* codes, int half, const std::int8
       for (int i = 0; i < 4; ++i) {
         const int both = at[4 * lane + i];
         const int code = !F::kNibbles ? both : half == 0 ? both & 15 : both >> 4;
-        isum.v[lane] += code * x[16 * half + 4 * group + i];
+        isum.v[lane] += code * input<F>(x, 16 * half + 4 * group + i);
       }
   }
 }
@@ -41,7 +48,7 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   const std::int8_t* x = codes_of(job, row);
   const BlockMeta* meta = meta_of(job, row);
   F32x16 acc = zero();
-  for (std::uint32_t b = 0; b < job.k / kBlock; ++b, block += F::kBlockBytes, x += 32, ++meta) {
+  for (std::uint32_t b = 0; b < job.k / kBlock; ++b, block += F::kBlockBytes, x += F::kRowStep, ++meta) {
     const std::uint8_t* codes = reinterpret_cast<const std::uint8_t*>(block);
     for (int part = 0; part < F::kParts; ++part) {
       I32x16 isum;

@@ -1,14 +1,16 @@
 // The walk over a matrix: a group of panels that fits the second cache level, blocks of rows, panels. Order of work only;
 // each output's own sum is inside quant_rows() or float_rows().
 
-/// A packed format known to the compiler.
-template <bool kNibblesV, bool kHalvesV, bool kMinV, bool kWideV, bool kZeroV>
+/// A packed format known to the compiler, and whether rows are of 8 bits (one plane) or 16 (two).
+template <bool kNibblesV, bool kHalvesV, bool kMinV, bool kWideV, bool kZeroV, int kPlanesV>
 struct Format {
   static constexpr bool kNibbles = kNibblesV;
   static constexpr bool kHalves = kHalvesV;
   static constexpr bool kMin = kMinV;
   static constexpr bool kWide = kWideV;
   static constexpr bool kZero = kZeroV;
+  static constexpr int kPlanes = kPlanesV;
+  static constexpr std::size_t kRowStep = 32 * kPlanesV;  ///< bytes of a row's codes a block
   static constexpr int kParts = kHalves ? 2 : 1;  ///< scales per block
   static constexpr std::size_t kCodeBytes = kNibbles ? 256 : 512;
   static constexpr std::size_t kScaleStep = kWide ? 64 : 32;

@@ -28,15 +28,21 @@ void quant_block(const LinearJob& job, std::uint32_t panel, std::uint32_t row, s
 
 using BlockFunction = void (*)(const LinearJob& job, std::uint32_t panel, std::uint32_t row, std::uint32_t count);
 
-template <bool kNibbles, bool kHalves>
+template <bool kNibbles, bool kHalves, int kPlanes>
 BlockFunction quant_function(const QuantFormat& f) {
   if (!f.wide_scales) {
     if constexpr (kHalves) return nullptr;
-    return f.has_min ? &quant_block<Format<kNibbles, false, true, false, false>>
-                     : &quant_block<Format<kNibbles, false, false, false, true>>;
+    return f.has_min ? &quant_block<Format<kNibbles, false, true, false, false, kPlanes>>
+                     : &quant_block<Format<kNibbles, false, false, false, true, kPlanes>>;
   }
-  return f.has_min ? &quant_block<Format<kNibbles, kHalves, true, true, false>>
-                   : &quant_block<Format<kNibbles, kHalves, false, true, true>>;
+  return f.has_min ? &quant_block<Format<kNibbles, kHalves, true, true, false, kPlanes>>
+                   : &quant_block<Format<kNibbles, kHalves, false, true, true, kPlanes>>;
+}
+
+template <int kPlanes>
+BlockFunction planes_function(const QuantFormat& f) {
+  if (f.nibbles) return f.halves ? quant_function<true, true, kPlanes>(f) : quant_function<true, false, kPlanes>(f);
+  return f.halves ? quant_function<false, true, kPlanes>(f) : quant_function<false, false, kPlanes>(f);
 }
 
 BlockFunction block_function(const LinearJob& job) {
@@ -44,11 +50,8 @@ BlockFunction block_function(const LinearJob& job) {
     case PanelKind::f32: return &float_block<PanelKind::f32>;
     case PanelKind::f16: return &float_block<PanelKind::f16>;
     case PanelKind::bf16: return &float_block<PanelKind::bf16>;
-    default: break;
+    default: return job.wide ? planes_function<2>(job.format) : planes_function<1>(job.format);
   }
-  const QuantFormat& f = job.format;
-  if (f.nibbles) return f.halves ? quant_function<true, true>(f) : quant_function<true, false>(f);
-  return f.halves ? quant_function<false, true>(f) : quant_function<false, false>(f);
 }
 
 void linear(const LinearJob& job) {
@@ -67,7 +70,8 @@ void linear(const LinearJob& job) {
 }
 
 constexpr Kernels table(Isa isa) {
-  return {.isa = isa, .direct_rows = isa == Isa::scalar ? 0 : kTileRows, .linear = linear, .rms_norm = rms_norm, .quantize = quantize, .add = add_rows, .scale = scale_row,
+  return {.isa = isa, .direct_rows = isa == Isa::scalar ? 0 : kTileRows, .linear = linear, .rms_norm = rms_norm,
+          .quantize = quantize_row<false>, .quantize_wide = quantize_row<true>, .add = add_rows, .scale = scale_row,
           .gated = gated, .softcap = softcap, .rope_half = rope_half, .rope_adjacent = rope_adjacent,
           .from_half = from_half, .to_half = to_half, .tile = tile, .softmax = softmax, .merge = merge,
           .divide = divide_row, .exp = exp_row, .tanh = tanh_row, .sum_of_squares = sum_of_squares};

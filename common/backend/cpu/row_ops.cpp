@@ -48,27 +48,30 @@ void CpuBackend::rms_norm(Stream& stream, TensorRef x, const Weight& weight, flo
   });
 }
 
-void CpuBackend::store_prepared(const float* x, std::uint32_t cols, std::byte* record) const {
-  const ActivationLayout layout = activation_layout(cols);
-  if (layout.quantized) kernels_.quantize(x, cols, record, layout.meta_offset());
-  if (!layout.quantized || float_matrices_) std::memcpy(record + layout.float_offset(), x, std::size_t{cols} * 4);
+void CpuBackend::quantize(const float* x, const ActivationLayout& layout, std::byte* record) const {
+  (layout.wide ? kernels_.quantize_wide : kernels_.quantize)(x, layout.cols, record, layout.meta_offset());
+}
+
+void CpuBackend::store_prepared(const float* x, const ActivationLayout& layout, std::byte* record) const {
+  if (layout.quantized) quantize(x, layout, record);
+  if (!layout.quantized || float_matrices_) std::memcpy(record + layout.float_offset(), x, std::size_t{layout.cols} * 4);
 }
 
 void CpuBackend::prepare(Stream& stream, TensorRef x, TensorRef activation) {
   TROUPE_CHECK(same_shape(x, activation), "prepare: shapes");
-  const ActivationLayout layout = activation_layout(x.cols);
+  const ActivationLayout layout = activation_layout(x.cols, activation.dtype);
   const float* from = float_rows(x);
   std::byte* to = activation_rows(activation, layout);
   submit(stream, [=, this] {
     for_rows(x.rows, x.cols, [&](std::uint32_t row) {
-      store_prepared(from + row * stride_of(x), x.cols, to + row * layout.row_bytes());
+      store_prepared(from + row * stride_of(x), layout, to + row * layout.row_bytes());
     });
   });
 }
 
 void CpuBackend::norm_prepare(Stream& stream, TensorRef x, const Weight& weight, float eps, TensorRef activation) {
   TROUPE_CHECK(same_shape(x, activation), "norm_prepare: shapes");
-  const ActivationLayout layout = activation_layout(x.cols);
+  const ActivationLayout layout = activation_layout(x.cols, activation.dtype);
   const float* w = vector_of(weight, x.cols);
   const float* from = float_rows(x);
   std::byte* to = activation_rows(activation, layout);
@@ -78,7 +81,7 @@ void CpuBackend::norm_prepare(Stream& stream, TensorRef x, const Weight& weight,
       std::byte* record = to + row * layout.row_bytes();
       float* normed = reinterpret_cast<float*>(record + layout.float_offset());
       kernels_.rms_norm(from + row * stride_of(x), w, x.cols, eps, normed);
-      if (layout.quantized) kernels_.quantize(normed, x.cols, record, layout.meta_offset());
+      if (layout.quantized) quantize(normed, layout, record);
     });
   });
 }
@@ -87,12 +90,13 @@ void CpuBackend::linear(Stream& stream, TensorRef activation, const Weight& weig
   const PackedWeight& w = packed(weight);
   TROUPE_CHECK(w.kind() != PanelKind::vector, "linear: a matrix was expected");
   TROUPE_CHECK(activation.cols == w.cols() && activation.rows == out.rows && out.cols == w.rows(), "linear: shapes");
-  const ActivationLayout layout = activation_layout(activation.cols);
+  const ActivationLayout layout = activation_layout(activation.cols, activation.dtype);
   const bool quantized = w.kind() == PanelKind::quantized;
   const LinearJob job{.panels = w.data(), .panel_bytes = w.panel_bytes(), .kind = w.kind(), .format = w.format(),
                       .n = w.rows(), .k = w.cols(), .panel_begin = 0, .panel_end = w.panels(),
                       .rows = activation_rows(activation, layout) + (quantized ? 0 : layout.float_offset()),
-                      .row_bytes = layout.row_bytes(), .meta_offset = layout.meta_offset(), .row_count = activation.rows,
+                      .row_bytes = layout.row_bytes(), .meta_offset = layout.meta_offset(),
+                      .wide = layout.wide, .row_count = activation.rows,
                       .bias = bias == nullptr ? nullptr : vector_of(*bias, w.rows()), .out = float_rows(out),
                       .out_stride = stride_of(out)};
   submit(stream, [job, this] {

@@ -35,19 +35,29 @@ void rms_norm(const float* x, const float* weight, std::uint32_t n, float eps, f
   if (i < n) store_n(out + i, mul(mul(load_n(x + i, n - i), factor), load_n(weight + i, n - i)), n - i);
 }
 
+/// 16 codes, narrow or as two planes; their sum.
+template <bool kWide>
+TROUPE_INLINE std::int32_t store_codes(std::int8_t* codes, I32x16 a) {
+  if constexpr (!kWide) {
+    store_bytes(codes, a);
+    return sum_bytes(codes);
+  }
+  store_bytes(codes, high_byte(a));
+  store_bytes(codes + 32, low_byte(a));
+  return 256 * sum_bytes(codes) + sum_bytes(codes + 32);
+}
+
+template <bool kWide>
 TROUPE_INLINE void quantize_block(F32x16 first, F32x16 second, std::int8_t* codes, BlockMeta& meta) {
+  constexpr float kMost = kWide ? kWideCode : kNarrowCode;
   const float amax = tree_max(max(abs(first), abs(second)));
   const bool tiny = !(amax >= kSmallestBlock);
-  meta.d = tiny ? 0.0F : amax / 127.0F;
-  const F32x16 inverse = set1(tiny ? 0.0F : 127.0F / amax);
-  const F32x16 low = set1(-127.0F);
-  const F32x16 high = set1(127.0F);
-  const I32x16 a = round_to_int(min(max(mul(first, inverse), low), high));
-  const I32x16 b = round_to_int(min(max(mul(second, inverse), low), high));
-  store_bytes(codes, a);
-  store_bytes(codes + 16, b);
-  const std::int32_t sum_a = sum_bytes(codes);
-  const std::int32_t sum_b = sum_bytes(codes + 16);
+  meta.d = tiny ? 0.0F : amax / kMost;
+  const F32x16 inverse = set1(tiny ? 0.0F : kMost / amax);
+  const F32x16 low = set1(-kMost);
+  const F32x16 high = set1(kMost);
+  const std::int32_t sum_a = store_codes<kWide>(codes, round_to_int(min(max(mul(first, inverse), low), high)));
+  const std::int32_t sum_b = store_codes<kWide>(codes + 16, round_to_int(min(max(mul(second, inverse), low), high)));
   meta.sum = meta.d * static_cast<float>(sum_a + sum_b);
   meta.half_sums[0] = meta.d * static_cast<float>(sum_a);
   meta.half_sums[1] = meta.d * static_cast<float>(sum_b);
@@ -61,10 +71,12 @@ TROUPE_INLINE F32x16 load_upto(const float* x, std::uint32_t i, std::uint32_t n)
   return i < n ? load_n(x + i, n - i) : zero();
 }
 
-void quantize(const float* x, std::uint32_t n, std::byte* record, std::size_t meta_offset) {
+template <bool kWide>
+void quantize_row(const float* x, std::uint32_t n, std::byte* record, std::size_t meta_offset) {
   std::int8_t* codes = reinterpret_cast<std::int8_t*>(record);
   BlockMeta* meta = reinterpret_cast<BlockMeta*>(record + meta_offset);
-  for (std::uint32_t i = 0; i < n; i += 32) quantize_block(load_upto(x, i, n), load_upto(x, i + 16, n), codes + i, *meta++);
+  for (std::uint32_t i = 0; i < n; i += 32, codes += kWide ? 64 : 32)
+    quantize_block<kWide>(load_upto(x, i, n), load_upto(x, i + 16, n), codes, *meta++);
 }
 
 void add_rows(const float* a, const float* b, std::uint32_t n, float* out) {

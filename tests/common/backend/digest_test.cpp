@@ -8,6 +8,7 @@
 #include <map>
 #include <sstream>
 
+#include "common/backend/cpu/activation.hpp"
 #include "common/backend/cpu/cpu_info.hpp"
 #include "common/backend/cpu/kernels.hpp"
 #include "common/base/hash.hpp"
@@ -59,7 +60,9 @@ void linear_results(Rig& rig, const std::string& mode, Results& results) {
   for (const gguf::TensorType type : all_types()) {
     const std::string name(gguf::tensor_type_info(static_cast<std::uint32_t>(type))->name);
     const auto matrix = rig.matrix(type, 45, 768, random_blocks(type, std::size_t{45} * 768, 1));
-    results["linear " + name + " " + mode] = rig.linear(Numbers(2).many(5 * 768, 3.0F), 5, *matrix);
+    const auto x = Numbers(2).many(5 * 768, 3.0F);
+    results["linear " + name + " " + mode] = rig.linear(x, 5, *matrix);
+    if (mode == "fast") results["linear " + name + " wide"] = rig.linear(x, 5, *matrix, nullptr, DType::activation_wide);
   }
 }
 
@@ -112,16 +115,19 @@ void row_results(Rig& rig, Results& results) {
     rig.backend->rope(*rig.stream, style, table.ref, 10, rotated.ref);
     results[std::string("rope ") + name] = rig.read(rotated);
   }
-  Held prepared = rig.activation(7, 580);
-  rig.backend->prepare(*rig.stream, in.ref, prepared.ref);
   const auto embedding = rig.matrix(gguf::TensorType::q4_1, 20, 64, random_blocks(gguf::TensorType::q4_1, 20 * 64, 8));
   Held ids = rig.ints({3, 19, 0});
   Held rows = rig.empty(3, 64);
   rig.backend->embed(*rig.stream, *embedding, ids.ref, 24.0F, rows.ref);
   results["embed"] = rig.read(rows);
-  std::vector<float> bytes(prepared.buffer->bytes() / 4);
-  rig.backend->download(*rig.stream, std::as_writable_bytes(std::span(bytes)), *prepared.buffer, 0);
-  results["prepare"] = bytes;
+  for (const DType precision : kPrecisions) {
+    const bool wide = precision == DType::activation_wide;
+    Held prepared = rig.activation(7, 580, precision);
+    rig.backend->prepare(*rig.stream, in.ref, prepared.ref);
+    std::vector<float> bytes(7 * cpu::ActivationLayout{true, 580, wide}.row_bytes() / 4);
+    rig.backend->download(*rig.stream, std::as_writable_bytes(std::span(bytes)), *prepared.buffer, 0);
+    results[wide ? "prepare wide" : "prepare"] = bytes;
+  }
 }
 
 Results all_results(Isa isa) {
@@ -147,7 +153,7 @@ std::map<std::string, std::string> golden() {
 TEST(OpDigests, AreTheCommittedOnesOnEveryInstructionSet) {
   if (std::getenv("TROUPE_WRITE_DIGESTS") != nullptr) {
     std::ofstream file(kGolden);
-    file << "# XXH3-128 of each op's output over seeded inputs (tests/common/backend/digest_test.cpp), numerics arith1.\n";
+    file << "# XXH3-128 of each op's output over seeded inputs (tests/common/backend/digest_test.cpp), numerics arith2.\n";
     for (const auto& [name, values] : all_results(Isa::scalar)) file << hex(values) << ' ' << name << '\n';
   }
   const auto expected = golden();
@@ -158,7 +164,7 @@ TEST(OpDigests, AreTheCommittedOnesOnEveryInstructionSet) {
       const auto found = expected.find(name);
       ASSERT_NE(found, expected.end()) << name;
       EXPECT_EQ(hex(values), found->second) << name << " on " << cpu::isa_name(isa);
-      for (const float value : values) ASSERT_FALSE(name != "prepare" && value != value) << name << " holds NaN";
+      for (const float value : values) ASSERT_FALSE(!name.starts_with("prepare") && value != value) << name << " holds NaN";
     }
   }
 }
