@@ -110,7 +110,8 @@ class Runner final : public ModelRunner {
   TensorRef heads(const BufferPtr& buffer, std::uint32_t count, std::uint32_t dim) const {
     return {buffer.get(), 0, DType::f32, rows_ * count, dim, dim};
   }
-  /// DType::activation_wide for inputs with outliers, where 8 bits lose most: attention's and the gated product.
+  /// DType::activation_wide for inputs with outliers, where 8 bits lose most: attention's, the gated product and the
+  /// head's (few rows need it, and half of what is left of the error is there).
   TensorRef activation(std::uint32_t cols, DType dtype = DType::activation) const {
     return {activation_.get(), 0, dtype, rows_, cols, cols};
   }
@@ -190,7 +191,7 @@ class Runner final : public ModelRunner {
       TensorRef rows = numbers(logit_rows_, count);
       rows.offset_bytes = begin * sizeof(std::int32_t);
       const TensorRef x{y_.get(), 0, DType::f32, count, config_.width, config_.width};
-      const TensorRef act{activation_.get(), 0, DType::activation, count, config_.width, config_.width};
+      const TensorRef act{activation_.get(), 0, DType::activation_wide, count, config_.width, config_.width};
       const TensorRef logits{logits_.get(), 0, DType::f32, count, config_.vocab, config_.vocab};
       backend_->gather_rows(*stream_, floats(x_, config_.width), rows, x);
       backend_->norm_prepare(*stream_, x, *weights_.output_norm, config_.norm_eps, act);

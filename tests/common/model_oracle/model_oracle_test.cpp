@@ -109,7 +109,7 @@ struct Case {
   const char* name;
   const char* file;
   const char* golden;
-  double fast_kl;  ///< bar for the fast path, from what 8-bit activations cost on this file
+  double fast_kl;  ///< bar for the fast path, about twice what is measured
 };
 
 class ModelOracle : public ::testing::TestWithParam<Case> {
@@ -135,8 +135,8 @@ TEST_P(ModelOracle, TheFastPathStaysWithinItsBars) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, ModelOracle,
-                         ::testing::Values(Case{"smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "logits_smollm2.json", 0.004},
-                                           Case{"gemma3", "gemma-3-270m.Q4_K_M.gguf", "logits_gemma3.json", 0.001}),
+                         ::testing::Values(Case{"smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "logits_smollm2.json", 0.001},
+                                           Case{"gemma3", "gemma-3-270m.Q4_K_M.gguf", "logits_gemma3.json", 0.0003}),
                          [](const auto& instance) { return std::string(instance.param.name); });
 
 TEST(ModelSentence, TheReferencePathAnswersWithTheOraclesSentence) {
