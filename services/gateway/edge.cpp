@@ -33,17 +33,20 @@ class EdgeServer final : public Edge {
       metrics->count_request(route_index("refused"), status);
     };
     auto server =
-        HttpServer::start(std::move(http), [this](Request request, std::shared_ptr<ResponseWriter> writer) {
+        HttpServer::open(std::move(http), [this](Request request, std::shared_ptr<ResponseWriter> writer) {
           route(std::move(request), std::move(writer));
         });
     if (!server) return tl::unexpected<Error>(std::move(server.error()));
     server_ = std::move(*server);
-    const std::lock_guard lock(alive_->mutex);
-    alive_->edge = this;
+    {
+      const std::lock_guard lock(alive_->mutex);
+      alive_->edge = this;
+    }
     registry_.before_collect([alive = alive_] {
-      const std::lock_guard inner(alive->mutex);
+      const std::lock_guard lock(alive->mutex);
       if (alive->edge != nullptr) alive->edge->refresh_gauges();
     });
+    server_->run();  // routes use server_, so only now
     log::info("http listening",
               {{"address", options_.http.address}, {"port", static_cast<unsigned>(server_->port())}});
     return {};
@@ -316,10 +319,9 @@ class EdgeServer final : public Edge {
     call.reply(Response{200, "text/plain; charset=utf-8", "ready\n", {}});
   }
 
+  // Not on the pool: what is happening must be visible above all when the pool is full.
   void expose_metrics(Call call) {
-    on_pool(std::move(call), [this](Call& c) {
-      c.reply(Response{200, std::string(metrics::kContentType), registry_.serialize(), {}});
-    });
+    call.reply(Response{200, std::string(metrics::kContentType), registry_.serialize(), {}});
   }
 
   void config(Call call) { call.reply_json(options_.config_json); }

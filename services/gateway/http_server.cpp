@@ -424,12 +424,15 @@ class Server final : public HttpServer {
       return fail(Errc::address_in_use, "port " + std::to_string(options.port) + " (" + place + ") is taken");
     if (ec) return fail(Errc::io_failed, "cannot listen on " + place + ": " + ec.message());
     port_ = acceptor_->local_endpoint(ec).port();
+    return {};
+  }
+
+  void run() override {
     asio::co_spawn(loops_[0]->context, accept_loop(), asio::detached);
     for (const auto& loop : loops_) {
       guards_.push_back(asio::make_work_guard(loop->context));
       loop->thread = std::thread([context = &loop->context] { context->run(); });
     }
-    return {};
   }
 
   std::uint16_t port() const override { return port_; }
@@ -525,10 +528,16 @@ class Server final : public HttpServer {
 
 }  // namespace
 
-Expected<std::unique_ptr<HttpServer>> HttpServer::start(HttpOptions options, Handler handler) {
+Expected<std::unique_ptr<HttpServer>> HttpServer::open(HttpOptions options, Handler handler) {
   auto server = std::make_unique<Server>(std::move(options), std::move(handler));
   TROUPE_TRY(server->listen());
   return std::unique_ptr<HttpServer>(std::move(server));
+}
+
+Expected<std::unique_ptr<HttpServer>> HttpServer::start(HttpOptions options, Handler handler) {
+  auto server = open(std::move(options), std::move(handler));
+  if (server) (*server)->run();
+  return server;
 }
 
 }  // namespace troupe::gateway

@@ -34,11 +34,15 @@ struct HttpOptions {
 
 class HttpServer {
  public:
-  /// Binds, listens and starts the threads.
+  /// Binds and listens; connections wait until run().
   /// Errors: address_in_use naming the port, config_invalid for an address that is none, io_failed.
+  [[nodiscard]] static Expected<std::unique_ptr<HttpServer>> open(HttpOptions options, Handler handler);
+  /// open() and run().
   [[nodiscard]] static Expected<std::unique_ptr<HttpServer>> start(HttpOptions options, Handler handler);
 
   virtual ~HttpServer() = default;  ///< closes whatever is open
+  /// Starts the threads; once.
+  virtual void run() = 0;
   [[nodiscard]] virtual std::uint16_t port() const = 0;
   [[nodiscard]] virtual std::size_t connections() const = 0;
   [[nodiscard]] virtual std::size_t in_flight() const = 0;  ///< requests read but not yet answered in full
