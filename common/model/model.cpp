@@ -1,10 +1,15 @@
 #include "common/model/model.hpp"
 
+#include <unordered_set>
+
 #include "common/base/hash.hpp"
 #include "common/model/architectures/architecture.hpp"
 
 namespace troupe {
 namespace {
+
+/// Long enough that every property is hashed whole (a per-layer array of 1024 bools), short for the tokenizer's tables.
+constexpr std::size_t kHashedValueChars = 8192;
 
 std::string shape_text(std::span<const std::uint64_t> shape) {
   std::string text = "[";
@@ -30,9 +35,10 @@ Expected<std::shared_ptr<const Model>> Model::from_file(std::shared_ptr<const gg
   model->layers_.resize(model->config_.layers);
   for (std::uint32_t layer = 0; layer < model->config_.layers; ++layer)
     TROUPE_TRY(model->resolve(layer, model->layers_[layer]));
+  TROUPE_TRY(model->refuse_strangers());
   // What is computed depends on the tensors and the properties; the latter come from the metadata.
   Hasher hasher;
-  for (const auto& entry : model->file_->describe(64)) hasher.text(entry.key).text(entry.value);
+  for (const auto& entry : model->file_->describe(kHashedValueChars)) hasher.text(entry.key).text(entry.value);
   for (const gguf::Tensor& tensor : model->file_->tensors()) {
     const Hash128 content = xxh3_128(tensor.data);
     hasher.text(tensor.name).number(static_cast<std::uint64_t>(tensor.type)).number(content.high).number(content.low);
@@ -55,6 +61,18 @@ Expected<void> Model::resolve(std::optional<std::uint32_t> layer, Slots& slots) 
     if (found != spec.shape)
       return fail(Errc::file_malformed, where + " has shape " + shape_text(tensor->shape) + ", expected " + shape_text(spec.shape));
     slots[static_cast<std::size_t>(spec.role)] = tensor;
+  }
+  return {};
+}
+
+Expected<void> Model::refuse_strangers() const {
+  std::unordered_set<const gguf::Tensor*> known = {file_->tensor("rope_freqs.weight")};  // read with the properties
+  known.insert(whole_.begin(), whole_.end());
+  for (const Slots& layer : layers_) known.insert(layer.begin(), layer.end());
+  for (const gguf::Tensor& tensor : file_->tensors()) {
+    if (!known.contains(&tensor))
+      return fail(Errc::file_unsupported, file_->path().string() + ": tensor " + tensor.name + " has shape " +
+                                              shape_text(tensor.shape) + ", expected no such tensor in a " + config_.architecture);
   }
   return {};
 }

@@ -33,6 +33,8 @@ class Model {
  private:
   Model() = default;
   using Slots = std::array<const gguf::Tensor*, kTensorRoles>;
+  /// A tensor nobody reads would be a part of the model left out of the answer.
+  [[nodiscard]] Expected<void> refuse_strangers() const;
   Expected<void> resolve(std::optional<std::uint32_t> layer, Slots& slots);
 
   std::shared_ptr<const gguf::File> file_;

@@ -25,5 +25,8 @@ struct ArchitectureEntry {
 
 /// Reads `<architecture>.<key>`; used by entries.
 [[nodiscard]] Expected<double> number_or(const gguf::File& file, const ModelConfig& config, std::string_view key, double fallback);
+/// The same for a whole number, within bounds.
+[[nodiscard]] Expected<std::uint32_t> whole_or(const gguf::File& file, const ModelConfig& config, std::string_view key,
+                                               std::uint32_t fallback, std::uint32_t low, std::uint32_t high);
 
 }  // namespace troupe
