@@ -22,7 +22,9 @@ StepOutput EngineImpl::step(const std::function<bool()>& interrupted) {
         [&](std::size_t i, std::span<const float> logits) { take_logits(*logit_owner_[i].first, logit_owner_[i].second, logits, out); });
     for (const Planned& item : planned) {
       if (!whole) {
-        item.sequence->pages->truncate(item.begin);  // computed again in the next step, to the same bits
+        // Computed again in a later step, to the same bits and in the same pages: layers that were done may have been
+        // offered to a receiver, which reads them later.
+        item.sequence->pages->rewind(item.begin);
         continue;
       }
       if (item.sequence->pages) item.sequence->pages->computed(item.begin + item.rows);
@@ -42,10 +44,14 @@ void EngineImpl::expire(StepOutput& out) {
   const TimePoint now = clock_.now();
   const auto expired = [&](const SequencePtr& sequence) {
     if (!sequence->request->deadline || *sequence->request->deadline > now) return false;
-    TokenEvent event = event_for(*sequence);
-    event.finish = FinishReason::error;
-    event.error = Error{Errc::deadline_exceeded, "the request's deadline passed"};
-    out.tokens.push_back(std::move(event));
+    // Choices that are not forked yet end too.
+    for (std::uint32_t i = 0; i <= sequence->forks; ++i) {
+      TokenEvent event = event_for(*sequence);
+      event.choice = sequence->choice + i;
+      event.finish = FinishReason::error;
+      event.error = Error{Errc::deadline_exceeded, "the request's deadline passed"};
+      out.tokens.push_back(std::move(event));
+    }
     return true;
   };
   std::erase_if(waiting_, expired);

@@ -169,6 +169,13 @@ void SequencePages::truncate(std::uint32_t length) {
   if (first_moved_ >= length) first_moved_ = kNowhere;
 }
 
+void SequencePages::rewind(std::uint32_t length) {
+  TROUPE_CHECK(length >= computed_ && length <= tokens_.size(), "only tokens that are not computed are rewound");
+  tokens_.resize(length);
+  positions_.resize(std::min<std::size_t>(positions_.size(), length));
+  if (first_moved_ >= length) first_moved_ = kNowhere;
+}
+
 void SequencePages::set_position(std::uint32_t index, std::uint32_t position) {
   TROUPE_CHECK(index < tokens_.size() && index >= computed_, "a position is set between append and computed");
   const std::uint32_t page = pages_[index / kPageTokens];

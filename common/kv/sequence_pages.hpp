@@ -65,6 +65,9 @@ class SequencePages {
   [[nodiscard]] SequencePages fork() const;
   /// Forgets the tokens from `length` on and gives back pages without tokens, reserved ones too.
   void truncate(std::uint32_t length);
+  /// Forgets appended tokens that are not computed, from `length` on, and keeps every page: a pass that was
+  /// interrupted is done again in the very same slots.
+  void rewind(std::uint32_t length);
   /// Back to an empty sequence.
   void release() { truncate(0); }
 

@@ -249,6 +249,25 @@ TEST(Engine, ADeadlineEndsAStreamWithAnError) {
   expect_no_page_held(*engine);
 }
 
+TEST(Engine, ADeadlineEndsEveryChoiceOfAWaitingRequest) {
+  ManualClock clock;
+  EngineSetup setup;
+  setup.clock = &clock;
+  auto engine = make_engine(setup);
+  Request request = requests_for(*engine, 1)[0];
+  request.choices = 3;
+  request.first_choice = 2;
+  request.deadline = clock.now();
+  ASSERT_TRUE(engine->submit(request).has_value());
+  std::vector<std::uint32_t> choices;
+  for (const TokenEvent& event : engine->step().tokens) {
+    EXPECT_EQ(event.finish, FinishReason::error);
+    choices.push_back(event.choice);
+  }
+  EXPECT_EQ(choices, (std::vector<std::uint32_t>{2, 3, 4}));
+  EXPECT_FALSE(engine->has_work());
+}
+
 TEST(Engine, ReportsThePromptsOwnLogprobs) {
   auto engine = make_engine({});
   Request request;

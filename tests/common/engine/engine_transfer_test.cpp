@@ -86,6 +86,46 @@ TEST(EngineTransfer, AnIncompleteImportIsRefusedAndFreesItsPages) {
   EXPECT_EQ(engine->commit_import(request.id).error().code, Errc::transfer_failed);
 }
 
+TEST(EngineTransfer, OfferedPagesStayWhatTheyWereWhenAStepIsInterrupted) {
+  auto calm = make_engine({}), engine = make_engine({});
+  Request request;
+  request.id = {5, 5};
+  for (TokenId i = 0; i < 200; ++i) request.prompt.push_back(i);
+  const Transfer expected = prefill(*calm, request, 192);
+
+  // The receiver takes nothing for a while, the step that made the offer is interrupted, and another request wants pages.
+  bool open = false;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<std::byte>> taken;
+  const auto take = [&](const PrefillProgress& progress) {
+    if (!open) return false;
+    for (std::size_t i = 0; i < progress.pages.size(); ++i) {
+      auto& page = taken[{progress.layer, progress.first_page + static_cast<std::uint32_t>(i)}];
+      page.resize(engine->layer_page_bytes());
+      engine->export_page(progress.layer, progress.pages[i], page);
+    }
+    return true;
+  };
+  ASSERT_TRUE(engine->submit_prefill(request, 192, take).has_value());
+  (void)engine->step([] { return true; });
+  Request other;
+  other.id = {6, 6};
+  other.prompt.assign(250, 9);
+  other.max_tokens = 3;
+  ASSERT_TRUE(engine->submit(other).has_value());
+  Answers answers;
+  for (int i = 0; i < 10; ++i) collect(engine->step(), answers);
+  EXPECT_EQ(answers[std::make_pair(other.id, 0u)].tokens.size(), 3u) << "a held back prompt holds back nobody else";
+  open = true;
+  bool done = false;
+  for (int i = 0; !done && i < 100; ++i) done = !engine->step().prefilled.empty();
+  ASSERT_TRUE(done);
+  ASSERT_EQ(taken.size(), expected.places.size());
+  for (std::size_t i = 0; i < expected.places.size(); ++i)
+    EXPECT_TRUE(taken[expected.places[i]] == expected.bytes[i]) << "layer " << expected.places[i].first << ", page " << expected.places[i].second;
+  engine->release_prefill(request.id);
+  EXPECT_EQ(engine->stats().pages_free + engine->stats().pages_cached, engine->stats().pages_total);
+}
+
 TEST(EngineTransfer, ACancelledImportFreesItsReservation) {
   auto engine = make_engine({});
   Request request;

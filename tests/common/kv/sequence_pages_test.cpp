@@ -225,6 +225,25 @@ TEST(SequencePages, RejectedDraftsAreNeverFound) {
   EXPECT_EQ(sequence.tokens()[14], 700);
 }
 
+TEST(SequencePages, RewindForgetsTokensAndKeepsEveryPage) {
+  PagePool pool(6);
+  SequencePages sequence = empty(pool);
+  run(sequence, ids(70));
+  ASSERT_TRUE(sequence.reserve(200));
+  (void)sequence.append(ids(130, 70));
+  sequence.set_position(150, 7);
+  const auto pages = sequence.pages();
+  sequence.rewind(70);
+  EXPECT_EQ(sequence.length(), 70U);
+  EXPECT_EQ(sequence.pages(), pages);
+  EXPECT_EQ(sequence.pages_needed(200), 0U);
+  EXPECT_EQ(run(sequence, ids(130, 70)), std::nullopt);
+  EXPECT_EQ(sequence.pages(), pages);
+  EXPECT_EQ(sequence.position_of(150), 150U);
+  EXPECT_EQ(pool.stored_keys().size(), 12U);
+  EXPECT_DEATH(sequence.rewind(199), "not computed");
+}
+
 TEST(SequencePages, PositionsDefaultToTheIndexAndAMovedTokenEndsPublishing) {
   PagePool pool(4);
   SequencePages sequence = empty(pool);
