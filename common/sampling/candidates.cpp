@@ -8,13 +8,12 @@
 
 #include "common/sampling/clones.hpp"
 #include "common/sampling/exact_math.hpp"
+#include "common/sampling/order.hpp"
 
 namespace troupe {
 namespace {
 
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
-
-bool better(const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; }
 
 TROUPE_CLONES float max_of(const float* x, std::size_t n) {
   float lane[32];
@@ -30,7 +29,10 @@ TROUPE_CLONES float max_of(const float* x, std::size_t n) {
 }
 
 TROUPE_CLONES void exp_block(const float* x, std::size_t n, double temperature, double top, double* weights) {
-  for (std::size_t i = 0; i < n; ++i) weights[i] = exact::exp(static_cast<double>(x[i]) / temperature - top);
+  for (std::size_t i = 0; i < n; ++i) {
+    const double weight = exact::exp(static_cast<double>(x[i]) / temperature - top);
+    weights[i] = x[i] > kLowest ? weight : 0.0;  // NaN weighs nothing
+  }
 }
 
 TROUPE_CLONES void add_lanes(const double* x, std::size_t n, double* lane) {
@@ -63,7 +65,15 @@ void weigh(std::vector<Candidate>& list, double temperature) {
     c.score = static_cast<double>(c.logit) / temperature;
     top = std::max(top, c.score);
   }
-  for (Candidate& c : list) c.weight = exact::exp(c.score - top);
+  constexpr std::size_t kBlock = 256;
+  float logits[kBlock];
+  double weights[kBlock];
+  for (std::size_t at = 0; at < list.size(); at += kBlock) {
+    const std::size_t n = std::min(kBlock, list.size() - at);
+    for (std::size_t i = 0; i < n; ++i) logits[i] = list[at + i].logit;
+    exp_block(logits, n, temperature, top, weights);
+    for (std::size_t i = 0; i < n; ++i) list[at + i].weight = weights[i];
+  }
 }
 
 double total_weight(const std::vector<Candidate>& list) {
@@ -90,6 +100,18 @@ std::vector<Candidate> all_candidates(std::span<const float> logits) {
     if (logits[i] > kLowest) list.push_back({.id = static_cast<TokenId>(i), .logit = logits[i]});
   }
   if (list.empty()) list.push_back({.id = 0, .logit = 0.0f});
+  return list;
+}
+
+// Every token that min-p alone may keep (all when it is off), and a few more: ln(min_p) below the best, with room to spare.
+std::vector<Candidate> near_candidates(std::span<const float> logits, const SamplingParams& params) {
+  if (!(params.min_p > 0.0f)) return all_candidates(logits);
+  const double reach = static_cast<double>(params.temperature) * (exact::log(static_cast<double>(params.min_p)) - 1e-3);
+  const double top = static_cast<double>(logits[best_index(logits)]);
+  std::vector<Candidate> list;
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    if (static_cast<double>(logits[i]) >= top + reach) list.push_back({.id = static_cast<TokenId>(i), .logit = logits[i]});
+  }
   return list;
 }
 
@@ -129,7 +151,7 @@ void keep_typical(std::vector<Candidate>& list, double typical_p) {
   list.clear();
   for (const Deviant& d : order) list.push_back(d.candidate);
   cut_at_mass(list, target);
-  std::sort(list.begin(), list.end(), better);
+  sort_best_first(list);
 }
 
 // The nucleus of the whole vocabulary: only tokens above a cut that surely holds it are sorted.
@@ -146,15 +168,16 @@ std::vector<Candidate> nucleus(std::span<const float> logits, double temperature
     }
   }
   std::vector<Candidate> list;
+  if (cut == 0.0) list.reserve(seen.size());
   for (std::size_t i = 0; i < seen.size(); ++i) {
-    if (seen[i] < cut || seen[i] <= 0.0) continue;
+    if (!(seen[i] >= cut && seen[i] > 0.0)) continue;
     list.push_back({.id = static_cast<TokenId>(i),
                     .logit = logits[i],
                     .score = static_cast<double>(logits[i]) / temperature,
                     .weight = seen[i]});
   }
   if (list.empty()) return all_candidates(logits.first(1));
-  std::sort(list.begin(), list.end(), better);
+  sort_best_first(list);
   cut_at_mass(list, target);
   return list;
 }
@@ -211,12 +234,14 @@ std::vector<Candidate> best_candidates(std::span<const float> logits, std::uint3
     full = true;
   }
   if (list.empty()) return all_candidates(logits.first(1));
-  std::sort(list.begin(), list.end(), better);
+  sort_best_first(list);
   if (list.size() > want) list.resize(want);
   return list;
 }
 
 std::vector<Candidate> filter_candidates(std::span<const float> logits, const SamplingParams& params) {
+  const std::uint32_t best = best_index(logits);
+  if (!std::isfinite(logits[best])) return {{.id = static_cast<TokenId>(best)}};  // no softmax: what arg-max takes
   const double temperature = static_cast<double>(params.temperature);
   const bool top_k = params.top_k > 0 && params.top_k < logits.size();
   const bool typical = params.typical_p < 1.0f;
@@ -225,7 +250,8 @@ std::vector<Candidate> filter_candidates(std::span<const float> logits, const Sa
   if (!top_k && !typical && top_p) {
     list = nucleus(logits, temperature, static_cast<double>(params.top_p));
   } else {
-    list = top_k ? best_candidates(logits, params.top_k) : all_candidates(logits);
+    list = top_k ? best_candidates(logits, params.top_k)
+                 : (typical ? all_candidates(logits) : near_candidates(logits, params));
     weigh(list, temperature);
     if (typical) keep_typical(list, static_cast<double>(params.typical_p));
     if (top_p) cut_at_mass(list, static_cast<double>(params.top_p) * total_weight(list));

@@ -1,6 +1,7 @@
 #include "common/sampling/sampler.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "common/base/error.hpp"
 #include "common/sampling/candidates.hpp"
@@ -42,7 +43,13 @@ float clamp_log(double value) { return static_cast<float>(std::min(value, 0.0));
 TokenId choose(std::span<const float> logits, const SamplingParams& params, const DrawKey& key) {
   if (!(params.temperature > 0.0f)) return static_cast<TokenId>(best_index(logits));
   if (!has_filter(params)) return draw_of_all(logits, static_cast<double>(params.temperature), key);
-  return draw_of(filter_candidates(logits, params), key);
+  const std::vector<Candidate> kept = filter_candidates(logits, params);
+  if (kept.size() < logits.size() / 16) return draw_of(kept, key);
+  // Many are left: the same draw over all tokens, those not kept being impossible, makes noise 64 at a time.
+  thread_local std::vector<float> scratch;
+  scratch.assign(logits.size(), -std::numeric_limits<float>::infinity());
+  for (const Candidate& c : kept) scratch[static_cast<std::size_t>(c.id)] = c.logit;
+  return draw_of_all(scratch, static_cast<double>(params.temperature), key);
 }
 
 }  // namespace

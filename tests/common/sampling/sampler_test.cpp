@@ -9,19 +9,10 @@
 #include <random>
 
 #include "common/sampling/philox.hpp"
+#include "tests/common/sampling/random_logits.hpp"
 
 namespace troupe {
 namespace {
-
-std::vector<float> random_logits(std::size_t vocab, std::uint32_t seed, float spread) {
-  std::mt19937 rng(seed);
-  std::vector<float> logits(vocab);
-  for (float& x : logits) {
-    const double u = (static_cast<double>(rng()) + 0.5) / 4294967296.0, v = static_cast<double>(rng()) / 4294967296.0;
-    x = spread * static_cast<float>(std::sqrt(-2.0 * std::log(u)) * std::cos(6.283185307 * v));
-  }
-  return logits;
-}
 
 template <class Change>
 SamplingParams changed(Change change) {
