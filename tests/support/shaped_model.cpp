@@ -184,6 +184,7 @@ const std::vector<ModelShape>& model_shapes() {
   //  name, architecture, layers, width, ffn, heads, kv heads, head width, vocab, context, window, rope base
   static const std::vector<ModelShape> shapes = {
       {"tiny-llama", "llama", 3, 128, 256, 4, 2, 32, 320, 1024, 0, 10000.0f},
+      {"tiny-llama-k", "llama", 2, 256, 512, 4, 2, 64, 320, 1024, 0, 10000.0f},  // rows as wide as a K type's block
       {"tiny-gemma3", "gemma3", 6, 64, 128, 4, 1, 32, 320, 1024, 32, 1000000.0f},
       {"tiny-qwen2", "qwen2", 2, 128, 256, 4, 2, 32, 320, 1024, 0, 1000000.0f},
       {"tiny-qwen3", "qwen3", 2, 128, 256, 2, 1, 96, 320, 1024, 0, 1000000.0f},

@@ -100,6 +100,14 @@ TEST_F(ShapedModel, ComesInEveryTypeThatItsWidthAllows) {
   }
 }
 
+TEST_F(ShapedModel, ComesInEveryKTypeWhereRowsAreWideEnough) {
+  for (const TensorType type : {TensorType::q2_k, TensorType::q3_k, TensorType::q4_k, TensorType::q5_k, TensorType::q6_k}) {
+    const auto model = Model::load(make("tiny-llama-k", type, 1));
+    ASSERT_TRUE(model) << to_string(model.error());
+    EXPECT_EQ((*model)->find(TensorRole::attn_output, 1)->type, type);
+  }
+}
+
 TEST_F(ShapedModel, NamesTheKnownShapesAndTheTensorThatDoesNotFit) {
   const auto unknown = write_shaped_model("huge", TensorType::f32, 1, folder_ / "m.gguf");
   ASSERT_FALSE(unknown);

@@ -120,18 +120,22 @@ class ModelOracle : public ::testing::TestWithParam<Case> {
   }
 };
 
+// Rounding alone makes 3e-6; a norm's epsilon wrong by a tenth makes 8e-5, a window short by one token 4e-3.
+constexpr double kReferenceBar = 3e-5;
+constexpr double kFastTopOneBar = 0.93;
+
 TEST_P(ModelOracle, TheReferencePathAgreesAtEveryPosition) {
   const auto runner = open(model(), backend::Numerics::reference);
   const Agreement found = agreement(*runner, read_golden(GetParam().golden));
   EXPECT_EQ(found.same_decided, found.decided);
-  EXPECT_LE(found.worst_relative, 1e-3);
+  EXPECT_LE(found.worst_relative, kReferenceBar);
 }
 
 TEST_P(ModelOracle, TheFastPathStaysWithinItsBars) {
   const auto runner = open(model(), backend::Numerics::fast);
   const Agreement found = agreement(*runner, read_golden(GetParam().golden));
   EXPECT_LE(found.kl, GetParam().fast_kl);
-  EXPECT_GE(static_cast<double>(found.same_top) / static_cast<double>(found.positions), 0.9);
+  EXPECT_GE(static_cast<double>(found.same_top) / static_cast<double>(found.positions), kFastTopOneBar);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, ModelOracle,
