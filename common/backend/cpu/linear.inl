@@ -2,13 +2,14 @@
 // each output's own sum is inside quant_rows() or float_rows().
 
 /// A packed format known to the compiler, and whether rows are of 8 bits (one plane) or 16 (two).
-template <bool kNibblesV, bool kHalvesV, bool kMinV, bool kWideV, bool kZeroV, int kPlanesV>
+template <bool kNibblesV, bool kHalvesV, bool kMinV, bool kWideV, int kZeroShiftV, int kPlanesV>
 struct Format {
   static constexpr bool kNibbles = kNibblesV;
   static constexpr bool kHalves = kHalvesV;
   static constexpr bool kMin = kMinV;
   static constexpr bool kWide = kWideV;
-  static constexpr bool kZero = kZeroV;
+  static constexpr int kZeroShift = kZeroShiftV;
+  static constexpr bool kZero = kZeroShiftV != 0;
   static constexpr int kPlanes = kPlanesV;
   static constexpr std::size_t kRowStep = 32 * kPlanesV;  ///< bytes of a row's codes a block
   static constexpr int kParts = kHalves ? 2 : 1;  ///< scales per block
@@ -16,6 +17,10 @@ struct Format {
   static constexpr std::size_t kScaleStep = kWide ? 64 : 32;
   static constexpr std::size_t kMinOffset = kCodeBytes + kScaleStep * kParts;
   static constexpr std::size_t kBlockBytes = kMinOffset + (kMin ? kScaleStep * kParts : 0);
+  static constexpr bool matches(const QuantFormat& f) {
+    return f.nibbles == kNibbles && f.halves == kHalves && f.has_min == kMin && f.wide_scales == kWide &&
+           f.zero_shift == kZeroShift;
+  }
 };
 
 /// 16 scales or mins.
