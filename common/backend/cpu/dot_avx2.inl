@@ -201,11 +201,13 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   const std::int8_t* x = codes_of(job, row);
   const BlockMeta* meta = meta_of(job, row);
   const std::int16_t* words = job.words + row % kRowsAtOnce * job.k;
+  const Fetch fetch = Fetch::make<F>(job, row, most_rows<F>());
   __m256 acc[kRows][2];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
   const std::uint32_t blocks = job.k / kBlock;
   for (std::uint32_t b = 0; b < blocks; ++b, block += F::kBlockBytes, x += F::kRowStep, words += kBlock, ++meta) {
+    fetch(block);
 #pragma GCC unroll 8
     for (int part = 0; part < F::kParts; ++part) {
       __m256i isum[kRows][2];

@@ -47,10 +47,16 @@ TROUPE_INLINE void load_codes(const std::byte* block, __m512i* groups) {
   }
 }
 
+/// Two scales a block leave registers for eight rows.
+template <class F>
+constexpr std::uint32_t most_rows() {
+  return F::kHalves ? 8 : 16;
+}
+
 template <class F, int kRows>
 void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   constexpr int kGroups = 8 / F::kParts;
-  constexpr std::size_t kAhead = 2048;  // bytes; a matrix is one stream
+  const Fetch fetch = Fetch::make<F>(job, row, most_rows<F>());
   const std::byte* block = job.panels + panel * job.panel_bytes;
   const std::int8_t* x = codes_of(job, row);
   const BlockMeta* meta = meta_of(job, row);
@@ -58,8 +64,7 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   for (int r = 0; r < kRows; ++r) acc[r] = zero();
   const std::uint32_t blocks = job.k / kBlock;
   for (std::uint32_t b = 0; b < blocks; ++b, block += F::kBlockBytes, x += F::kRowStep, ++meta) {
-    if constexpr (kRows <= 8)
-      for (std::size_t line = 0; line < F::kBlockBytes; line += 64) _mm_prefetch(block + kAhead + line, _MM_HINT_T0);
+    fetch(block);
     __m512i codes[8];
     load_codes<F>(block, codes);
     for (int part = 0; part < F::kParts; ++part) {
@@ -90,11 +95,6 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   for (int r = 0; r < kRows; ++r) finish_output(job, panel, row + static_cast<std::uint32_t>(r), acc[r]);
 }
 
-/// Two scales a block leave registers for eight rows.
-template <class F>
-constexpr std::uint32_t most_rows() {
-  return F::kHalves ? 8 : 16;
-}
 TROUPE_INLINE void ready_rows(const LinearJob&, std::uint32_t, std::uint32_t) {}
 
 #include "common/backend/cpu/linear_walk.inl"
