@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "common/tensor/half.hpp"
 
@@ -14,21 +15,8 @@ constexpr std::uint32_t kBlockRows = 16;
 
 using Row = CpuAttentionPlan::Row;
 
-/// Some rows of one sequence against one kv head.
-struct Unit {
-  std::uint32_t first = 0;
-  std::uint32_t count = 0;
-  std::uint32_t head = 0;
-  std::uint32_t split_begin = 0;
-  std::uint32_t split_end = 0;
-};
-
-/// Visible keys of a row within a split, as slots [begin, end).
-struct Visible {
-  std::uint32_t begin = 0;
-  std::uint32_t end = 0;
-  [[nodiscard]] bool none() const { return begin >= end; }
-};
+using Unit = AttentionUnit;
+using Visible = VisibleKeys;
 
 std::uint32_t within(std::uint32_t index, std::uint32_t split) {
   const std::uint32_t start = split * kS;
@@ -45,19 +33,25 @@ Visible visible(const Row& row, std::uint32_t window, std::uint32_t split) {
 
 /// Works through the splits of one unit.
 class UnitRun {
+  using Seen = AttentionScratch::Seen;
+
  public:
-  UnitRun(const AttentionCall& call, const Unit& unit, AttentionScratch& scratch)
-      : call_(call), unit_(unit), s_(scratch), group_(call.params.heads / call.layout.kv_heads),
+  /// `next` is the unit this thread does after it, or null.
+  UnitRun(const AttentionCall& call, const Unit& unit, const Unit* next, AttentionScratch& scratch)
+      : call_(call), unit_(unit), next_(next), s_(scratch), plain_(s_.plain), gathered_(s_.gathered), parts_(s_.parts), group_(call.params.heads / call.layout.kv_heads),
         key_dim_(call.layout.key_dim), value_dim_(call.layout.value_dim), padded_((value_dim_ + 15) / 16 * 16),
         half_(call.layout.dtype == DType::f16) {
     const std::size_t queries = std::size_t{unit.count} * group_;
-    s_.keys.resize(std::size_t{key_dim_} * kS);
-    s_.values.resize(std::size_t{kS} * padded_);
-    s_.scores.resize(queries * kS);
-    s_.part.resize(queries * padded_);
-    s_.running.resize(queries * padded_);
-    s_.sums.resize(queries);
-    s_.pointers.resize(queries);
+    const auto grow = [](auto& memory, std::size_t size) {
+      if (memory.size() < size) memory.resize(size);
+    };
+    grow(s_.keys, std::size_t{key_dim_} * kS);
+    grow(s_.values, std::size_t{kS} * padded_);
+    grow(s_.scores, queries * kS);
+    grow(s_.part, queries * padded_);
+    grow(s_.running, queries * padded_);
+    grow(s_.sums, queries);
+    grow(s_.pointers, queries);
     s_.started.assign(queries, 0);
   }
 
@@ -82,15 +76,16 @@ class UnitRun {
     return call_.out + (unit_.first + r) * call_.out_stride + (unit_.head * group_ + h) * std::size_t{value_dim_};
   }
   [[nodiscard]] const Row& row(std::uint32_t r) const { return call_.plan->rows[unit_.first + r]; }
-  [[nodiscard]] const std::byte* page(std::uint32_t index) const {
-    return call_.pages + call_.plan->tables[row(0).table + index] * call_.layout.layer_page_bytes();
+  [[nodiscard]] const std::byte* page(const Unit& unit, std::uint32_t index) const {
+    return call_.pages + call_.plan->tables[call_.plan->rows[unit.first].table + index] * call_.layout.layer_page_bytes();
   }
   [[nodiscard]] std::size_t element() const { return half_ ? 2 : 4; }
-  [[nodiscard]] const std::byte* page_keys(std::uint32_t index) const {
-    return page(index) + std::size_t{unit_.head} * key_dim_ * kS * element();
+  [[nodiscard]] const std::byte* page_keys(const Unit& unit, std::uint32_t index) const {
+    return page(unit, index) + std::size_t{unit.head} * key_dim_ * kS * element();
   }
+  [[nodiscard]] const std::byte* page_keys(std::uint32_t index) const { return page_keys(unit_, index); }
   [[nodiscard]] const std::byte* page_values(std::uint32_t index) const {
-    return page(index) + (std::size_t{call_.layout.kv_heads} * key_dim_ + std::size_t{unit_.head} * value_dim_) * kS * element();
+    return page(unit_, index) + (std::size_t{call_.layout.kv_heads} * key_dim_ + std::size_t{unit_.head} * value_dim_) * kS * element();
   }
   void floats(const std::byte* from, std::size_t count, float* to) const {
     if (half_)
@@ -148,7 +143,7 @@ class UnitRun {
       if (!gathers) all = {std::min(all.begin, seen.begin), std::max(all.end, seen.end)};
     }
     if (!plain_.empty()) {
-      Tile tile{s_.keys.data(), s_.values.data(), false};
+      Tile tile{s_.keys.data(), s_.values.data(), false, nullptr};
       if (reads_pages(static_cast<std::uint32_t>(plain_.size())))
         tile = direct_tile(split);
       else
@@ -166,29 +161,25 @@ class UnitRun {
       const std::uint32_t from = std::max(own, one.seen.begin);
       gather(at, split, from, one.seen.end);
       clean = std::min(clean, from);
-      rows_on_tile({one}, one.seen, split, {s_.keys.data(), s_.values.data(), false}, partials, splits);
+      rows_on_tile({&one, 1}, one.seen, split, {s_.keys.data(), s_.values.data(), false, nullptr}, partials, splits);
     }
   }
 
-  struct Seen {
-    std::uint32_t r = 0;
-    Visible seen;
-  };
   struct Tile {
     const void* keys;    ///< [key_dim, 64]
     const void* values;  ///< [64, padded value_dim]
     bool half;
+    const void* next;  ///< keys to ask memory for while the values are read; null: neither keys nor values need asking
   };
 
-  /// The page itself; asks for the next one, which the hardware cannot foresee.
+  /// The page itself, and the keys that come after it, which the hardware cannot foresee.
   [[nodiscard]] Tile direct_tile(std::uint32_t split) const {
-    if (split + 1 < unit_.split_end) {
-      const std::size_t keys = std::size_t{key_dim_} * kS * element();
-      const std::size_t values = std::size_t{value_dim_} * kS * element();
-      for (std::size_t at = 0; at < keys; at += 64) __builtin_prefetch(page_keys(split + 1) + at, 0, 2);
-      for (std::size_t at = 0; at < values; at += 64) __builtin_prefetch(page_values(split + 1) + at, 0, 2);
-    }
-    return {page_keys(split), page_values(split), half_};
+    const std::byte* next = page_keys(split);
+    if (split + 1 < unit_.split_end)
+      next = page_keys(split + 1);
+    else if (next_ != nullptr)
+      next = page_keys(*next_, next_->split_begin);
+    return {page_keys(split), page_values(split), half_, next};
   }
 
   /// Whether the kernels read the page itself: floats always, halves when too few rows share their conversion.
@@ -196,7 +187,7 @@ class UnitRun {
     return padded_ == value_dim_ && (!half_ || rows * group_ <= call_.kernels->direct_rows);
   }
 
-  void rows_on_tile(const std::vector<Seen>& rows, Visible all, std::uint32_t split, const Tile& tile, float* partials,
+  void rows_on_tile(std::span<const Seen> rows, Visible all, std::uint32_t split, const Tile& tile, float* partials,
                     std::uint32_t splits) {
     std::uint32_t queries = 0;
     for (const Seen& one : rows)
@@ -207,8 +198,9 @@ class UnitRun {
     call_.kernels->tile({.a = s_.pointers.data(), .rows = queries,
                          .b = static_cast<const std::byte*>(tile.keys) + first * (tile.half ? 2U : 4U), .half = tile.half,
                          .b_stride = kS, .k_begin = 0, .k_end = key_dim_, .c = s_.scores.data() + first, .c_stride = kS,
-                         .cols = (all.end + 15) / 16 * 16 - first, .accumulate = false});
-    parts_.resize(queries);
+                         .cols = (all.end + 15) / 16 * 16 - first, .accumulate = false,
+                         .next = tile.next == nullptr ? nullptr : tile.values});
+    if (parts_.size() < queries) parts_.resize(queries);
     for (std::uint32_t i = 0; i < queries; ++i) {
       const Visible seen = rows[i / group_].seen;
       s_.pointers[i] = s_.scores.data() + std::size_t{i} * kS;
@@ -224,7 +216,7 @@ class UnitRun {
 
   /// part = weights x values over each query's visible keys only: what all see together at once, the rest one by one,
   /// in ascending order. (A hidden key may hold anything.)
-  void weigh_values(const std::vector<Seen>& rows, std::uint32_t queries, const Tile& tile) {
+  void weigh_values(std::span<const Seen> rows, std::uint32_t queries, const Tile& tile) {
     Visible common{0, kS};
     bool equal = true;
     for (const Seen& one : rows) {
@@ -232,7 +224,8 @@ class UnitRun {
       equal = equal && one.seen.begin == rows[0].seen.begin && one.seen.end == rows[0].seen.end;
     }
     TileJob job{.a = s_.pointers.data(), .rows = queries, .b = tile.values, .half = tile.half, .b_stride = padded_, .k_begin = common.begin,
-                .k_end = common.end, .c = s_.part.data(), .c_stride = padded_, .cols = padded_, .accumulate = !equal};
+                .k_end = common.end, .c = s_.part.data(), .c_stride = padded_, .cols = padded_, .accumulate = !equal,
+                .next = key_dim_ == value_dim_ ? tile.next : nullptr};
     if (equal) return call_.kernels->tile(job);
     std::fill_n(s_.part.data(), std::size_t{queries} * padded_, 0.0F);
     if (common.none()) common = {kS, kS};  // nothing shared: all of it is "before"
@@ -244,8 +237,9 @@ class UnitRun {
   }
 
   template <class Range>
-  void each_query(const std::vector<Seen>& rows, std::uint32_t queries, TileJob job, const Range& range) {
+  void each_query(std::span<const Seen> rows, std::uint32_t queries, TileJob job, const Range& range) {
     job.rows = 1;
+    job.next = nullptr;
     for (std::uint32_t i = 0; i < queries; ++i) {
       const Visible keys = range(rows[i / group_].seen);
       if (keys.none()) continue;
@@ -276,21 +270,22 @@ class UnitRun {
 
   const AttentionCall& call_;
   const Unit& unit_;
+  const Unit* next_;
   AttentionScratch& s_;
+  std::vector<Seen>& plain_;
+  std::vector<Seen>& gathered_;
+  std::vector<SoftmaxPart>& parts_;
   std::uint32_t group_;
   std::uint32_t key_dim_;
   std::uint32_t value_dim_;
   std::uint32_t padded_;
   bool half_;
-  std::vector<Seen> plain_;
-  std::vector<Seen> gathered_;
-  std::vector<SoftmaxPart> parts_;
 };
 
-std::vector<Unit> make_units(const AttentionCall& call) {
+void make_units(const AttentionCall& call, std::vector<Unit>& units) {
   const std::uint32_t group = call.params.heads / call.layout.kv_heads;
   const std::uint32_t most = std::clamp(kBlockQueries / group, 1U, kBlockRows);
-  std::vector<Unit> units;
+  units.clear();
   for (const CpuAttentionPlan::Run& run : call.plan->runs)
     for (std::uint32_t at = 0; at < run.count; at += most) {
       Unit unit{run.first + at, std::min(most, run.count - at), 0, UINT32_MAX, 0};
@@ -301,7 +296,6 @@ std::vector<Unit> make_units(const AttentionCall& call) {
       }
       for (unit.head = 0; unit.head < call.layout.kv_heads; ++unit.head) units.push_back(unit);
     }
-  return units;
 }
 
 /// Merges the stored partials of one query head in ascending order.
@@ -321,9 +315,9 @@ void merge_partials(const AttentionCall& call, std::uint32_t r, std::uint32_t he
 }
 
 /// Cuts units along the keys until there is work for every thread.
-std::vector<Unit> cut_units(const std::vector<Unit>& units, std::uint32_t wanted) {
+void cut_units(const std::vector<Unit>& units, std::uint32_t wanted, std::vector<Unit>& cut) {
   const auto pieces = static_cast<std::uint32_t>((wanted + units.size() - 1) / units.size());
-  std::vector<Unit> cut;
+  cut.clear();
   for (const Unit& unit : units) {
     const std::uint32_t splits = unit.split_end - unit.split_begin;
     const std::uint32_t step = std::max(1U, (splits + pieces - 1) / pieces);
@@ -333,40 +327,42 @@ std::vector<Unit> cut_units(const std::vector<Unit>& units, std::uint32_t wanted
       cut.back().split_end = std::min(unit.split_end, at + step);
     }
   }
-  return cut;
 }
 
 }  // namespace
 
-void run_attention(const AttentionCall& call, ThreadPool& pool, std::vector<AttentionScratch>& scratch,
-                   std::vector<float>& partials) {
+void run_attention(const AttentionCall& call, ThreadPool& pool, AttentionWork& work) {
   constexpr std::size_t kSmallWork = 100'000;  // products that one thread does sooner than two agree
-  const std::vector<Unit> units = make_units(call);
+  std::vector<Unit>& units = work.units;
+  make_units(call, units);
   if (units.empty()) return;
-  std::size_t work = 0;
+  std::size_t products = 0;
   std::uint32_t splits = 0;
   for (const Unit& unit : units) {
-    work += std::size_t{unit.split_end - unit.split_begin} * unit.count * kS;
+    products += std::size_t{unit.split_end - unit.split_begin} * unit.count * kS;
     splits = std::max(splits, unit.split_end);
   }
-  work *= std::size_t{call.params.heads / call.layout.kv_heads} * (call.layout.key_dim + call.layout.value_dim);
-  if (work < kSmallWork || pool.threads() == 1) {
-    for (const Unit& unit : units) UnitRun(call, unit, scratch[0]).finish_all();
-    return;
-  }
+  products *= std::size_t{call.params.heads / call.layout.kv_heads} * (call.layout.key_dim + call.layout.value_dim);
+  const auto finish = [&](std::size_t begin, std::size_t end, std::uint32_t worker) {
+    for (std::size_t i = begin; i < end; ++i)
+      UnitRun(call, units[i], i + 1 < end ? &units[i + 1] : nullptr, work.threads[worker]).finish_all();
+  };
+  if (products < kSmallWork || pool.threads() == 1) return finish(0, units.size(), 0);
   const std::uint32_t wanted = 4 * pool.threads();
   if (units.size() >= wanted || splits < 2) {
-    const auto tasks = static_cast<std::uint32_t>(std::min<std::size_t>(units.size(), ThreadPool::kMaxTasks));
+    // Long units first would balance better, neighbours share pages: many short tasks are a middle way.
+    const auto tasks = static_cast<std::uint32_t>(std::min<std::size_t>(units.size(), 8 * wanted));
     pool.run(tasks, [&](std::uint32_t task, std::uint32_t worker) {
-      for (std::size_t i = task; i < units.size(); i += tasks) UnitRun(call, units[i], scratch[worker]).finish_all();
+      finish(units.size() * task / tasks, units.size() * (task + 1) / tasks, worker);
     });
     return;
   }
-  const std::vector<Unit> pieces = cut_units(units, wanted);
+  cut_units(units, wanted, work.pieces);
   const std::size_t step = (call.layout.value_dim + 15) / 16 * 16 + 2;
-  partials.resize(call.plan->rows.size() * call.params.heads * splits * step);
-  pool.run(static_cast<std::uint32_t>(pieces.size()), [&](std::uint32_t task, std::uint32_t worker) {
-    UnitRun(call, pieces[task], scratch[worker]).store_partials(partials.data(), splits);
+  std::vector<float>& partials = work.partials;
+  partials.resize(std::max(partials.size(), call.plan->rows.size() * call.params.heads * splits * step));
+  pool.run(static_cast<std::uint32_t>(work.pieces.size()), [&](std::uint32_t task, std::uint32_t worker) {
+    UnitRun(call, work.pieces[task], nullptr, work.threads[worker]).store_partials(partials.data(), splits);
   });
   for (std::uint32_t r = 0; r < call.plan->rows.size(); ++r)
     for (std::uint32_t head = 0; head < call.params.heads; ++head) merge_partials(call, r, head, partials.data(), splits);

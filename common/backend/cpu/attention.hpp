@@ -35,8 +35,28 @@ class CpuAttentionPlan final : public AttentionPlan {
   std::vector<std::uint32_t> extras;
 };
 
+/// Some rows of one sequence against one kv head.
+struct AttentionUnit {
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;
+  std::uint32_t head = 0;
+  std::uint32_t split_begin = 0;
+  std::uint32_t split_end = 0;
+};
+
+/// Visible keys of a row within a split, as slots [begin, end).
+struct VisibleKeys {
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+  [[nodiscard]] bool none() const { return begin >= end; }
+};
+
 /// Working memory of one thread.
 struct AttentionScratch {
+  struct Seen {
+    std::uint32_t r = 0;
+    VisibleKeys seen;
+  };
   std::vector<float> keys;     ///< [key_dim, 64]
   std::vector<float> values;   ///< [64, padded value_dim]
   std::vector<float> scores;   ///< [queries, 64]
@@ -45,6 +65,17 @@ struct AttentionScratch {
   std::vector<SoftmaxPart> sums;
   std::vector<const float*> pointers;
   std::vector<std::uint8_t> started;
+  std::vector<Seen> plain;     ///< rows that see keys of their prefix only in this split
+  std::vector<Seen> gathered;  ///< rows with extras in it
+  std::vector<SoftmaxPart> parts;
+};
+
+/// Working memory of a call; grows to what the largest call needs and stays.
+struct AttentionWork {
+  std::vector<AttentionScratch> threads;
+  std::vector<AttentionUnit> units;
+  std::vector<AttentionUnit> pieces;
+  std::vector<float> partials;
 };
 
 struct AttentionCall {
@@ -59,8 +90,7 @@ struct AttentionCall {
   std::size_t out_stride = 0;
 };
 
-/// Threads: `scratch` has one entry per thread of the pool; `partials` is shared working memory.
-void run_attention(const AttentionCall& call, ThreadPool& pool, std::vector<AttentionScratch>& scratch,
-                   std::vector<float>& partials);
+/// `work.threads` has one entry per thread of the pool.
+void run_attention(const AttentionCall& call, ThreadPool& pool, AttentionWork& work);
 
 }  // namespace troupe::backend::cpu

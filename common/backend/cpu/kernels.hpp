@@ -45,6 +45,7 @@ struct TileJob {
   std::size_t c_stride = 0;
   std::uint32_t cols = 0;  ///< a multiple of 16
   bool accumulate = false;
+  const void* next = nullptr;  ///< what to ask memory for meanwhile: as many rows of b's stride, or null
 };
 
 /// Scores of one query with 64 keys, turned into weights in place.
