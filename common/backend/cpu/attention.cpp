@@ -38,10 +38,10 @@ class UnitRun {
  public:
   /// `next` is the unit this thread does after it, or null.
   UnitRun(const AttentionCall& call, const Unit& unit, const Unit* next, AttentionScratch& scratch)
-      : call_(call), unit_(unit), next_(next), s_(scratch), plain_(s_.plain), gathered_(s_.gathered), parts_(s_.parts), group_(call.params.heads / call.layout.kv_heads),
-        key_dim_(call.layout.key_dim), value_dim_(call.layout.value_dim), padded_((value_dim_ + 15) / 16 * 16),
-        half_(call.layout.dtype == DType::f16) {
-    const std::size_t queries = std::size_t{unit.count} * group_;
+      : call_(call), unit_(unit), next_(next), s_(scratch), plain_(s_.plain), gathered_(s_.gathered),
+        group_(call.params.heads / call.layout.kv_heads), key_dim_(call.layout.key_dim), value_dim_(call.layout.value_dim),
+        padded_((value_dim_ + 15) / 16 * 16), half_(call.layout.dtype == DType::f16), head_(unit.head) {
+    const std::size_t queries = std::size_t{unit.count} * group_ * unit.heads;
     const auto grow = [](auto& memory, std::size_t size) {
       if (memory.size() < size) memory.resize(size);
     };
@@ -51,6 +51,7 @@ class UnitRun {
     grow(s_.part, queries * padded_);
     grow(s_.running, queries * padded_);
     grow(s_.sums, queries);
+    grow(s_.parts, queries);
     grow(s_.pointers, queries);
     s_.started.assign(queries, 0);
   }
@@ -58,11 +59,11 @@ class UnitRun {
   /// Merges every split into the running result and writes the output.
   void finish_all() {
     for (std::uint32_t split = unit_.split_begin; split < unit_.split_end; ++split) run_split(split, nullptr, 0);
-    for (std::uint32_t r = 0; r < unit_.count; ++r)
-      for (std::uint32_t h = 0; h < group_; ++h) {
-        const std::uint32_t query = r * group_ + h;
-        call_.kernels->divide(running(query), s_.sums[query].sum, value_dim_, out(r, h));
-      }
+    each_head([&] {
+      for (std::uint32_t r = 0; r < unit_.count; ++r)
+        for (std::uint32_t h = 0; h < group_; ++h)
+          call_.kernels->divide(running(query(r, h)), s_.sums[query(r, h)].sum, value_dim_, out(r, h));
+    });
   }
 
   /// Stores each split's partial: `partials` [row, head, splits, 2 + padded value_dim].
@@ -71,21 +72,30 @@ class UnitRun {
   }
 
  private:
+  /// body() for each head of the unit, as head_.
+  template <class Body>
+  void each_head(const Body& body) {
+    for (head_ = unit_.head; head_ < unit_.head + unit_.heads; ++head_) body();
+  }
+  /// Index of the first query of head_ in working memory; then of one of its queries.
+  [[nodiscard]] std::uint32_t first_query() const { return (head_ - unit_.head) * unit_.count * group_; }
+  [[nodiscard]] std::uint32_t query(std::uint32_t r, std::uint32_t h) const { return first_query() + r * group_ + h; }
+  [[nodiscard]] float* scores(std::uint32_t i) { return s_.scores.data() + std::size_t{first_query() + i} * kS; }
   [[nodiscard]] float* running(std::uint32_t query) { return s_.running.data() + std::size_t{query} * padded_; }
   [[nodiscard]] float* out(std::uint32_t r, std::uint32_t h) {
-    return call_.out + (unit_.first + r) * call_.out_stride + (unit_.head * group_ + h) * std::size_t{value_dim_};
+    return call_.out + (unit_.first + r) * call_.out_stride + (head_ * group_ + h) * std::size_t{value_dim_};
   }
   [[nodiscard]] const Row& row(std::uint32_t r) const { return call_.plan->rows[unit_.first + r]; }
   [[nodiscard]] const std::byte* page(const Unit& unit, std::uint32_t index) const {
     return call_.pages + call_.plan->tables[call_.plan->rows[unit.first].table + index] * call_.layout.layer_page_bytes();
   }
   [[nodiscard]] std::size_t element() const { return half_ ? 2 : 4; }
-  [[nodiscard]] const std::byte* page_keys(const Unit& unit, std::uint32_t index) const {
-    return page(unit, index) + std::size_t{unit.head} * key_dim_ * kS * element();
+  [[nodiscard]] const std::byte* page_keys(const Unit& unit, std::uint32_t head, std::uint32_t index) const {
+    return page(unit, index) + std::size_t{head} * key_dim_ * kS * element();
   }
-  [[nodiscard]] const std::byte* page_keys(std::uint32_t index) const { return page_keys(unit_, index); }
+  [[nodiscard]] const std::byte* page_keys(std::uint32_t index) const { return page_keys(unit_, head_, index); }
   [[nodiscard]] const std::byte* page_values(std::uint32_t index) const {
-    return page(unit_, index) + (std::size_t{call_.layout.kv_heads} * key_dim_ + std::size_t{unit_.head} * value_dim_) * kS * element();
+    return page(unit_, index) + (std::size_t{call_.layout.kv_heads} * key_dim_ + std::size_t{head_} * value_dim_) * kS * element();
   }
   void floats(const std::byte* from, std::size_t count, float* to) const {
     if (half_)
@@ -142,14 +152,21 @@ class UnitRun {
       (gathers ? gathered_ : plain_).push_back({r, seen});
       if (!gathers) all = {std::min(all.begin, seen.begin), std::max(all.end, seen.end)};
     }
-    if (!plain_.empty()) {
-      Tile tile{s_.keys.data(), s_.values.data(), false, nullptr};
-      if (reads_pages(static_cast<std::uint32_t>(plain_.size())))
-        tile = direct_tile(split);
-      else
+    if (!plain_.empty() && reads_pages()) {
+      // A page holds all its keys before its values: heads in turn read it from first to last.
+      each_head([&] { score(plain_, all, direct_tile(split)); });
+      each_head([&] { weigh(plain_, split, direct_tile(split), partials, splits); });
+    } else if (!plain_.empty()) {
+      each_head([&] {
         copy_tile(split, all);
-      rows_on_tile(plain_, all, split, tile, partials, splits);
+        score(plain_, all, scratch_tile());
+        weigh(plain_, split, scratch_tile(), partials, splits);
+      });
     }
+    each_head([&] { run_gathered(split, partials, splits); });
+  }
+
+  void run_gathered(std::uint32_t split, float* partials, std::uint32_t splits) {
     std::uint32_t clean = 0;  // columns of the tile in scratch that are the page's own
     for (const Seen& one : gathered_) {
       const Row& at = row(one.r);
@@ -161,7 +178,8 @@ class UnitRun {
       const std::uint32_t from = std::max(own, one.seen.begin);
       gather(at, split, from, one.seen.end);
       clean = std::min(clean, from);
-      rows_on_tile({&one, 1}, one.seen, split, {s_.keys.data(), s_.values.data(), false, nullptr}, partials, splits);
+      score({&one, 1}, one.seen, scratch_tile());
+      weigh({&one, 1}, split, scratch_tile(), partials, splits);
     }
   }
 
@@ -169,48 +187,58 @@ class UnitRun {
     const void* keys;    ///< [key_dim, 64]
     const void* values;  ///< [64, padded value_dim]
     bool half;
-    const void* next;  ///< keys to ask memory for while the values are read; null: neither keys nor values need asking
+    const void* after_keys = nullptr;  ///< to ask memory for while the keys are read
+    const void* after_values = nullptr;
   };
+  [[nodiscard]] Tile scratch_tile() const { return {s_.keys.data(), s_.values.data(), false}; }
 
-  /// The page itself, and the keys that come after it, which the hardware cannot foresee.
+  /// The page itself, and what comes after it, which the hardware cannot foresee.
   [[nodiscard]] Tile direct_tile(std::uint32_t split) const {
-    const std::byte* next = page_keys(split);
-    if (split + 1 < unit_.split_end)
-      next = page_keys(split + 1);
-    else if (next_ != nullptr)
-      next = page_keys(*next_, next_->split_begin);
-    return {page_keys(split), page_values(split), half_, next};
+    const std::byte* keys = page_keys(split);
+    const std::byte* values = page_values(split);
+    const bool last = head_ + 1 == unit_.head + unit_.heads;
+    const std::byte* after_keys = last ? values - (unit_.heads - 1) * value_bytes() : keys + key_bytes();
+    const std::byte* after_values = values + value_bytes();
+    if (last && split + 1 < unit_.split_end)
+      after_values = page_keys(unit_, unit_.head, split + 1);
+    else if (last && next_ != nullptr)
+      after_values = page_keys(*next_, next_->head, next_->split_begin);
+    return {keys, values, half_, after_keys, after_values};
   }
+  [[nodiscard]] std::size_t key_bytes() const { return std::size_t{key_dim_} * kS * element(); }
+  [[nodiscard]] std::size_t value_bytes() const { return std::size_t{value_dim_} * kS * element(); }
 
   /// Whether the kernels read the page itself: floats always, halves when too few rows share their conversion.
-  [[nodiscard]] bool reads_pages(std::uint32_t rows) const {
-    return padded_ == value_dim_ && (!half_ || rows * group_ <= call_.kernels->direct_rows);
+  [[nodiscard]] bool reads_pages() const {
+    return padded_ == value_dim_ && (!half_ || plain_.size() * group_ <= call_.kernels->direct_rows);
   }
 
-  void rows_on_tile(std::span<const Seen> rows, Visible all, std::uint32_t split, const Tile& tile, float* partials,
-                    std::uint32_t splits) {
+  /// Scores of head_'s queries of `rows` with the tile's keys.
+  void score(std::span<const Seen> rows, Visible all, const Tile& tile) {
     std::uint32_t queries = 0;
     for (const Seen& one : rows)
       for (std::uint32_t h = 0; h < group_; ++h)
-        s_.pointers[queries++] = call_.q + (unit_.first + one.r) * call_.q_stride +
-                                 (unit_.head * group_ + h) * std::size_t{key_dim_};
+        s_.pointers[queries++] = call_.q + (unit_.first + one.r) * call_.q_stride + (head_ * group_ + h) * std::size_t{key_dim_};
     const std::uint32_t first = all.begin / 16 * 16;  // scores of other columns stay as they were and are masked
     call_.kernels->tile({.a = s_.pointers.data(), .rows = queries,
                          .b = static_cast<const std::byte*>(tile.keys) + first * (tile.half ? 2U : 4U), .half = tile.half,
-                         .b_stride = kS, .k_begin = 0, .k_end = key_dim_, .c = s_.scores.data() + first, .c_stride = kS,
-                         .cols = (all.end + 15) / 16 * 16 - first, .accumulate = false,
-                         .next = tile.next == nullptr ? nullptr : tile.values});
-    if (parts_.size() < queries) parts_.resize(queries);
+                         .b_stride = kS, .k_begin = 0, .k_end = key_dim_, .c = scores(0) + first, .c_stride = kS,
+                         .cols = (all.end + 15) / 16 * 16 - first, .accumulate = false, .next = tile.after_keys});
+  }
+
+  /// Turns the scores into weights and those into partial results.
+  void weigh(std::span<const Seen> rows, std::uint32_t split, const Tile& tile, float* partials, std::uint32_t splits) {
+    const auto queries = static_cast<std::uint32_t>(rows.size()) * group_;
     for (std::uint32_t i = 0; i < queries; ++i) {
       const Visible seen = rows[i / group_].seen;
-      s_.pointers[i] = s_.scores.data() + std::size_t{i} * kS;
-      parts_[i] = call_.kernels->softmax({.scores = s_.scores.data() + std::size_t{i} * kS, .begin = seen.begin,
-                                          .end = seen.end, .scale = call_.params.scale, .softcap = call_.params.softcap});
+      s_.pointers[i] = scores(i);
+      s_.parts[i] = call_.kernels->softmax({.scores = scores(i), .begin = seen.begin, .end = seen.end,
+                                            .scale = call_.params.scale, .softcap = call_.params.softcap});
     }
     weigh_values(rows, queries, tile);
     for (std::uint32_t i = 0; i < queries; ++i) {
       const std::uint32_t r = rows[i / group_].r;
-      keep_part(r, i % group_, parts_[i], s_.part.data() + std::size_t{i} * padded_, split, partials, splits);
+      keep_part(r, i % group_, s_.parts[i], s_.part.data() + std::size_t{i} * padded_, split, partials, splits);
     }
   }
 
@@ -223,9 +251,9 @@ class UnitRun {
       common = {std::max(common.begin, one.seen.begin), std::min(common.end, one.seen.end)};
       equal = equal && one.seen.begin == rows[0].seen.begin && one.seen.end == rows[0].seen.end;
     }
-    TileJob job{.a = s_.pointers.data(), .rows = queries, .b = tile.values, .half = tile.half, .b_stride = padded_, .k_begin = common.begin,
-                .k_end = common.end, .c = s_.part.data(), .c_stride = padded_, .cols = padded_, .accumulate = !equal,
-                .next = key_dim_ == value_dim_ ? tile.next : nullptr};
+    TileJob job{.a = s_.pointers.data(), .rows = queries, .b = tile.values, .half = tile.half, .b_stride = padded_,
+                .k_begin = common.begin, .k_end = common.end, .c = s_.part.data(), .c_stride = padded_, .cols = padded_,
+                .accumulate = !equal, .next = tile.after_values};
     if (equal) return call_.kernels->tile(job);
     std::fill_n(s_.part.data(), std::size_t{queries} * padded_, 0.0F);
     if (common.none()) common = {kS, kS};  // nothing shared: all of it is "before"
@@ -254,18 +282,18 @@ class UnitRun {
   void keep_part(std::uint32_t r, std::uint32_t h, const SoftmaxPart& part, const float* part_out, std::uint32_t split,
                  float* partials, std::uint32_t splits) {
     if (partials != nullptr) {
-      const std::size_t query = std::size_t{unit_.first + r} * call_.params.heads + unit_.head * group_ + h;
+      const std::size_t query = std::size_t{unit_.first + r} * call_.params.heads + head_ * group_ + h;
       float* to = partials + (query * splits + split) * (padded_ + 2);
       to[0] = part.max;
       to[1] = part.sum;
       std::memcpy(to + 2, part_out, std::size_t{value_dim_} * 4);
       return;
     }
-    const std::uint32_t query = r * group_ + h;
-    if (s_.started[query] != 0) return call_.kernels->merge(s_.sums[query], running(query), part, part_out, value_dim_);
-    s_.started[query] = 1;
-    s_.sums[query] = part;
-    std::memcpy(running(query), part_out, std::size_t{value_dim_} * 4);
+    const std::uint32_t i = query(r, h);
+    if (s_.started[i] != 0) return call_.kernels->merge(s_.sums[i], running(i), part, part_out, value_dim_);
+    s_.started[i] = 1;
+    s_.sums[i] = part;
+    std::memcpy(running(i), part_out, std::size_t{value_dim_} * 4);
   }
 
   const AttentionCall& call_;
@@ -274,12 +302,12 @@ class UnitRun {
   AttentionScratch& s_;
   std::vector<Seen>& plain_;
   std::vector<Seen>& gathered_;
-  std::vector<SoftmaxPart>& parts_;
   std::uint32_t group_;
   std::uint32_t key_dim_;
   std::uint32_t value_dim_;
   std::uint32_t padded_;
   bool half_;
+  std::uint32_t head_;  ///< the one at work
 };
 
 void make_units(const AttentionCall& call, std::vector<Unit>& units) {
@@ -288,13 +316,15 @@ void make_units(const AttentionCall& call, std::vector<Unit>& units) {
   units.clear();
   for (const CpuAttentionPlan::Run& run : call.plan->runs)
     for (std::uint32_t at = 0; at < run.count; at += most) {
-      Unit unit{run.first + at, std::min(most, run.count - at), 0, UINT32_MAX, 0};
+      Unit unit{run.first + at, std::min(most, run.count - at), 0, 1, UINT32_MAX, 0};
+      // Few rows read the pages themselves: all heads together, so that a page is one stream.
+      if (unit.count * group <= call.kernels->direct_rows) unit.heads = call.layout.kv_heads;
       for (std::uint32_t r = unit.first; r < unit.first + unit.count; ++r) {
         const Row& row = call.plan->rows[r];
         unit.split_begin = std::min(unit.split_begin, first_key(row, call.params.window) / kS);
         unit.split_end = std::max(unit.split_end, (row.keys() + kS - 1) / kS);
       }
-      for (unit.head = 0; unit.head < call.layout.kv_heads; ++unit.head) units.push_back(unit);
+      for (unit.head = 0; unit.head < call.layout.kv_heads; unit.head += unit.heads) units.push_back(unit);
     }
 }
 
@@ -339,7 +369,7 @@ void run_attention(const AttentionCall& call, ThreadPool& pool, AttentionWork& w
   std::size_t products = 0;
   std::uint32_t splits = 0;
   for (const Unit& unit : units) {
-    products += std::size_t{unit.split_end - unit.split_begin} * unit.count * kS;
+    products += std::size_t{unit.split_end - unit.split_begin} * unit.count * unit.heads * kS;
     splits = std::max(splits, unit.split_end);
   }
   products *= std::size_t{call.params.heads / call.layout.kv_heads} * (call.layout.key_dim + call.layout.value_dim);

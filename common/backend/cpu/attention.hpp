@@ -35,11 +35,12 @@ class CpuAttentionPlan final : public AttentionPlan {
   std::vector<std::uint32_t> extras;
 };
 
-/// Some rows of one sequence against one kv head.
+/// Some rows of one sequence against some kv heads.
 struct AttentionUnit {
   std::uint32_t first = 0;
   std::uint32_t count = 0;
   std::uint32_t head = 0;
+  std::uint32_t heads = 1;
   std::uint32_t split_begin = 0;
   std::uint32_t split_end = 0;
 };
