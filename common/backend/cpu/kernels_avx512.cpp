@@ -56,7 +56,7 @@ constexpr std::uint32_t most_rows() {
 template <class F, int kRows>
 void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   constexpr int kGroups = 8 / F::kParts;
-  const Fetch fetch = Fetch::make<F>(job, row, most_rows<F>());
+  constexpr std::size_t kAhead = 3072;  // bytes; a matrix is one stream, and most calls read it in one pass
   const std::byte* block = job.panels + panel * job.panel_bytes;
   const std::int8_t* x = codes_of(job, row);
   const BlockMeta* meta = meta_of(job, row);
@@ -64,7 +64,7 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   for (int r = 0; r < kRows; ++r) acc[r] = zero();
   const std::uint32_t blocks = job.k / kBlock;
   for (std::uint32_t b = 0; b < blocks; ++b, block += F::kBlockBytes, x += F::kRowStep, ++meta) {
-    fetch(block);
+    for (std::size_t line = 0; line < F::kBlockBytes; line += 64) _mm_prefetch(block + kAhead + line, _MM_HINT_T0);
     __m512i codes[8];
     load_codes<F>(block, codes);
     for (int part = 0; part < F::kParts; ++part) {

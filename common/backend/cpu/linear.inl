@@ -44,29 +44,3 @@ TROUPE_INLINE F32x16 add_block(F32x16 acc, I32x16 isum, F32x16 scales, F32x16 mi
   if constexpr (F::kMin) acc = fma(mins, set1(F::kHalves ? x.half_sums[part] : x.sum), acc);
   return acc;
 }
-
-/// Asks for weights ahead of their use while the first rows pass over a panel; later rows find them in a cache. Rows that
-/// take one pass read on in memory; with several passes each asks for its share of the next panel.
-class Fetch {
- public:
-  template <class F>
-  static Fetch make(const LinearJob& job, std::uint32_t row, std::uint32_t most) {
-    Fetch fetch;
-    if (row >= kRowsAtOnce) return fetch;
-    const std::uint32_t rows = job.row_count < kRowsAtOnce ? job.row_count : kRowsAtOnce;
-    const std::uint32_t passes = (rows + most - 1) / most;
-    fetch.from_ = (passes > 1 ? job.panel_bytes : kAhead) + row / most * 64;
-    fetch.end_ = fetch.from_ - row / most * 64 + F::kBlockBytes;
-    fetch.step_ = passes * 64;
-    return fetch;
-  }
-  TROUPE_INLINE void operator()(const std::byte* block) const {
-    for (std::size_t at = from_; at < end_; at += step_) __builtin_prefetch(block + at);
-  }
-
- private:
-  static constexpr std::size_t kAhead = 3072;
-  std::size_t from_ = 0;
-  std::size_t end_ = 0;
-  std::size_t step_ = 64;
-};
