@@ -89,6 +89,17 @@ std::vector<Option> rows() {
        "Prompts with fewer uncached tokens are prefilled on the decode worker itself.", "tokens", "0",
        "1000000000"},
 
+      {"router.policy",
+       choice,
+       "load_and_prefix",
+       kRouter,
+       "How the router chooses a worker: load_and_prefix weighs cached tokens against queues, least_loaded looks "
+       "at queues alone.",
+       "",
+       "",
+       "",
+       {"load_and_prefix", "least_loaded"}},
+
       // The cluster
       {"cluster.router", text, "", kGateway | kWorkers, "host:port of the router's control port."},
       {"cluster.listen", text, "127.0.0.1:0", kServing,
