@@ -19,8 +19,11 @@ TimePoint time_now() {
 
 }  // namespace
 
-RoleActor::RoleActor(caf::actor_config& config, caf::actor prober, std::shared_ptr<LocalDirectory> directory)
-    : caf::event_based_actor(config), prober_(std::move(prober)), directory_(std::move(directory)) {}
+RoleActor::RoleActor(caf::actor_config& config, const caf::actor& prober,
+                     std::shared_ptr<LocalDirectory> directory)
+    : caf::event_based_actor(config),
+      prober_(caf::actor_cast<caf::actor_addr>(prober)),
+      directory_(std::move(directory)) {}
 
 caf::behavior RoleActor::make_behavior() {
   set_down_handler([this](caf::down_msg& down) { on_down(down); });

@@ -77,7 +77,9 @@ class CafRuntime final : public Runtime {
 
   ~CafRuntime() override {
     for (const auto& role : std::exchange(roles_, {})) end(*role);
-    if (prober_) caf::anon_send_exit(prober_, caf::exit_reason::user_shutdown);
+    // The system waits until nothing refers to a detached actor: this is the only lasting reference.
+    if (auto prober = std::exchange(prober_, nullptr))
+      caf::anon_send_exit(prober, caf::exit_reason::user_shutdown);
   }
 
   Expected<RoleHandle> spawn(const std::string& name, const MakeState& make) override {
