@@ -16,14 +16,17 @@
 #include "common/base/error.hpp"
 #include "common/base/ids.hpp"
 #include "common/backend/backend.hpp"
+#include "common/engine/schedule/policy.hpp"
 #include "common/model/model.hpp"
 #include "common/sampling/params.hpp"
 
 namespace troupe::engine {
 
 struct EngineOptions {
-  std::uint32_t token_budget = 512;   ///< rows of one step, prefill and decode together
+  std::uint32_t token_budget = 512;   ///< rows that prompts fill a step up to, streams' rows counted
   std::uint32_t chunk = 512;          ///< most prefill rows of one sequence in a step
+  SchedulePolicy schedule = SchedulePolicy::hybrid;
+  Duration itl_slo{0};                ///< > 0: the budget is chosen so that a step takes no longer, token_budget at most
   std::uint32_t max_sequences = 64;   ///< running at once; more wait in the queue
   std::uint32_t queue = 256;          ///< waiting requests; more are refused with queue_full
   std::uint64_t kv_bytes = 0;         ///< of the page pool; must be > 0
@@ -79,6 +82,7 @@ struct StepOutput {
   std::vector<KvEvent> kv;
   std::vector<RequestId> prefilled;       ///< prefill-only requests whose pages are all computed
   std::uint32_t rows = 0;                 ///< computed in this step
+  std::uint32_t budget = 0;               ///< what the scheduler let it have
 };
 
 struct EngineStats {

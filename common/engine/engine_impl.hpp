@@ -5,7 +5,7 @@
 #include <map>
 
 #include "common/engine/model_runner.hpp"
-#include "common/engine/row_planner.hpp"
+#include "common/engine/schedule/step_scheduler.hpp"
 #include "common/engine/sequence.hpp"
 
 namespace troupe::engine {
@@ -57,7 +57,9 @@ class EngineImpl final : public Engine {
   void flush_feeds(StepOutput& out);
   void admit();
   bool start(Sequence& sequence);
-  std::vector<Planned> plan();
+  std::vector<Planned> plan(StepOutput& out);
+  std::vector<Sequence*> service_order() const;
+  void learn(const std::vector<Planned>& planned, Duration time);
   bool make_room(Sequence& sequence, std::uint32_t length);
   void preempt(std::list<SequencePtr>::iterator victim);
   void fill_batch(const std::vector<Planned>& plan);
@@ -82,6 +84,7 @@ class EngineImpl final : public Engine {
   std::map<RequestId, SequencePtr> prefilled_;  ///< done, pages pinned
   std::vector<SequencePtr> forked_;   ///< made in this step
   std::vector<Sequence*> finished_;   ///< in this step
+  StepScheduler scheduler_;
   StepBatch batch_;
   std::vector<std::pair<Sequence*, std::uint32_t>> logit_owner_;  ///< of batch_.logit_rows: sequence and token index
   std::atomic<std::uint64_t> progress_{0};

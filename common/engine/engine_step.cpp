@@ -10,9 +10,10 @@ StepOutput EngineImpl::step(const std::function<bool()>& interrupted) {
   expire(out);
   flush_feeds(out);
   admit();
-  const std::vector<Planned> planned = plan();
+  const std::vector<Planned> planned = plan(out);
   if (!planned.empty()) {
     fill_batch(planned);
+    const TimePoint started = clock_.now();
     const bool whole = runner_->forward(
         batch_,
         [&](std::uint32_t layer) {
@@ -32,6 +33,7 @@ StepOutput EngineImpl::step(const std::function<bool()>& interrupted) {
     if (whole) {
       out.rows = batch_.rows();
       stats_.steps += 1;
+      learn(planned, clock_.now() - started);
     }
     drop_finished();
     flush_feeds(out);
@@ -102,21 +104,19 @@ bool EngineImpl::start(Sequence& sequence) {
 }
 
 /// Who computes how many rows; pages for them are reserved. Streams that find no page send the youngest back to the queue.
-std::vector<EngineImpl::Planned> EngineImpl::plan() {
+std::vector<EngineImpl::Planned> EngineImpl::plan(StepOutput& out) {
   for (auto it = running_.begin(); it != running_.end();) {
     Sequence& sequence = **it;
     const bool fits = !sequence.decoding() || make_room(sequence, static_cast<std::uint32_t>(sequence.tokens.size()));
     const auto current = it++;  // only now: make_room may have taken the ones behind
     if (!fits) preempt(current);
   }
-  std::vector<Sequence*> candidates;
+  const std::vector<Sequence*> candidates = service_order();
   std::vector<RowDemand> demands;
-  for (const SequencePtr& sequence : running_) {
-    if (sequence->remaining() == 0 || (sequence->prefill_only() && sequence->feed->waiting())) continue;
-    candidates.push_back(sequence.get());
-    demands.push_back({sequence->remaining(), sequence->decoding()});
-  }
-  const auto rows = plan_rows(demands, options_.token_budget, options_.chunk);
+  for (const Sequence* sequence : candidates)
+    demands.push_back({sequence->remaining(), sequence->decoding(), sequence->pages->length()});
+  const auto [rows, budget] = scheduler_.plan(demands);
+  out.budget = budget;
   std::vector<Planned> planned;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     Sequence& sequence = *candidates[i];
@@ -134,6 +134,30 @@ std::vector<EngineImpl::Planned> EngineImpl::plan() {
     }
   }
   return planned;
+}
+
+/// Who wants rows, in the order they are given.
+std::vector<Sequence*> EngineImpl::service_order() const {
+  std::vector<Sequence*> order;
+  for (const SequencePtr& sequence : running_) {
+    if (sequence->remaining() == 0 || (sequence->prefill_only() && sequence->feed->waiting())) continue;
+    order.push_back(sequence.get());
+  }
+  // Streams take turns when they are more than a step holds; a prompt does not care.
+  const auto turn = [](const Sequence* s) { return s->decoding() ? s->served : UINT64_MAX; };
+  std::stable_sort(order.begin(), order.end(), [&](const Sequence* a, const Sequence* b) { return turn(a) < turn(b); });
+  return order;
+}
+
+void EngineImpl::learn(const std::vector<Planned>& planned, Duration time) {
+  StepLoad load;
+  for (const Planned& item : planned) {
+    const StepLoad part = chunk_load(item.begin, item.rows);
+    load.rows += part.rows;
+    load.context += part.context;
+    item.sequence->served = stats_.steps;
+  }
+  scheduler_.finished(load, time);
 }
 
 /// Reserves pages up to `length` tokens, taking them from younger sequences if need be. false: there are none younger.

@@ -8,6 +8,9 @@ namespace {
 
 std::uint32_t pages_for(std::uint64_t tokens) { return static_cast<std::uint32_t>((tokens + kPageTokens - 1) / kPageTokens); }
 
+/// Rows of a step that nothing exceeds.
+std::uint32_t step_rows(const EngineOptions& options) { return std::max(options.token_budget, options.max_sequences); }
+
 }  // namespace
 
 Expected<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> model, std::shared_ptr<backend::Backend> backend,
@@ -24,8 +27,7 @@ Expected<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mo
   }
   if (options.token_budget == 0 || options.chunk == 0 || options.max_sequences == 0)
     return fail(Errc::config_invalid, "token_budget, chunk and max_sequences must be positive");
-  const std::uint32_t rows = std::max(options.token_budget, options.max_sequences);
-  auto runner = ModelRunner::create(model, backend, rows, static_cast<std::uint32_t>(pages), on_load);
+  auto runner = ModelRunner::create(model, backend, step_rows(options), static_cast<std::uint32_t>(pages), on_load);
   TROUPE_TRY(runner);
   return std::make_unique<EngineImpl>(std::move(model), std::move(backend), options, clock, std::move(*runner));
 }
@@ -34,7 +36,8 @@ EngineImpl::EngineImpl(std::shared_ptr<const Model> model, std::shared_ptr<backe
                        const EngineOptions& options, const Clock& clock, std::unique_ptr<ModelRunner> runner)
     : model_(std::move(model)), backend_(std::move(backend)), options_(options), clock_(clock), runner_(std::move(runner)),
       model_id_(model_->id(backend_->numerics_id())), pool_(runner_->kv_layout().pages, options.prefix_cache),
-      context_(std::min(model_->config().context_length, runner_->kv_layout().pages * kPageTokens)) {}
+      context_(std::min(model_->config().context_length, runner_->kv_layout().pages * kPageTokens)),
+      scheduler_({options.token_budget, options.chunk, step_rows(options), options.schedule}, options.itl_slo) {}
 
 Expected<void> EngineImpl::check(const Request& request) const {
   TROUPE_TRY(validate(request.sampling, model_->config().vocab));

@@ -57,6 +57,7 @@ struct Sequence {
   std::vector<TokenId> tokens;             ///< prompt, then everything emitted
   std::uint32_t emitted = 0;               ///< of the answer, resumed tokens included
   std::uint32_t target = 0;                ///< prefill-only: tokens to compute; else 0
+  std::uint64_t served = 0;                ///< the step that last gave it rows
   bool started = false;                    ///< it had its first admission: cached_tokens is set
   bool reported = false;                   ///< its first event is out
   std::uint32_t cached_tokens = 0;

@@ -27,6 +27,8 @@ engine::EngineOptions engine_options(const Config& config) {
   engine::EngineOptions options;
   options.token_budget = number(config, "engine.token_budget");
   options.chunk = number(config, "engine.chunk");
+  options.itl_slo = std::chrono::milliseconds(config.integer("engine.itl_slo_ms"));
+  if (config.text("engine.schedule") == "prefill_first") options.schedule = engine::SchedulePolicy::prefill_first;
   options.max_sequences = number(config, "engine.max_sequences");
   options.queue = number(config, "engine.queue");
   options.prefix_cache = config.boolean("kv.prefix_cache");
