@@ -17,6 +17,7 @@
 #include "common/base/ids.hpp"
 #include "common/backend/backend.hpp"
 #include "common/engine/schedule/policy.hpp"
+#include "common/engine/schedule/tenant_counters.hpp"
 #include "common/model/model.hpp"
 #include "common/sampling/params.hpp"
 
@@ -31,6 +32,8 @@ struct EngineOptions {
   std::uint32_t queue = 256;          ///< waiting requests; more are refused with queue_full
   std::uint64_t kv_bytes = 0;         ///< of the page pool; must be > 0
   bool prefix_cache = true;
+  TenantWeights tenant_weights;       ///< shares of tenants that compete; 1 for those not named
+  std::uint32_t most_overtakes = 256; ///< admissions of later requests that a waiting one bears, whatever the priorities
 };
 
 /// What to run. With choices > 1 the prompt is computed once and forked.
@@ -38,6 +41,7 @@ struct Request {
   RequestId id;
   Epoch epoch;
   std::string tenant = "default";
+  std::int32_t priority = 0;              ///< higher goes first: admission, prompt rows, pages
   std::vector<TokenId> prompt;            ///< prompt, then tokens already emitted when a stream is resumed
   std::uint32_t resumed_tokens = 0;       ///< how many of `prompt` are emitted tokens (they count for penalties and max_tokens)
   std::uint32_t first_choice = 0;         ///< choices are first_choice .. first_choice + choices - 1

@@ -37,7 +37,8 @@ EngineImpl::EngineImpl(std::shared_ptr<const Model> model, std::shared_ptr<backe
     : model_(std::move(model)), backend_(std::move(backend)), options_(options), clock_(clock), runner_(std::move(runner)),
       model_id_(model_->id(backend_->numerics_id())), pool_(runner_->kv_layout().pages, options.prefix_cache),
       context_(std::min(model_->config().context_length, runner_->kv_layout().pages * kPageTokens)),
-      scheduler_({options.token_budget, options.chunk, step_rows(options), options.schedule}, options.itl_slo) {}
+      scheduler_({options.token_budget, options.chunk, step_rows(options), options.schedule}, options.itl_slo),
+      places_(options.tenant_weights), rows_(options.tenant_weights) {}
 
 Expected<void> EngineImpl::check(const Request& request) const {
   TROUPE_TRY(validate(request.sampling, model_->config().vocab));
@@ -59,9 +60,11 @@ Expected<void> EngineImpl::check(const Request& request) const {
   return {};
 }
 
-EngineImpl::SequencePtr EngineImpl::make_sequence(Request request) const {
+EngineImpl::SequencePtr EngineImpl::make_sequence(Request request) {
   auto sequence = std::make_unique<Sequence>();
   sequence->tokens = request.prompt;
+  sequence->standing.priority = request.priority;
+  sequence->standing.arrival = arrivals_++;
   sequence->choice = request.first_choice;
   sequence->forks = request.choices - 1;
   sequence->emitted = request.resumed_tokens;
@@ -92,9 +95,16 @@ std::uint32_t EngineImpl::adopt(Sequence& sequence, std::uint32_t most) {
   return sequence.pages->length();
 }
 
+void EngineImpl::enqueue(SequencePtr sequence) {
+  std::vector<std::string_view> tenants;
+  for (const SequencePtr& other : waiting_) tenants.push_back(other->request->tenant);
+  places_.arrived(sequence->request->tenant, tenants);
+  waiting_.push_back(std::move(sequence));
+}
+
 Expected<void> EngineImpl::submit(Request request) {
   TROUPE_TRY(check(request));
-  waiting_.push_back(make_sequence(std::move(request)));
+  enqueue(make_sequence(std::move(request)));
   return {};
 }
 
@@ -107,7 +117,7 @@ Expected<void> EngineImpl::submit_prefill(Request request, std::uint32_t tokens,
   auto sequence = make_sequence(std::move(request));
   sequence->target = tokens;
   sequence->feed = std::make_unique<PrefillFeed>(sequence->request->id, layers(), tokens, std::move(progress));
-  waiting_.push_back(std::move(sequence));
+  enqueue(std::move(sequence));
   return {};
 }
 
@@ -169,6 +179,7 @@ Expected<void> EngineImpl::commit_import(const RequestId& id) {
   sequence->pages->computed(sequence->import->tokens);
   sequence->cached_tokens = sequence->import->tokens;
   sequence->import.reset();
+  sequence->served = stats_.steps;
   running_.push_back(std::move(sequence));  // it holds pages: it does not wait again
   return {};
 }

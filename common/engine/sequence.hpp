@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/engine/engine.hpp"
+#include "common/engine/schedule/admission.hpp"
 #include "common/kv/sequence_pages.hpp"
 #include "common/sampling/sampler.hpp"
 
@@ -57,6 +58,7 @@ struct Sequence {
   std::vector<TokenId> tokens;             ///< prompt, then everything emitted
   std::uint32_t emitted = 0;               ///< of the answer, resumed tokens included
   std::uint32_t target = 0;                ///< prefill-only: tokens to compute; else 0
+  Standing standing;                       ///< its tenant's counter aside
   std::uint64_t served = 0;                ///< the step that last gave it rows
   bool started = false;                    ///< it had its first admission: cached_tokens is set
   bool reported = false;                   ///< its first event is out
