@@ -31,6 +31,8 @@ struct EngineOptions {
   std::uint32_t max_sequences = 64;   ///< running at once; more wait in the queue
   std::uint32_t queue = 256;          ///< waiting requests; more are refused with queue_full
   std::uint64_t kv_bytes = 0;         ///< of the page pool; must be > 0
+  PreemptionPolicy preemption = PreemptionPolicy::automatic;
+  std::uint64_t swap_bytes = 0;       ///< host memory for pages of preempted sequences; taken as needed
   bool prefix_cache = true;
   TenantWeights tenant_weights;       ///< shares of tenants that compete; 1 for those not named
   std::uint32_t most_overtakes = 256; ///< admissions of later requests that a waiting one bears, whatever the priorities
@@ -93,6 +95,8 @@ struct EngineStats {
   std::uint32_t running = 0, waiting = 0;
   std::uint32_t pages_total = 0, pages_free = 0, pages_cached = 0, pages_reserved = 0;
   std::uint64_t prompt_tokens = 0, generated_tokens = 0, cached_tokens = 0, steps = 0, preemptions = 0;
+  std::uint64_t swaps = 0;            ///< preemptions that kept their pages in host memory
+  std::uint64_t swapped_bytes = 0;    ///< held there now
 };
 
 class Engine {

@@ -80,6 +80,8 @@ class EngineImpl final : public Engine {
   void learn(const std::vector<Planned>& planned, Duration time);
   bool make_room(Sequence& sequence, std::uint32_t length);
   void preempt(std::list<SequencePtr>::iterator victim);
+  void swap_out(Sequence& sequence);
+  void swap_in(Sequence& sequence);
 
   static constexpr std::uint64_t kMostPassedOver = 32;  ///< steps a running prompt may go without a row
 
@@ -91,6 +93,8 @@ class EngineImpl final : public Engine {
   const ModelId model_id_;
   mutable PagePool pool_;
   const std::uint32_t context_;
+  SwapStore swap_;
+  PreemptionCost preemption_;
   std::list<SequencePtr> waiting_;    ///< as they came; preempted ones at the front
   std::list<SequencePtr> running_;    ///< as they were admitted
   std::map<RequestId, SequencePtr> importing_;

@@ -79,6 +79,7 @@ bool EngineImpl::start(Sequence& sequence) {
     sequence.pages.reset();
     return false;
   }
+  swap_in(sequence);
   if (!sequence.started) {
     sequence.started = true;
     sequence.cached_tokens = cached;
@@ -172,12 +173,53 @@ bool EngineImpl::make_room(Sequence& sequence, std::uint32_t length) {
   return true;
 }
 
-/// Back to the queue, before others of its priority; what it computed may stay cached. It continues identically: draws are keyed by position.
+/// Back to the queue, before others of its priority; what it computed may stay cached or in host memory. It continues identically: draws are keyed by position.
 void EngineImpl::preempt(std::list<SequencePtr>::iterator victim) {
+  swap_out(**victim);
   (*victim)->pages.reset();
   (*victim)->standing.preempted = true;
   stats_.preemptions += 1;
   waiting_.splice(waiting_.begin(), running_, victim);
+}
+/// Keeps the pages of a sequence that gives way in host memory, if that is cheaper and has room.
+void EngineImpl::swap_out(Sequence& sequence) {
+  const std::uint32_t tokens = sequence.pages->computed_length(), pages = (tokens + kPageTokens - 1) / kPageTokens;
+  const std::size_t page = layer_page_bytes(), bytes = page * layers() * pages;
+  if (!preemption_.swaps(tokens, bytes, std::min(options_.chunk, options_.token_budget), scheduler_.model())) return;
+  auto buffer = swap_.take(bytes);
+  if (!buffer) return;
+  const TimePoint started = clock_.now();
+  std::span<std::byte> to = buffer->bytes();
+  for (std::uint32_t layer = 0; layer < layers(); ++layer) {
+    for (std::uint32_t i = 0; i < pages; ++i, to = to.subspan(page))
+      runner_->export_page(layer, sequence.pages->pages()[i], to.first(page));
+  }
+  preemption_.copied(bytes, clock_.now() - started);
+  sequence.swapped = SwappedPages{std::move(*buffer), tokens};
+  stats_.swaps += 1;
+}
+
+/// Brings back what the prefix cache no longer holds; its pages are reserved.
+void EngineImpl::swap_in(Sequence& sequence) {
+  if (!sequence.swapped) return;
+  SwappedPages swapped = std::move(*sequence.swapped);
+  sequence.swapped.reset();
+  SequencePages& own = *sequence.pages;
+  if (own.length() >= swapped.tokens) return;
+  const std::uint32_t first = own.length() / kPageTokens, pages = (swapped.tokens + kPageTokens - 1) / kPageTokens;
+  if (own.length() % kPageTokens != 0) {
+    own.truncate(first * kPageTokens);  // the page that a hit ended in comes whole
+    TROUPE_CHECK(own.reserve(room_for(sequence)).has_value(), "the pages were reserved before");
+  }
+  copy(own.append(std::span(sequence.tokens).subspan(own.length(), swapped.tokens - own.length())));
+  const TimePoint started = clock_.now();
+  const std::size_t page = layer_page_bytes();
+  for (std::uint32_t layer = 0; layer < layers(); ++layer) {
+    for (std::uint32_t i = first; i < pages; ++i)
+      runner_->import_page(layer, own.pages()[i], swapped.buffer.bytes().subspan((std::size_t{layer} * pages + i) * page, page));
+  }
+  preemption_.copied(page * layers() * (pages - first), clock_.now() - started);
+  own.computed(swapped.tokens);
 }
 
 }  // namespace troupe::engine

@@ -37,6 +37,7 @@ EngineImpl::EngineImpl(std::shared_ptr<const Model> model, std::shared_ptr<backe
     : model_(std::move(model)), backend_(std::move(backend)), options_(options), clock_(clock), runner_(std::move(runner)),
       model_id_(model_->id(backend_->numerics_id())), pool_(runner_->kv_layout().pages, options.prefix_cache),
       context_(std::min(model_->config().context_length, runner_->kv_layout().pages * kPageTokens)),
+      swap_(options.swap_bytes), preemption_(options.preemption),
       scheduler_({options.token_budget, options.chunk, step_rows(options), options.schedule}, options.itl_slo),
       places_(options.tenant_weights), rows_(options.tenant_weights) {}
 
@@ -211,6 +212,7 @@ EngineStats EngineImpl::stats() const {
   stats.pages_total = pool_.total();
   stats.pages_free = pool_.free();
   stats.pages_cached = pool_.cached();
+  stats.swapped_bytes = swap_.used();
   for (const auto& [id, sequence] : importing_) stats.pages_reserved += static_cast<std::uint32_t>(sequence->pages->pages().size());
   return stats;
 }

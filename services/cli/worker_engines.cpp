@@ -23,6 +23,12 @@ std::uint32_t number(const Config& config, std::string_view option) {
   return static_cast<std::uint32_t>(config.integer(option));
 }
 
+engine::PreemptionPolicy preemption_of(const std::string& text) {
+  if (text == "swap") return engine::PreemptionPolicy::swap;
+  if (text == "recompute") return engine::PreemptionPolicy::recompute;
+  return engine::PreemptionPolicy::automatic;
+}
+
 Expected<engine::EngineOptions> engine_options(const Config& config) {
   engine::EngineOptions options;
   options.token_budget = number(config, "engine.token_budget");
@@ -31,6 +37,8 @@ Expected<engine::EngineOptions> engine_options(const Config& config) {
   if (config.text("engine.schedule") == "prefill_first") options.schedule = engine::SchedulePolicy::prefill_first;
   options.max_sequences = number(config, "engine.max_sequences");
   options.queue = number(config, "engine.queue");
+  options.preemption = preemption_of(config.text("engine.preemption"));
+  options.swap_bytes = config.bytes("kv.swap_bytes");
   options.most_overtakes = number(config, "engine.max_overtakes");
   auto weights = engine::parse_tenant_weights(config.list("engine.tenant_weights"));
   if (!weights) return fail(weights.error().code, "engine.tenant_weights: " + weights.error().detail);

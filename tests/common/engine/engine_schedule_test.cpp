@@ -120,6 +120,60 @@ TEST(EngineSchedule, ANewTenantsPromptSharesTheRowsOfARunningOnes) {
   EXPECT_LE(steps, 9) << "48 rows, every other step's";
 }
 
+struct Pressed {
+  Answers answers;
+  std::uint64_t rows = 0;
+  EngineStats stats;
+};
+
+/// Twenty streams that each grow into further pages, in a pool of eight.
+Pressed run_pressed(PreemptionPolicy policy, std::uint64_t swap_bytes, bool prefix_cache) {
+  EngineSetup setup;
+  setup.options.kv_bytes = bytes_of_pages(8);
+  setup.options.prefix_cache = prefix_cache;
+  setup.options.preemption = policy;
+  setup.options.swap_bytes = swap_bytes;
+  auto engine = make_engine(setup);
+  for (std::uint64_t id = 1; id <= 20; ++id) EXPECT_TRUE(engine->submit(plain_request(id, 20 + id * 5, 90)).has_value());
+  Pressed result;
+  std::uint64_t most_swapped = 0;
+  while (engine->has_work()) {
+    const StepOutput out = engine->step();
+    collect(out, result.answers);
+    result.rows += out.rows;
+    most_swapped = std::max(most_swapped, engine->stats().swapped_bytes);
+  }
+  expect_no_page_held(*engine);
+  EXPECT_LE(most_swapped, swap_bytes);
+  result.stats = engine->stats();
+  EXPECT_EQ(result.stats.swapped_bytes, 0u);
+  return result;
+}
+
+TEST(EngineSchedule, ASwappedStreamGoesOnWithoutComputingAnythingTwice) {
+  const Pressed dropped = run_pressed(PreemptionPolicy::recompute, 64u << 20, false);
+  const Pressed swapped = run_pressed(PreemptionPolicy::swap, 64u << 20, false);
+  EXPECT_GT(dropped.stats.preemptions, 0u);
+  EXPECT_EQ(dropped.stats.swaps, 0u);
+  EXPECT_GT(swapped.stats.swaps, 0u);
+  EXPECT_EQ(swapped.stats.swaps, swapped.stats.preemptions);
+  EXPECT_EQ(swapped.answers, dropped.answers);
+  std::uint64_t once = 0;
+  for (std::uint64_t id = 1; id <= 20; ++id) once += 20 + id * 5 + 90 - 1;  // the last token drawn is not computed
+  EXPECT_EQ(swapped.rows, once);
+  EXPECT_GT(dropped.rows, once);
+}
+
+TEST(EngineSchedule, SwapsAsFarAsHostMemoryGoes) {
+  const Pressed free = run_pressed(PreemptionPolicy::recompute, 0, true);
+  for (const std::uint32_t pages : {0u, 2u}) {
+    const Pressed bounded = run_pressed(PreemptionPolicy::swap, bytes_of_pages(pages), true);
+    EXPECT_EQ(bounded.answers, free.answers) << pages;
+    EXPECT_GT(bounded.stats.preemptions, bounded.stats.swaps) << pages;
+    EXPECT_EQ(bounded.stats.swaps > 0, pages > 0) << pages;
+  }
+}
+
 /// Loads of random priorities, tenants, lengths and arrivals in a pool that holds few of them at once: everybody ends, and with
 /// the answer it has alone. Every request fits alone, so none may fail.
 class UnderPagePressure : public ::testing::TestWithParam<int> {
@@ -135,6 +189,8 @@ class UnderPagePressure : public ::testing::TestWithParam<int> {
     setup.options.token_budget = 1 + below(100);
     setup.options.chunk = 1 + below(100);
     setup.options.most_overtakes = below(30);
+    setup.options.preemption = static_cast<PreemptionPolicy>(below(3));
+    setup.options.swap_bytes = bytes_of_pages(below(10));
     if (below(4) == 0) setup.options.schedule = SchedulePolicy::prefill_first;
     if (below(3) == 0) setup.options.itl_slo = std::chrono::microseconds(below(3000));
     for (std::uint64_t id = 1; id <= 30; ++id) {
