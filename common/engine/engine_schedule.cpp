@@ -153,14 +153,16 @@ std::vector<Sequence*> EngineImpl::service_order() const {
 
 void EngineImpl::learn(const std::vector<Planned>& planned, Duration time) {
   StepLoad load;
+  std::uint64_t streams = 0;
   for (const Planned& item : planned) {
+    streams += item.decode ? 1 : 0;
     const StepLoad part = chunk_load(item.begin, item.rows);
     load.rows += part.rows;
     load.context += part.context;
     item.sequence->served = stats_.steps;
     if (!item.decode) rows_.charge_prompt(item.sequence->request->tenant, item.rows);
   }
-  scheduler_.finished(load, time);
+  scheduler_.finished(load, streams, time);
 }
 
 /// Reserves pages up to `length` tokens, taking them from the last in rank if need be. false: that is this one.

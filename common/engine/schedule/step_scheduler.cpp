@@ -27,10 +27,11 @@ std::uint32_t StepScheduler::budget(std::span<const RowDemand> demands) const {
   const std::uint32_t most = std::min(limits_.budget, limits_.capacity);
   const auto tiles_for = [](std::uint64_t rows) { return static_cast<std::uint32_t>((rows + kTile - 1) / kTile); };
   std::uint32_t fits = tiles_for(streams + kLeastPromptRows);
-  if (!model_.ready()) return std::min(most, streams + kStartPromptRows);
+  const std::uint32_t start = std::min(most, streams + kStartPromptRows);
+  if (!model_.ready()) return start;
 
   const double slo = std::chrono::duration<double>(itl_slo_).count();
-  std::uint32_t above = tiles_for(std::min<std::uint64_t>(most, 2 * model_.most_rows())) + 1;
+  std::uint32_t above = tiles_for(most_mixed_rows_ == 0 ? start : std::min<std::uint64_t>(most, 2 * most_mixed_rows_)) + 1;
   while (fits + 1 < above) {
     const std::uint32_t tiles = fits + (above - fits) / 2;
     RowLimits limits = limits_;

@@ -1,6 +1,7 @@
 #pragma once
 // Which rows a step computes, and how many: the token budget is fixed, or the largest one whose predicted time keeps the
 // streams' inter-token time [Agrawal et al. 2024, Sarathi-Serve, arXiv:2403.02310, section 4.3].
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -27,10 +28,15 @@ class StepScheduler {
   [[nodiscard]] Plan plan(std::span<const RowDemand> demands) const;
   /// The budget of a step over these demands. A step without streams keeps nobody waiting and takes all of limits.budget.
   /// Departs from the paper: prompts always get kLeastPromptRows, so that an SLO that cannot be met starves nobody; and the
-  /// budget grows at most twofold beyond what was ever measured.
+  /// budget grows at most twofold beyond the steps of streams and prompts that were measured, the first such step being small:
+  /// what prompts alone cost says little about rows beside long streams.
   [[nodiscard]] std::uint32_t budget(std::span<const RowDemand> demands) const;
 
-  void finished(const StepLoad& load, Duration time) { model_.add(load, std::chrono::duration<double>(time).count()); }
+  /// `streams`: how many of the rows were theirs.
+  void finished(const StepLoad& load, std::uint64_t streams, Duration time) {
+    model_.add(load, std::chrono::duration<double>(time).count());
+    if (streams > 0 && streams < load.rows && time > Duration::zero()) most_mixed_rows_ = std::max(most_mixed_rows_, load.rows);
+  }
   [[nodiscard]] const StepTimeModel& model() const { return model_; }
 
   static constexpr std::uint32_t kTile = 8;              ///< budgets are multiples: products work on whole tiles of rows
@@ -41,6 +47,7 @@ class StepScheduler {
   RowLimits limits_;
   Duration itl_slo_;
   StepTimeModel model_;
+  std::uint64_t most_mixed_rows_ = 0;  // of a step of streams and prompts
 };
 
 }  // namespace troupe::engine

@@ -66,7 +66,6 @@ void StepTimeModel::add(const StepLoad& load, double seconds) {
   cell.context += share * (static_cast<double>(load.context) - cell.context);
   cell.seconds += share * (seconds - cell.seconds);
   samples_ += 1;
-  most_rows_ = std::max(most_rows_, load.rows);
   stale_ = true;
 }
 

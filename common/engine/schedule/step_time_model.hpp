@@ -34,8 +34,6 @@ class StepTimeModel {
   [[nodiscard]] std::uint64_t samples() const { return samples_; }
   /// Enough is known to predict.
   [[nodiscard]] bool ready() const { return samples_ >= kReadySamples; }
-  /// Most rows of a step seen so far: predictions far beyond are guesses.
-  [[nodiscard]] std::uint64_t most_rows() const { return most_rows_; }
   [[nodiscard]] Coefficients coefficients() const;
   /// Seconds; 0 before the first sample.
   [[nodiscard]] double predict(const StepLoad& load) const;
@@ -50,7 +48,7 @@ class StepTimeModel {
   };
 
   std::array<Class, kRowClasses * kContextClasses> classes_{};
-  std::uint64_t samples_ = 0, most_rows_ = 0;
+  std::uint64_t samples_ = 0;
   mutable Coefficients fitted_;
   mutable bool stale_ = false;
 };

@@ -34,7 +34,7 @@ Outcome simulate(const RowLimits& limits, Duration slo, Duration every, Duration
     const StepLoad load = load_of(demands, rows);
     EXPECT_LE(load.rows, std::max(budget, 8u));
     outcome.time += cost(load);
-    scheduler.finished(load, cost(load));
+    scheduler.finished(load, 8, cost(load));
     outcome.tokens += load.rows;
     outcome.steps_without_a_stream += std::none_of(rows.begin(), rows.begin() + 8, [](auto r) { return r > 0; });
     for (std::size_t i = 0; i < demands.size(); ++i) {
@@ -78,7 +78,7 @@ TEST(StepScheduler, TheChosenBudgetMeetsTheSlo) {
 
 TEST(StepScheduler, AnImpossibleSloStarvesNoPrompt) {
   StepScheduler scheduler({512, 512, 512}, milliseconds(1));
-  for (std::uint64_t rows = 1; rows <= 64; rows *= 2) scheduler.finished({rows, rows}, cost({rows, rows}));
+  for (std::uint64_t rows = 1; rows <= 64; rows *= 2) scheduler.finished({rows, rows}, 1, cost({rows, rows}));
   const RowDemand demands[] = {{1, true, 10}, {1, true, 10}, {1000, false, 0}};
   EXPECT_GE(scheduler.plan(demands).rows[2], StepScheduler::kLeastPromptRows);
 }
@@ -95,9 +95,16 @@ TEST(StepScheduler, BeforeAnythingIsMeasuredABudgetIsSmall) {
   EXPECT_EQ(scheduler.plan(demands).rows[1], StepScheduler::kStartPromptRows);
 }
 
+TEST(StepScheduler, WhatPromptsAloneCostMakesNoFirstLeap) {
+  StepScheduler scheduler({512, 512, 512}, seconds(10));
+  for (int i = 0; i < 10; ++i) scheduler.finished({512, 512 * 32}, 0, milliseconds(400));
+  const RowDemand demands[] = {{1, true, 10}, {1000, false, 0}};
+  EXPECT_LE(scheduler.plan(demands).rows[1], StepScheduler::kStartPromptRows + StepScheduler::kTile);
+}
+
 TEST(StepScheduler, ABudgetGrowsAtMostTwofoldBeyondWhatWasMeasured) {
   StepScheduler scheduler({4096, 4096, 4096}, seconds(10));
-  for (int i = 0; i < 10; ++i) scheduler.finished({40, 4000}, milliseconds(30));
+  for (int i = 0; i < 10; ++i) scheduler.finished({40, 4000}, 1, milliseconds(30));
   const RowDemand demands[] = {{1, true, 10}, {4000, false, 0}};
   EXPECT_EQ(scheduler.plan(demands).budget, 80u);
 }
