@@ -18,11 +18,14 @@ constexpr std::uint32_t kQuantRows = 16;
 constexpr std::uint32_t kFloatRows = 16;
 constexpr std::uint32_t kTileRows = 6;
 constexpr std::uint32_t kTileVectors = 4;
+constexpr int kPageRows = 6;
+constexpr int kPageVectors = 4;
 
 #include "common/backend/cpu/vec_avx512.inl"
 #include "common/backend/cpu/math.inl"
 #include "common/backend/cpu/rows.inl"
 #include "common/backend/cpu/tiles.inl"
+#include "common/backend/cpu/attention_page.inl"
 #include "common/backend/cpu/linear.inl"
 
 TROUPE_INLINE __m512i load_512(const void* p) { return _mm512_loadu_si512(p); }

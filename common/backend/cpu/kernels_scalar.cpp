@@ -13,11 +13,14 @@ constexpr std::uint32_t kQuantRows = 1;
 constexpr std::uint32_t kFloatRows = 4;
 constexpr std::uint32_t kTileRows = 1;
 constexpr std::uint32_t kTileVectors = 1;
+constexpr int kPageRows = 2;
+constexpr int kPageVectors = 1;
 
 #include "common/backend/cpu/vec_scalar.inl"
 #include "common/backend/cpu/math.inl"
 #include "common/backend/cpu/rows.inl"
 #include "common/backend/cpu/tiles.inl"
+#include "common/backend/cpu/attention_page.inl"
 #include "common/backend/cpu/linear.inl"
 
 /// A block's input, of 8 bits or of two planes.
