@@ -28,6 +28,7 @@ struct EngineOptions {
   std::uint32_t queue = 256;          ///< waiting requests; more are refused with queue_full
   std::uint64_t kv_bytes = 0;         ///< of the page pool; must be > 0
   bool prefix_cache = true;
+  bool hydragen = true;               ///< attend to pages that sequences share once a step for all of them; same bits
 };
 
 /// What to run. With choices > 1 the prompt is computed once and forked.

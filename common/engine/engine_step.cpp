@@ -157,6 +157,7 @@ void EngineImpl::preempt(std::list<SequencePtr>::iterator victim) {
 
 void EngineImpl::fill_batch(const std::vector<Planned>& planned) {
   batch_.clear();
+  batch_.attention.share_prefixes = options_.hydragen;
   logit_owner_.clear();
   for (const Planned& item : planned) {
     Sequence& sequence = *item.sequence;

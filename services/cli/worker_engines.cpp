@@ -30,6 +30,7 @@ engine::EngineOptions engine_options(const Config& config) {
   options.max_sequences = number(config, "engine.max_sequences");
   options.queue = number(config, "engine.queue");
   options.prefix_cache = config.boolean("kv.prefix_cache");
+  options.hydragen = config.boolean("engine.hydragen");
   return options;
 }
 

@@ -1,6 +1,13 @@
 // One page of keys and values against many queries, start to end in registers and first-level cache: scores, weights,
 // weighted values, merge. Every sum is the one of tile(), softmax() and merge() (README, "Same bits").
 
+// Queries at a time and vectors of 16 columns, as many sums as there are registers for: many queries, few, one.
+constexpr int kPageRows = kRegisterVectors == 1 ? 2 : 6;
+constexpr int kPageVectors = kRegisterVectors == 32 ? 4 : 1;
+constexpr int kFewRows = kPageRows / 2;
+constexpr int kFewVectors = kRegisterVectors == 1 ? 1 : kRegisterVectors == 8 ? 2 : 4;
+constexpr int kOneVectors = kRegisterVectors == 1 ? 1 : 4;
+
 /// exp of x <= 0, the bits of exp(): 2^n is then a single normal factor, so the product is rounded once either way.
 TROUPE_INLINE F32x16 exp_below_one(F32x16 x) {
   const F32x16 bounded = min(max(x, set1(-87.0F)), zero());
@@ -31,17 +38,17 @@ TROUPE_INLINE void page_product(const float* const* a, const T* b, std::size_t b
 }
 
 /// Scaled scores of kRows queries with 64 keys, and 16 maxima of each.
-template <class T, int kRows>
+template <class T, int kRows, int kVectors>
 TROUPE_INLINE void page_scores(const PageJob& job, std::uint32_t query, float* scores, F32x16* largest) {
   const float* q[kRows];
   TROUPE_UNROLL for (int r = 0; r < kRows; ++r) q[r] = job.q[query + static_cast<std::uint32_t>(r)];
   const F32x16 scale = set1(job.scale);
   TROUPE_UNROLL for (int r = 0; r < kRows; ++r) largest[r] = set1(-__builtin_inff());
-  for (int col = 0; col < 64; col += 16 * kPageVectors) {
-    F32x16 acc[kRows][kPageVectors];
+  for (int col = 0; col < 64; col += 16 * kVectors) {
+    F32x16 acc[kRows][kVectors];
     page_product(q, static_cast<const T*>(job.keys) + col, 64, job.key_dim, acc);
     TROUPE_UNROLL for (int r = 0; r < kRows; ++r)
-      TROUPE_UNROLL for (int v = 0; v < kPageVectors; ++v) {
+      TROUPE_UNROLL for (int v = 0; v < kVectors; ++v) {
         const F32x16 scaled = mul(scale, acc[r][v]);
         store(scores + 64 * r + col + 16 * v, scaled);
         largest[r] = max(largest[r], scaled);
@@ -122,30 +129,28 @@ TROUPE_INLINE void page_values(const PageJob& job, std::uint32_t query, const fl
   }
 }
 
-template <class T, int kRows>
+template <class T, int kRows, int kVectors>
 void page_rows(const PageJob& job, std::uint32_t query) {
   alignas(64) float scores[kRows * 64];
   alignas(64) float factors[16];
   SoftmaxPart parts[kRows];
   F32x16 largest[kRows];
-  page_scores<T, kRows>(job, query, scores, largest);
+  page_scores<T, kRows, kVectors>(job, query, scores, largest);
   if (job.softcap != 0.0F) page_cap<kRows>(job.softcap, scores, largest);
   page_softmax<kRows>(scores, largest, parts);
   page_factors<kRows>(job, query, parts, factors);
-  constexpr std::uint32_t kCols = 16 * kPageVectors;
+  constexpr std::uint32_t kCols = 16 * kVectors;
   std::uint32_t col = 0;
-  for (; col + kCols <= job.value_cols; col += kCols)
-    page_values<T, kRows, kPageVectors>(job, query, scores, factors, col);
+  for (; col + kCols <= job.value_cols; col += kCols) page_values<T, kRows, kVectors>(job, query, scores, factors, col);
   for (; col < job.value_cols; col += 16) page_values<T, kRows, 1>(job, query, scores, factors, col);
 }
 
 template <class T>
 void attend_page(const PageJob& job) {
   std::uint32_t query = 0;
-  constexpr std::uint32_t kRows = kPageRows;
-  for (; query + kRows <= job.queries; query += kRows) page_rows<T, kPageRows>(job, query);
-  for (; query + kRows / 2 <= job.queries; query += kRows / 2) page_rows<T, kPageRows / 2>(job, query);
-  for (; query < job.queries; ++query) page_rows<T, 1>(job, query);
+  for (; query + kPageRows <= job.queries; query += kPageRows) page_rows<T, kPageRows, kPageVectors>(job, query);
+  for (; query + kFewRows <= job.queries; query += kFewRows) page_rows<T, kFewRows, kFewVectors>(job, query);
+  for (; query < job.queries; ++query) page_rows<T, 1, kOneVectors>(job, query);
 }
 
 void attend(const PageJob& job) { job.half ? attend_page<std::uint16_t>(job) : attend_page<float>(job); }

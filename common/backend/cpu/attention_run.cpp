@@ -155,16 +155,14 @@ class UnitRun {
     }
     if (!plain_.empty()) {
       const auto rows = static_cast<std::uint32_t>(plain_.size());
+      whole = whole && plain_.back().r - plain_.front().r + 1 == rows;
       Tile tile{s_.keys.data(), s_.values.data(), false};
-      if (reads_pages(rows))
+      if (reads_pages(rows, whole))
         tile = {page_keys(split), page_values(split), half_};
       else
         copy_tile(split, all);
       prefetch_next(split);
-      if (whole && plain_.back().r - plain_.front().r + 1 == rows)
-        rows_on_page(plain_.front().r, rows, split, tile);
-      else
-        rows_on_tile(plain_, all, split, tile);
+      whole ? rows_on_page(plain_.front().r, rows, split, tile) : rows_on_tile(plain_, all, split, tile);
     }
     std::uint32_t clean = 0;  // columns of the tile in scratch that are the page's own
     for (const Seen& one : gathered_) {
@@ -209,9 +207,9 @@ class UnitRun {
     for (std::size_t at = 0; at < values; at += 64) __builtin_prefetch(page_values(split + 1) + at, 0, 2);
   }
 
-  /// Whether the kernels read the page itself: floats always, halves when too few rows share their conversion.
-  [[nodiscard]] bool reads_pages(std::uint32_t rows) const {
-    return padded_ == value_dim_ && (!half_ || rows * group_ <= call_.kernels->direct_rows);
+  /// Whether the kernels read the page itself: floats always, halves as a whole or when few rows share their conversion.
+  [[nodiscard]] bool reads_pages(std::uint32_t rows, bool whole) const {
+    return padded_ == value_dim_ && (!half_ || whole || rows * group_ <= call_.kernels->direct_rows);
   }
 
   void rows_on_tile(const std::vector<Seen>& rows, Visible all, std::uint32_t split, const Tile& tile) {

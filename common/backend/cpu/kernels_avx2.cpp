@@ -19,8 +19,6 @@ constexpr std::uint32_t kQuantRows = 4;
 constexpr std::uint32_t kFloatRows = 6;
 constexpr std::uint32_t kTileRows = 3;
 constexpr std::uint32_t kTileVectors = 2;
-constexpr int kPageRows = 6;
-constexpr int kPageVectors = 1;
 
 #include "common/backend/cpu/vec_avx2.inl"
 #include "common/backend/cpu/math.inl"

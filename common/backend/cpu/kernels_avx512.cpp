@@ -18,8 +18,6 @@ constexpr std::uint32_t kQuantRows = 16;
 constexpr std::uint32_t kFloatRows = 16;
 constexpr std::uint32_t kTileRows = 6;
 constexpr std::uint32_t kTileVectors = 4;
-constexpr int kPageRows = 6;
-constexpr int kPageVectors = 4;
 
 #include "common/backend/cpu/vec_avx512.inl"
 #include "common/backend/cpu/math.inl"

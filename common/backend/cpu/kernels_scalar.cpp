@@ -13,8 +13,6 @@ constexpr std::uint32_t kQuantRows = 1;
 constexpr std::uint32_t kFloatRows = 4;
 constexpr std::uint32_t kTileRows = 1;
 constexpr std::uint32_t kTileVectors = 1;
-constexpr int kPageRows = 2;
-constexpr int kPageVectors = 1;
 
 #include "common/backend/cpu/vec_scalar.inl"
 #include "common/backend/cpu/math.inl"
