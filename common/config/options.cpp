@@ -105,6 +105,8 @@ std::vector<Option> rows() {
        "",
        "",
        {"auto", "scalar", "avx2", "avx512"}},
+      {"engine.hydragen", boolean, "true", kWorkers,
+       "Attend to KV pages that several sequences begin with once a step for all of them."},
 
       {"kv.bytes", bytes, "0", kWorkers,
        "Memory for KV pages of one worker; 0 takes a share of what the cgroup leaves after the weights.", "",

@@ -36,6 +36,7 @@ struct EngineOptions {
   bool prefix_cache = true;
   TenantWeights tenant_weights;       ///< shares of tenants that compete; 1 for those not named
   std::uint32_t most_overtakes = 256; ///< admissions of later requests that a waiting one bears, whatever the priorities
+  bool hydragen = true;               ///< attend to pages that sequences share once a step for all of them; same bits
 };
 
 /// What to run. With choices > 1 the prompt is computed once and forked.

@@ -77,6 +77,7 @@ void EngineImpl::flush_feeds(StepOutput& out) {
 
 void EngineImpl::fill_batch(const std::vector<Planned>& planned) {
   batch_.clear();
+  batch_.attention.share_prefixes = options_.hydragen;
   logit_owner_.clear();
   for (const Planned& item : planned) {
     Sequence& sequence = *item.sequence;

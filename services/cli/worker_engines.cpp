@@ -44,6 +44,7 @@ Expected<engine::EngineOptions> engine_options(const Config& config) {
   if (!weights) return fail(weights.error().code, "engine.tenant_weights: " + weights.error().detail);
   options.tenant_weights = std::move(*weights);
   options.prefix_cache = config.boolean("kv.prefix_cache");
+  options.hydragen = config.boolean("engine.hydragen");
   return options;
 }
 

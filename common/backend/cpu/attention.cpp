@@ -1,339 +1,67 @@
 #include "common/backend/cpu/attention.hpp"
 
 #include <algorithm>
-#include <cstring>
 
-#include "common/tensor/half.hpp"
+#include "common/backend/cpu/attention_units.hpp"
 
 namespace troupe::backend::cpu {
 namespace {
 
-constexpr std::uint32_t kS = kPageSlots;
-constexpr std::uint32_t kBlockQueries = 48;  // rows x query heads that share a tile
-constexpr std::uint32_t kBlockRows = 16;
-
-using Row = CpuAttentionPlan::Row;
-
-/// Some rows of one sequence against one kv head.
-struct Unit {
-  std::uint32_t first = 0;
-  std::uint32_t count = 0;
-  std::uint32_t head = 0;
-  std::uint32_t split_begin = 0;
-  std::uint32_t split_end = 0;
-};
-
-/// Visible keys of a row within a split, as slots [begin, end).
-struct Visible {
-  std::uint32_t begin = 0;
-  std::uint32_t end = 0;
-  [[nodiscard]] bool none() const { return begin >= end; }
-};
-
-std::uint32_t within(std::uint32_t index, std::uint32_t split) {
-  const std::uint32_t start = split * kS;
-  return index <= start ? 0 : std::min(index - start, kS);
-}
-
-std::uint32_t first_key(const Row& row, std::uint32_t window) {
-  return window != 0 && row.keys() > window ? row.keys() - window : 0;
-}
-
-Visible visible(const Row& row, std::uint32_t window, std::uint32_t split) {
-  return {within(first_key(row, window), split), within(row.keys(), split)};
-}
-
-/// Works through the splits of one unit.
-class UnitRun {
- public:
-  UnitRun(const AttentionCall& call, const Unit& unit, AttentionScratch& scratch)
-      : call_(call), unit_(unit), s_(scratch), group_(call.params.heads / call.layout.kv_heads),
-        key_dim_(call.layout.key_dim), value_dim_(call.layout.value_dim), padded_((value_dim_ + 15) / 16 * 16),
-        half_(call.layout.dtype == DType::f16) {
-    const std::size_t queries = std::size_t{unit.count} * group_;
-    s_.keys.resize(std::size_t{key_dim_} * kS);
-    s_.values.resize(std::size_t{kS} * padded_);
-    s_.scores.resize(queries * kS);
-    s_.part.resize(queries * padded_);
-    s_.running.resize(queries * padded_);
-    s_.sums.resize(queries);
-    s_.pointers.resize(queries);
-    s_.started.assign(queries, 0);
-  }
-
-  /// Merges every split into the running result and writes the output.
-  void finish_all() {
-    for (std::uint32_t split = unit_.split_begin; split < unit_.split_end; ++split) run_split(split, nullptr, 0);
-    for (std::uint32_t r = 0; r < unit_.count; ++r)
-      for (std::uint32_t h = 0; h < group_; ++h) {
-        const std::uint32_t query = r * group_ + h;
-        call_.kernels->divide(running(query), s_.sums[query].sum, value_dim_, out(r, h));
-      }
-  }
-
-  /// Stores each split's partial: `partials` [row, head, splits, 2 + padded value_dim].
-  void store_partials(float* partials, std::uint32_t splits) {
-    for (std::uint32_t split = unit_.split_begin; split < unit_.split_end; ++split) run_split(split, partials, splits);
-  }
-
- private:
-  [[nodiscard]] float* running(std::uint32_t query) { return s_.running.data() + std::size_t{query} * padded_; }
-  [[nodiscard]] float* out(std::uint32_t r, std::uint32_t h) {
-    return call_.out + (unit_.first + r) * call_.out_stride + (unit_.head * group_ + h) * std::size_t{value_dim_};
-  }
-  [[nodiscard]] const Row& row(std::uint32_t r) const { return call_.plan->rows[unit_.first + r]; }
-  [[nodiscard]] const std::byte* page(std::uint32_t index) const {
-    return call_.pages + call_.plan->tables[row(0).table + index] * call_.layout.layer_page_bytes();
-  }
-  [[nodiscard]] std::size_t element() const { return half_ ? 2 : 4; }
-  [[nodiscard]] const std::byte* page_keys(std::uint32_t index) const {
-    return page(index) + std::size_t{unit_.head} * key_dim_ * kS * element();
-  }
-  [[nodiscard]] const std::byte* page_values(std::uint32_t index) const {
-    return page(index) + (std::size_t{call_.layout.kv_heads} * key_dim_ + std::size_t{unit_.head} * value_dim_) * kS * element();
-  }
-  void floats(const std::byte* from, std::size_t count, float* to) const {
-    if (half_)
-      call_.kernels->from_half(reinterpret_cast<const std::uint16_t*>(from), count, to);
-    else
-      std::memcpy(to, from, count * 4);
-  }
-
-  /// Floats of the page's keys in columns [begin, end), rounded outwards to 16, and of its values.
-  void copy_tile(std::uint32_t split, Visible part) {
-    const std::uint32_t first = part.begin / 16 * 16;
-    const std::uint32_t count = (part.end + 15) / 16 * 16 - first;
-    const std::byte* keys = page_keys(split) + first * element();
-    if (count == kS)
-      floats(keys, std::size_t{key_dim_} * kS, s_.keys.data());
-    else
-      for (std::uint32_t c = 0; c < key_dim_; ++c, keys += kS * element())
-        floats(keys, count, s_.keys.data() + std::size_t{c} * kS + first);
-    const std::byte* values = page_values(split) + std::size_t{part.begin} * value_dim_ * element();
-    float* to = s_.values.data() + std::size_t{part.begin} * padded_;
-    if (padded_ == value_dim_) return floats(values, std::size_t{part.end - part.begin} * value_dim_, to);
-    for (std::uint32_t slot = part.begin; slot < part.end; ++slot, values += value_dim_ * element(), to += padded_)
-      floats(values, value_dim_, to);
-  }
-
-  /// Puts a row's extras where they count: columns [from, end) of the tile in scratch.
-  void gather(const Row& at, std::uint32_t split, std::uint32_t from, std::uint32_t end) {
-    for (std::uint32_t slot = from; slot < end; ++slot) {
-      const std::uint32_t index = call_.plan->extras[at.extra_begin + split * kS + slot - at.prefix];
-      const std::byte* keys = page_keys(index / kS) + index % kS * element();
-      for (std::uint32_t c = 0; c < key_dim_; ++c, keys += kS * element()) {
-        std::uint16_t bits = 0;
-        float& to = s_.keys[std::size_t{c} * kS + slot];
-        if (half_) {
-          std::memcpy(&bits, keys, 2);
-          to = half_to_float(bits);
-        } else {
-          std::memcpy(&to, keys, 4);
-        }
-      }
-      floats(page_values(index / kS) + index % kS * value_dim_ * element(), value_dim_,
-             s_.values.data() + std::size_t{slot} * padded_);
-    }
-  }
-
-  void run_split(std::uint32_t split, float* partials, std::uint32_t splits) {
-    plain_.clear();
-    gathered_.clear();
-    Visible all{kS, 0};  // what the plain rows see between them
-    for (std::uint32_t r = 0; r < unit_.count; ++r) {
-      const Visible seen = visible(row(r), call_.params.window, split);
-      if (seen.none()) continue;
-      const bool gathers = split * kS + seen.end > row(r).prefix;
-      (gathers ? gathered_ : plain_).push_back({r, seen});
-      if (!gathers) all = {std::min(all.begin, seen.begin), std::max(all.end, seen.end)};
-    }
-    if (!plain_.empty()) {
-      Tile tile{s_.keys.data(), s_.values.data(), false};
-      if (reads_pages(static_cast<std::uint32_t>(plain_.size())))
-        tile = direct_tile(split);
-      else
-        copy_tile(split, all);
-      rows_on_tile(plain_, all, split, tile, partials, splits);
-    }
-    std::uint32_t clean = 0;  // columns of the tile in scratch that are the page's own
-    for (const Seen& one : gathered_) {
-      const Row& at = row(one.r);
-      const std::uint32_t own = within(at.prefix, split);
-      if (one.seen.begin < own && clean < own) {
-        copy_tile(split, {0, own});
-        clean = own;
-      }
-      const std::uint32_t from = std::max(own, one.seen.begin);
-      gather(at, split, from, one.seen.end);
-      clean = std::min(clean, from);
-      rows_on_tile({one}, one.seen, split, {s_.keys.data(), s_.values.data(), false}, partials, splits);
-    }
-  }
-
-  struct Seen {
-    std::uint32_t r = 0;
-    Visible seen;
-  };
-  struct Tile {
-    const void* keys;    ///< [key_dim, 64]
-    const void* values;  ///< [64, padded value_dim]
-    bool half;
-  };
-
-  /// The page itself; asks for the next one, which the hardware cannot foresee.
-  [[nodiscard]] Tile direct_tile(std::uint32_t split) const {
-    if (split + 1 < unit_.split_end) {
-      const std::size_t keys = std::size_t{key_dim_} * kS * element();
-      const std::size_t values = std::size_t{value_dim_} * kS * element();
-      for (std::size_t at = 0; at < keys; at += 64) __builtin_prefetch(page_keys(split + 1) + at, 0, 2);
-      for (std::size_t at = 0; at < values; at += 64) __builtin_prefetch(page_values(split + 1) + at, 0, 2);
-    }
-    return {page_keys(split), page_values(split), half_};
-  }
-
-  /// Whether the kernels read the page itself: floats always, halves when too few rows share their conversion.
-  [[nodiscard]] bool reads_pages(std::uint32_t rows) const {
-    return padded_ == value_dim_ && (!half_ || rows * group_ <= call_.kernels->direct_rows);
-  }
-
-  void rows_on_tile(const std::vector<Seen>& rows, Visible all, std::uint32_t split, const Tile& tile, float* partials,
-                    std::uint32_t splits) {
-    std::uint32_t queries = 0;
-    for (const Seen& one : rows)
-      for (std::uint32_t h = 0; h < group_; ++h)
-        s_.pointers[queries++] = call_.q + (unit_.first + one.r) * call_.q_stride +
-                                 (unit_.head * group_ + h) * std::size_t{key_dim_};
-    const std::uint32_t first = all.begin / 16 * 16;  // scores of other columns stay as they were and are masked
-    call_.kernels->tile({.a = s_.pointers.data(), .rows = queries,
-                         .b = static_cast<const std::byte*>(tile.keys) + first * (tile.half ? 2U : 4U), .half = tile.half,
-                         .b_stride = kS, .k_begin = 0, .k_end = key_dim_, .c = s_.scores.data() + first, .c_stride = kS,
-                         .cols = (all.end + 15) / 16 * 16 - first, .accumulate = false});
-    parts_.resize(queries);
-    for (std::uint32_t i = 0; i < queries; ++i) {
-      const Visible seen = rows[i / group_].seen;
-      s_.pointers[i] = s_.scores.data() + std::size_t{i} * kS;
-      parts_[i] = call_.kernels->softmax({.scores = s_.scores.data() + std::size_t{i} * kS, .begin = seen.begin,
-                                          .end = seen.end, .scale = call_.params.scale, .softcap = call_.params.softcap});
-    }
-    weigh_values(rows, queries, tile);
-    for (std::uint32_t i = 0; i < queries; ++i) {
-      const std::uint32_t r = rows[i / group_].r;
-      keep_part(r, i % group_, parts_[i], s_.part.data() + std::size_t{i} * padded_, split, partials, splits);
-    }
-  }
-
-  /// part = weights x values over each query's visible keys only: what all see together at once, the rest one by one,
-  /// in ascending order. (A hidden key may hold anything.)
-  void weigh_values(const std::vector<Seen>& rows, std::uint32_t queries, const Tile& tile) {
-    Visible common{0, kS};
-    bool equal = true;
-    for (const Seen& one : rows) {
-      common = {std::max(common.begin, one.seen.begin), std::min(common.end, one.seen.end)};
-      equal = equal && one.seen.begin == rows[0].seen.begin && one.seen.end == rows[0].seen.end;
-    }
-    TileJob job{.a = s_.pointers.data(), .rows = queries, .b = tile.values, .half = tile.half, .b_stride = padded_, .k_begin = common.begin,
-                .k_end = common.end, .c = s_.part.data(), .c_stride = padded_, .cols = padded_, .accumulate = !equal};
-    if (equal) return call_.kernels->tile(job);
-    std::fill_n(s_.part.data(), std::size_t{queries} * padded_, 0.0F);
-    if (common.none()) common = {kS, kS};  // nothing shared: all of it is "before"
-    each_query(rows, queries, job, [&](Visible seen) { return Visible{seen.begin, std::min(seen.end, common.begin)}; });
-    job.k_begin = common.begin;
-    job.k_end = common.end;
-    if (!common.none()) call_.kernels->tile(job);
-    each_query(rows, queries, job, [&](Visible seen) { return Visible{std::max(seen.begin, common.end), seen.end}; });
-  }
-
-  template <class Range>
-  void each_query(const std::vector<Seen>& rows, std::uint32_t queries, TileJob job, const Range& range) {
-    job.rows = 1;
-    for (std::uint32_t i = 0; i < queries; ++i) {
-      const Visible keys = range(rows[i / group_].seen);
-      if (keys.none()) continue;
-      job.a = s_.pointers.data() + i;
-      job.c = s_.part.data() + std::size_t{i} * padded_;
-      job.k_begin = keys.begin;
-      job.k_end = keys.end;
-      call_.kernels->tile(job);
-    }
-  }
-
-  void keep_part(std::uint32_t r, std::uint32_t h, const SoftmaxPart& part, const float* part_out, std::uint32_t split,
-                 float* partials, std::uint32_t splits) {
-    if (partials != nullptr) {
-      const std::size_t query = std::size_t{unit_.first + r} * call_.params.heads + unit_.head * group_ + h;
-      float* to = partials + (query * splits + split) * (padded_ + 2);
-      to[0] = part.max;
-      to[1] = part.sum;
-      std::memcpy(to + 2, part_out, std::size_t{value_dim_} * 4);
-      return;
-    }
-    const std::uint32_t query = r * group_ + h;
-    if (s_.started[query] != 0) return call_.kernels->merge(s_.sums[query], running(query), part, part_out, value_dim_);
-    s_.started[query] = 1;
-    s_.sums[query] = part;
-    std::memcpy(running(query), part_out, std::size_t{value_dim_} * 4);
-  }
-
-  const AttentionCall& call_;
-  const Unit& unit_;
-  AttentionScratch& s_;
-  std::uint32_t group_;
-  std::uint32_t key_dim_;
-  std::uint32_t value_dim_;
-  std::uint32_t padded_;
-  bool half_;
-  std::vector<Seen> plain_;
-  std::vector<Seen> gathered_;
-  std::vector<SoftmaxPart> parts_;
-};
-
-std::vector<Unit> make_units(const AttentionCall& call) {
-  const std::uint32_t group = call.params.heads / call.layout.kv_heads;
-  const std::uint32_t most = std::clamp(kBlockQueries / group, 1U, kBlockRows);
-  std::vector<Unit> units;
-  for (const CpuAttentionPlan::Run& run : call.plan->runs)
-    for (std::uint32_t at = 0; at < run.count; at += most) {
-      Unit unit{run.first + at, std::min(most, run.count - at), 0, UINT32_MAX, 0};
-      for (std::uint32_t r = unit.first; r < unit.first + unit.count; ++r) {
-        const Row& row = call.plan->rows[r];
-        unit.split_begin = std::min(unit.split_begin, first_key(row, call.params.window) / kS);
-        unit.split_end = std::max(unit.split_end, (row.keys() + kS - 1) / kS);
-      }
-      for (unit.head = 0; unit.head < call.layout.kv_heads; ++unit.head) units.push_back(unit);
-    }
-  return units;
-}
+constexpr std::uint32_t kUnitsPerThread = 3;  // as many as even out, and as few as let groups stay large
+constexpr std::uint32_t kMergedAlone = 4;     // rows whose partials one thread merges sooner than two agree
 
 /// Merges the stored partials of one query head in ascending order.
 void merge_partials(const AttentionCall& call, std::uint32_t r, std::uint32_t head, float* partials, std::uint32_t splits) {
   const std::uint32_t value_dim = call.layout.value_dim;
   const std::size_t step = (value_dim + 15) / 16 * 16 + 2;
-  const Row& row = call.plan->rows[r];
+  const CpuAttentionPlan::Row& row = call.plan->rows[r];
   float* all = partials + (std::size_t{r} * call.params.heads + head) * splits * step;
-  const std::uint32_t first = first_key(row, call.params.window) / kS;
+  const std::uint32_t first = first_key(row, call.params.window) / kPageSlots;
   float* into = all + first * step;
   SoftmaxPart total{into[0], into[1]};
-  for (std::uint32_t split = first + 1; split < (row.keys() + kS - 1) / kS; ++split) {
+  for (std::uint32_t split = first + 1; split < (row.keys() + kPageSlots - 1) / kPageSlots; ++split) {
     const float* part = all + split * step;
     call.kernels->merge(total, into + 2, {part[0], part[1]}, part + 2, value_dim);
   }
   call.kernels->divide(into + 2, total.sum, value_dim, call.out + r * call.out_stride + head * std::size_t{value_dim});
 }
 
-/// Cuts units along the keys until there is work for every thread.
-std::vector<Unit> cut_units(const std::vector<Unit>& units, std::uint32_t wanted) {
-  const auto pieces = static_cast<std::uint32_t>((wanted + units.size() - 1) / units.size());
-  std::vector<Unit> cut;
-  for (const Unit& unit : units) {
-    const std::uint32_t splits = unit.split_end - unit.split_begin;
-    const std::uint32_t step = std::max(1U, (splits + pieces - 1) / pieces);
-    for (std::uint32_t at = unit.split_begin; at < unit.split_end; at += step) {
-      cut.push_back(unit);
-      cut.back().split_begin = at;
-      cut.back().split_end = std::min(unit.split_end, at + step);
-    }
+/// Products of all queries with all their keys and values.
+std::size_t work_of(const AttentionCall& call) {
+  std::size_t keys = 0;
+  for (const CpuAttentionPlan::Row& row : call.plan->rows) keys += row.keys() - first_key(row, call.params.window);
+  return keys * call.params.heads * (call.layout.key_dim + call.layout.value_dim);
+}
+
+std::uint32_t splits_of(const CpuAttentionPlan& plan) {
+  std::uint32_t splits = 0;
+  for (const CpuAttentionPlan::Row& row : plan.rows) splits = std::max(splits, (row.keys() + kPageSlots - 1) / kPageSlots);
+  return splits;
+}
+
+/// Fewer units than threads can use: the splits of a row are computed apart and merged afterwards.
+void run_in_pieces(const AttentionCall& call, const std::vector<Unit>& units, ThreadPool& pool,
+                   std::vector<AttentionScratch>& scratch, std::vector<float>& partials) {
+  const std::uint32_t splits = splits_of(*call.plan);
+  const std::vector<Unit> pieces = cut_units(units, kUnitsPerThread * pool.threads());
+  const std::size_t step = (call.layout.value_dim + 15) / 16 * 16 + 2;
+  const auto rows = static_cast<std::uint32_t>(call.plan->rows.size());
+  partials.resize(std::size_t{rows} * call.params.heads * splits * step);
+  const auto tasks = static_cast<std::uint32_t>(std::min<std::size_t>(pieces.size(), ThreadPool::kMaxTasks));
+  pool.run(tasks, [&](std::uint32_t task, std::uint32_t worker) {
+    for (std::size_t i = task; i < pieces.size(); i += tasks)
+      store_partials(call, pieces[i], scratch[worker], partials.data(), splits);
+  });
+  const auto merge_row = [&](std::uint32_t r) {
+    for (std::uint32_t head = 0; head < call.params.heads; ++head) merge_partials(call, r, head, partials.data(), splits);
+  };
+  if (rows < kMergedAlone) {
+    for (std::uint32_t r = 0; r < rows; ++r) merge_row(r);
+    return;
   }
-  return cut;
+  pool.run(std::min(rows, ThreadPool::kMaxTasks), [&](std::uint32_t task, std::uint32_t) {
+    for (std::uint32_t r = task; r < rows; r += ThreadPool::kMaxTasks) merge_row(r);
+  });
 }
 
 }  // namespace
@@ -341,35 +69,18 @@ std::vector<Unit> cut_units(const std::vector<Unit>& units, std::uint32_t wanted
 void run_attention(const AttentionCall& call, ThreadPool& pool, std::vector<AttentionScratch>& scratch,
                    std::vector<float>& partials) {
   constexpr std::size_t kSmallWork = 100'000;  // products that one thread does sooner than two agree
-  const std::vector<Unit> units = make_units(call);
-  if (units.empty()) return;
-  std::size_t work = 0;
-  std::uint32_t splits = 0;
-  for (const Unit& unit : units) {
-    work += std::size_t{unit.split_end - unit.split_begin} * unit.count * kS;
-    splits = std::max(splits, unit.split_end);
-  }
-  work *= std::size_t{call.params.heads / call.layout.kv_heads} * (call.layout.key_dim + call.layout.value_dim);
-  if (work < kSmallWork || pool.threads() == 1) {
-    for (const Unit& unit : units) UnitRun(call, unit, scratch[0]).finish_all();
+  const bool alone = pool.threads() == 1 || work_of(call) < kSmallWork;
+  const std::uint32_t wanted = alone ? 1 : kUnitsPerThread * pool.threads();
+  const std::vector<Unit> units = make_units(call, wanted);
+  if (alone) {
+    for (const Unit& unit : units) finish_unit(call, unit, scratch[0]);
     return;
   }
-  const std::uint32_t wanted = 4 * pool.threads();
-  if (units.size() >= wanted || splits < 2) {
-    const auto tasks = static_cast<std::uint32_t>(std::min<std::size_t>(units.size(), ThreadPool::kMaxTasks));
-    pool.run(tasks, [&](std::uint32_t task, std::uint32_t worker) {
-      for (std::size_t i = task; i < units.size(); i += tasks) UnitRun(call, units[i], scratch[worker]).finish_all();
-    });
-    return;
-  }
-  const std::vector<Unit> pieces = cut_units(units, wanted);
-  const std::size_t step = (call.layout.value_dim + 15) / 16 * 16 + 2;
-  partials.resize(call.plan->rows.size() * call.params.heads * splits * step);
-  pool.run(static_cast<std::uint32_t>(pieces.size()), [&](std::uint32_t task, std::uint32_t worker) {
-    UnitRun(call, pieces[task], scratch[worker]).store_partials(partials.data(), splits);
+  if (units.size() < wanted && splits_of(*call.plan) >= 2) return run_in_pieces(call, units, pool, scratch, partials);
+  const auto tasks = static_cast<std::uint32_t>(std::min<std::size_t>(units.size(), ThreadPool::kMaxTasks));
+  pool.run(tasks, [&](std::uint32_t task, std::uint32_t worker) {
+    for (std::size_t i = task; i < units.size(); i += tasks) finish_unit(call, units[i], scratch[worker]);
   });
-  for (std::uint32_t r = 0; r < call.plan->rows.size(); ++r)
-    for (std::uint32_t head = 0; head < call.params.heads; ++head) merge_partials(call, r, head, partials.data(), splits);
 }
 
 }  // namespace troupe::backend::cpu

@@ -69,7 +69,7 @@ TEST(VersionCommand, PrintsTheVersion) {
 TEST(TechniquesCommand, PrintsTheTable) {
   const Ran ran = run({"techniques"});
   EXPECT_EQ(ran.code, ok);
-  for (const char* name : {"chunked-prefill", "prefix-cache", "disaggregated-prefill"})
+  for (const char* name : {"chunked-prefill", "prefix-cache", "hydragen", "disaggregated-prefill"})
     EXPECT_NE(ran.out.find(name), std::string::npos);
 }
 
