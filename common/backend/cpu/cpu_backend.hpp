@@ -112,6 +112,8 @@ class CpuBackend final : public Backend {
   std::vector<AttentionScratch> attention_scratch_;
   std::vector<float> partials_;
   std::vector<std::uint16_t> kv_halves_;
+  std::mutex linear_turn_;
+  std::vector<std::vector<std::int16_t>> words_;  ///< of each thread; guarded by linear_turn_
 };
 
 template <class Body>

@@ -9,6 +9,8 @@
 
 namespace troupe::backend::cpu {
 
+inline constexpr std::uint32_t kRowsAtOnce = 16;  ///< rows that go together over a group of panels
+
 /// out[r, n] for a range of panels of one matrix and all rows of a call.
 struct LinearJob {
   const std::byte* panels = nullptr;
@@ -23,6 +25,7 @@ struct LinearJob {
   std::size_t row_bytes = 0;
   std::size_t meta_offset = 0;
   bool wide = false;  ///< codes of 16 bits
+  std::int16_t* words = nullptr;  ///< [kRowsAtOnce, k] of working memory
   std::uint32_t row_count = 0;
   const float* bias = nullptr;
   float* out = nullptr;

@@ -14,7 +14,6 @@ namespace troupe::backend::cpu {
 namespace {
 namespace avx512 {
 
-constexpr std::uint32_t kQuantRows = 16;
 constexpr std::uint32_t kFloatRows = 16;
 constexpr std::uint32_t kTileRows = 6;
 constexpr std::uint32_t kTileVectors = 4;
@@ -49,20 +48,24 @@ TROUPE_INLINE void load_codes(const std::byte* block, __m512i* groups) {
   }
 }
 
+/// Two scales a block leave registers for eight rows.
+template <class F>
+constexpr std::uint32_t most_rows() {
+  return F::kHalves ? 8 : 16;
+}
+
 template <class F, int kRows>
 void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   constexpr int kGroups = 8 / F::kParts;
-  constexpr std::size_t kAhead = 2048;  // bytes; a matrix is one stream
+  const Fetch fetch = Fetch::make<F>(job, row, most_rows<F>());
   const std::byte* block = job.panels + panel * job.panel_bytes;
-  const __m128i shift = _mm_cvtsi32_si128(job.format.zero_shift);
   const std::int8_t* x = codes_of(job, row);
   const BlockMeta* meta = meta_of(job, row);
   F32x16 acc[kRows];
   for (int r = 0; r < kRows; ++r) acc[r] = zero();
   const std::uint32_t blocks = job.k / kBlock;
   for (std::uint32_t b = 0; b < blocks; ++b, block += F::kBlockBytes, x += F::kRowStep, ++meta) {
-    if constexpr (kRows <= 8)
-      for (std::size_t line = 0; line < F::kBlockBytes; line += 64) _mm_prefetch(block + kAhead + line, _MM_HINT_T0);
+    fetch(block);
     __m512i codes[8];
     load_codes<F>(block, codes);
     for (int part = 0; part < F::kParts; ++part) {
@@ -75,8 +78,8 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
         const BlockMeta& row_meta = *reinterpret_cast<const BlockMeta*>(reinterpret_cast<const std::byte*>(meta) + skip);
         __m512i isum = _mm512_setzero_si512();
         if constexpr (F::kZero)
-          isum = _mm512_sll_epi32(
-              _mm512_set1_epi32(F::kHalves ? row_meta.minus_half_sums[part] : row_meta.minus_sum), shift);
+          isum = _mm512_slli_epi32(
+              _mm512_set1_epi32(F::kHalves ? row_meta.minus_half_sums[part] : row_meta.minus_sum), F::kZeroShift);
         if constexpr (F::kPlanes == 2) {
           __m512i high = _mm512_setzero_si512();
           for (int g = part * kGroups; g < (part + 1) * kGroups; ++g)
@@ -92,6 +95,8 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   }
   for (int r = 0; r < kRows; ++r) finish_output(job, panel, row + static_cast<std::uint32_t>(r), acc[r]);
 }
+
+TROUPE_INLINE void ready_rows(const LinearJob&, std::uint32_t, std::uint32_t) {}
 
 #include "common/backend/cpu/linear_walk.inl"
 

@@ -9,7 +9,6 @@ namespace troupe::backend::cpu {
 namespace {
 namespace scalar {
 
-constexpr std::uint32_t kQuantRows = 1;
 constexpr std::uint32_t kFloatRows = 4;
 constexpr std::uint32_t kTileRows = 1;
 constexpr std::uint32_t kTileVectors = 1;
@@ -54,7 +53,7 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
     for (int part = 0; part < F::kParts; ++part) {
       I32x16 isum;
       const std::int32_t minus = F::kHalves ? meta->minus_half_sums[part] : meta->minus_sum;
-      for (int lane = 0; lane < 16; ++lane) isum.v[lane] = F::kZero ? minus * (1 << job.format.zero_shift) : 0;
+      for (int lane = 0; lane < 16; ++lane) isum.v[lane] = F::kZero ? minus * (1 << F::kZeroShift) : 0;
       dot_half<F>(codes, part, x, isum);
       if constexpr (!F::kHalves) dot_half<F>(codes, 1, x, isum);
       const std::size_t offset = F::kScaleStep * static_cast<std::size_t>(part);
@@ -64,6 +63,12 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   }
   finish_output(job, panel, row, acc);
 }
+
+template <class F>
+constexpr std::uint32_t most_rows() {
+  return 1;
+}
+TROUPE_INLINE void ready_rows(const LinearJob&, std::uint32_t, std::uint32_t) {}
 
 #include "common/backend/cpu/linear_walk.inl"
 

@@ -2,13 +2,14 @@
 // each output's own sum is inside quant_rows() or float_rows().
 
 /// A packed format known to the compiler, and whether rows are of 8 bits (one plane) or 16 (two).
-template <bool kNibblesV, bool kHalvesV, bool kMinV, bool kWideV, bool kZeroV, int kPlanesV>
+template <bool kNibblesV, bool kHalvesV, bool kMinV, bool kWideV, int kZeroShiftV, int kPlanesV>
 struct Format {
   static constexpr bool kNibbles = kNibblesV;
   static constexpr bool kHalves = kHalvesV;
   static constexpr bool kMin = kMinV;
   static constexpr bool kWide = kWideV;
-  static constexpr bool kZero = kZeroV;
+  static constexpr int kZeroShift = kZeroShiftV;
+  static constexpr bool kZero = kZeroShiftV != 0;
   static constexpr int kPlanes = kPlanesV;
   static constexpr std::size_t kRowStep = 32 * kPlanesV;  ///< bytes of a row's codes a block
   static constexpr int kParts = kHalves ? 2 : 1;  ///< scales per block
@@ -16,6 +17,10 @@ struct Format {
   static constexpr std::size_t kScaleStep = kWide ? 64 : 32;
   static constexpr std::size_t kMinOffset = kCodeBytes + kScaleStep * kParts;
   static constexpr std::size_t kBlockBytes = kMinOffset + (kMin ? kScaleStep * kParts : 0);
+  static constexpr bool matches(const QuantFormat& f) {
+    return f.nibbles == kNibbles && f.halves == kHalves && f.has_min == kMin && f.wide_scales == kWide &&
+           f.zero_shift == kZeroShift;
+  }
 };
 
 /// 16 scales or mins.
@@ -39,3 +44,29 @@ TROUPE_INLINE F32x16 add_block(F32x16 acc, I32x16 isum, F32x16 scales, F32x16 mi
   if constexpr (F::kMin) acc = fma(mins, set1(F::kHalves ? x.half_sums[part] : x.sum), acc);
   return acc;
 }
+
+/// Asks for weights ahead of their use while the first rows pass over a panel; later rows find them in a cache. Rows that
+/// take one pass read on in memory; with several passes each asks for its share of the next panel.
+class Fetch {
+ public:
+  template <class F>
+  static Fetch make(const LinearJob& job, std::uint32_t row, std::uint32_t most) {
+    Fetch fetch;
+    if (row >= kRowsAtOnce) return fetch;
+    const std::uint32_t rows = job.row_count < kRowsAtOnce ? job.row_count : kRowsAtOnce;
+    const std::uint32_t passes = (rows + most - 1) / most;
+    fetch.from_ = (passes > 1 ? job.panel_bytes : kAhead) + row / most * 64;
+    fetch.end_ = fetch.from_ - row / most * 64 + F::kBlockBytes;
+    fetch.step_ = passes * 64;
+    return fetch;
+  }
+  TROUPE_INLINE void operator()(const std::byte* block) const {
+    for (std::size_t at = from_; at < end_; at += step_) __builtin_prefetch(block + at);
+  }
+
+ private:
+  static constexpr std::size_t kAhead = 3072;
+  std::size_t from_ = 0;
+  std::size_t end_ = 0;
+  std::size_t step_ = 64;
+};

@@ -1,48 +1,49 @@
 // Second part of linear.inl, after the instruction set's quant_rows().
 
+template <class F, std::uint32_t kStep>
+void quant_some(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
+  if constexpr (kStep <= most_rows<F>()) quant_rows<F, kStep>(job, panel, row);
+}
+
 template <class F>
 void quant_block(const LinearJob& job, std::uint32_t panel, std::uint32_t row, std::uint32_t count) {
-  // Two scales a block leave registers for eight rows.
-  constexpr std::uint32_t kMost = F::kHalves && kQuantRows > 8 ? 8 : kQuantRows;
-  while (count > 0) {
-    std::uint32_t step = count;
-    if (step >= kMost)
-      step = kMost;
-    else if (step > 8)
-      step = 8;
-    switch (step) {
-      case 1: quant_rows<F, 1>(job, panel, row); break;
-      case 2: quant_rows<F, kQuantRows < 2 ? 1 : 2>(job, panel, row); break;
-      case 3: quant_rows<F, kQuantRows < 3 ? 1 : 3>(job, panel, row); break;
-      case 4: quant_rows<F, kQuantRows < 4 ? 1 : 4>(job, panel, row); break;
-      case 5: quant_rows<F, kQuantRows < 5 ? 1 : 5>(job, panel, row); break;
-      case 6: quant_rows<F, kQuantRows < 6 ? 1 : 6>(job, panel, row); break;
-      case 7: quant_rows<F, kQuantRows < 7 ? 1 : 7>(job, panel, row); break;
-      case 8: quant_rows<F, kQuantRows < 8 ? 1 : 8>(job, panel, row); break;
-      default: quant_rows<F, kMost>(job, panel, row); break;
-    }
-    row += step;
-    count -= step;
+  constexpr std::uint32_t kMost = most_rows<F>();
+  for (; count >= kMost; row += kMost, count -= kMost) quant_rows<F, kMost>(job, panel, row);
+  if (count > 8) {
+    quant_some<F, 8>(job, panel, row);
+    row += 8;
+    count -= 8;
+  }
+  switch (count) {
+    case 1: return quant_some<F, 1>(job, panel, row);
+    case 2: return quant_some<F, 2>(job, panel, row);
+    case 3: return quant_some<F, 3>(job, panel, row);
+    case 4: return quant_some<F, 4>(job, panel, row);
+    case 5: return quant_some<F, 5>(job, panel, row);
+    case 6: return quant_some<F, 6>(job, panel, row);
+    case 7: return quant_some<F, 7>(job, panel, row);
+    case 8: return quant_some<F, 8>(job, panel, row);
+    default: return;
   }
 }
 
 using BlockFunction = void (*)(const LinearJob& job, std::uint32_t panel, std::uint32_t row, std::uint32_t count);
 
-template <bool kNibbles, bool kHalves, int kPlanes>
-BlockFunction quant_function(const QuantFormat& f) {
-  if (!f.wide_scales) {
-    if constexpr (kHalves) return nullptr;
-    return f.has_min ? &quant_block<Format<kNibbles, false, true, false, false, kPlanes>>
-                     : &quant_block<Format<kNibbles, false, false, false, true, kPlanes>>;
-  }
-  return f.has_min ? &quant_block<Format<kNibbles, kHalves, true, true, false, kPlanes>>
-                   : &quant_block<Format<kNibbles, kHalves, false, true, true, kPlanes>>;
+template <class... F>
+BlockFunction function_among(const QuantFormat& format) {
+  BlockFunction function = nullptr;
+  ((F::matches(format) ? void(function = &quant_block<F>) : void()), ...);
+  return function;
 }
 
+/// Q4_0 Q4_1 Q5_0 Q5_1 Q8_0, Q2_K Q3_K Q4_K Q5_K Q6_K.
 template <int kPlanes>
-BlockFunction planes_function(const QuantFormat& f) {
-  if (f.nibbles) return f.halves ? quant_function<true, true, kPlanes>(f) : quant_function<true, false, kPlanes>(f);
-  return f.halves ? quant_function<false, true, kPlanes>(f) : quant_function<false, false, kPlanes>(f);
+BlockFunction planes_function(const QuantFormat& format) {
+  return function_among<Format<true, false, false, false, 3, kPlanes>, Format<true, false, true, false, 0, kPlanes>,
+                        Format<false, false, false, false, 4, kPlanes>, Format<false, false, true, false, 0, kPlanes>,
+                        Format<false, false, false, false, 7, kPlanes>, Format<true, true, true, true, 0, kPlanes>,
+                        Format<true, true, false, true, 2, kPlanes>, Format<true, false, true, true, 0, kPlanes>,
+                        Format<false, false, true, true, 0, kPlanes>, Format<false, true, false, true, 5, kPlanes>>(format);
 }
 
 BlockFunction block_function(const LinearJob& job) {
@@ -56,7 +57,7 @@ BlockFunction block_function(const LinearJob& job) {
 
 void linear(const LinearJob& job) {
   constexpr std::size_t kGroupBytes = std::size_t{256} << 10;
-  constexpr std::uint32_t kRowBlock = 16;
+  constexpr std::uint32_t kRowBlock = kRowsAtOnce;
   const BlockFunction function = block_function(job);
   const auto fitting = static_cast<std::uint32_t>(kGroupBytes / job.panel_bytes);
   const std::uint32_t group = fitting == 0 ? 1 : fitting;
@@ -64,6 +65,7 @@ void linear(const LinearJob& job) {
     const std::uint32_t end = job.panel_end - begin < group ? job.panel_end : begin + group;
     for (std::uint32_t row = 0; row < job.row_count; row += kRowBlock) {
       const std::uint32_t count = job.row_count - row < kRowBlock ? job.row_count - row : kRowBlock;
+      ready_rows(job, row, count);
       for (std::uint32_t panel = begin; panel < end; ++panel) function(job, panel, row, count);
     }
   }

@@ -103,8 +103,12 @@ void CpuBackend::linear(Stream& stream, TensorRef activation, const Weight& weig
     if (job.row_count == 0) return;
     const std::size_t work = std::size_t{job.n} * job.k * job.row_count;
     const std::uint32_t tasks = work < 4 * kSmallRowWork ? 1 : std::min(job.panel_end, 4 * pool_.threads());
-    pool_.run(tasks, [&](std::uint32_t task, std::uint32_t) {
+    const std::lock_guard turn(linear_turn_);
+    if (job.wide)
+      for (auto& words : words_) words.resize(std::max(words.size(), std::size_t{kRowsAtOnce} * job.k));
+    pool_.run(tasks, [&](std::uint32_t task, std::uint32_t worker) {
       LinearJob part = job;
+      part.words = words_[worker].data();
       part.panel_begin = static_cast<std::uint32_t>(std::uint64_t{job.panel_end} * task / tasks);
       part.panel_end = static_cast<std::uint32_t>(std::uint64_t{job.panel_end} * (task + 1) / tasks);
       kernels_.linear(part);
