@@ -1,6 +1,6 @@
 // The peer's logits of given token sequences, so that its numerics can be compared with the oracle's and with ours.
 //
-//   peer_logits MODEL TOKENS OUT [THREADS]
+//   peer_logits MODEL TOKENS OUT [THREADS [FLASH_ATTENTION: auto on off]]
 //
 // TOKENS: one sequence a line, ids separated by spaces. OUT: "TROUPELG", then u32 vocabulary, u32 rows, then the rows, float32,
 // little endian, in the order of the file. Each sequence is one batch from an empty context, with the peer's own defaults.
@@ -41,12 +41,14 @@ void quiet(ggml_log_level level, const char* text, void*) {
 }
 
 /// Logits of every position, appended to `out`.
-void append_logits(llama_model* model, const std::vector<llama_token>& tokens, int threads, int vocabulary, std::ofstream& out) {
+void append_logits(llama_model* model, const std::vector<llama_token>& tokens, int threads, llama_flash_attn_type flash,
+                   int vocabulary, std::ofstream& out) {
   const auto count = static_cast<std::int32_t>(tokens.size());
   llama_context_params params = llama_context_default_params();
   params.n_ctx = static_cast<std::uint32_t>(count < 64 ? 64 : count);
   params.n_batch = params.n_ubatch = params.n_ctx;
   params.n_threads = params.n_threads_batch = threads;
+  params.flash_attn_type = flash;
   const std::unique_ptr<llama_context, void (*)(llama_context*)> context(llama_init_from_model(model, params), llama_free);
   if (!context) die("the context was refused");
   llama_batch batch = llama_batch_init(count, 0, 1);
@@ -65,12 +67,21 @@ void append_logits(llama_model* model, const std::vector<llama_token>& tokens, i
   llama_batch_free(batch);
 }
 
+llama_flash_attn_type parse_flash(const std::string& text) {
+  if (text == "auto") return LLAMA_FLASH_ATTN_TYPE_AUTO;
+  if (text == "on") return LLAMA_FLASH_ATTN_TYPE_ENABLED;
+  if (text == "off") return LLAMA_FLASH_ATTN_TYPE_DISABLED;
+  die("flash attention: expected auto, on or off, found " + text);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 4) die("usage: peer_logits MODEL TOKENS OUT [THREADS]");
+  if (argc < 4) die("usage: peer_logits MODEL TOKENS OUT [THREADS [auto|on|off]]");
   const auto sequences = read_sequences(argv[2]);
   const int threads = argc > 4 ? std::atoi(argv[4]) : 2;
+  if (threads < 1) die(std::string("threads: expected a number above 0, found ") + argv[4]);
+  const llama_flash_attn_type flash = parse_flash(argc > 5 ? argv[5] : "auto");
   llama_log_set(quiet, nullptr);
   llama_backend_init();
   llama_model* model = llama_model_load_from_file(argv[1], llama_model_default_params());
@@ -81,7 +92,7 @@ int main(int argc, char** argv) {
   std::ofstream out(argv[3], std::ios::binary);
   out.write("TROUPELG", 8);
   out.write(reinterpret_cast<const char*>(header), sizeof header);
-  for (const auto& tokens : sequences) append_logits(model, tokens, threads, vocabulary, out);
+  for (const auto& tokens : sequences) append_logits(model, tokens, threads, flash, vocabulary, out);
   out.flush();
   if (!out) die(std::string("cannot write ") + argv[3]);
   llama_model_free(model);
