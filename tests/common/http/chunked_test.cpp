@@ -1,8 +1,8 @@
-#include "services/cli/chunked.hpp"
+#include "common/http/chunked.hpp"
 
 #include <gtest/gtest.h>
 
-namespace troupe::cli {
+namespace troupe {
 namespace {
 
 TEST(ChunkedDecoder, GivesTheSameBodyHoweverTheBytesAreCut) {
@@ -36,4 +36,4 @@ TEST(ChunkedDecoder, RefusesWhatIsNoChunk) {
 }
 
 }  // namespace
-}  // namespace troupe::cli
+}  // namespace troupe

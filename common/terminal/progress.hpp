@@ -4,7 +4,7 @@
 #include <iosfwd>
 #include <string>
 
-namespace troupe::cli {
+namespace troupe {
 
 class Progress {
  public:
@@ -26,4 +26,4 @@ class Progress {
 /// "[#####.....]  50 %"; `total` 0 counts as done.
 [[nodiscard]] std::string progress_bar(std::uint64_t done, std::uint64_t total, int width);
 
-}  // namespace troupe::cli
+}  // namespace troupe

@@ -1,4 +1,4 @@
-#include "tests/services/cli/script_server.hpp"
+#include "tests/common/http/script_server.hpp"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-namespace troupe::cli {
+namespace troupe {
 namespace {
 
 /// One request: its header and as much body as Content-Length says.
@@ -97,4 +97,4 @@ std::string last_chunk() {
   return "0\r\n\r\n";
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe

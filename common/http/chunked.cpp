@@ -1,9 +1,9 @@
-#include "services/cli/chunked.hpp"
+#include "common/http/chunked.hpp"
 
 #include <algorithm>
 #include <charconv>
 
-namespace troupe::cli {
+namespace troupe {
 namespace {
 constexpr std::size_t kLongestLine = 8192;
 constexpr std::uint64_t kLargestChunk = 1ULL << 30;
@@ -52,4 +52,4 @@ Expected<void> ChunkedDecoder::end_size_line() {
   return {};
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe

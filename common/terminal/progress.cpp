@@ -1,9 +1,9 @@
-#include "services/cli/progress.hpp"
+#include "common/terminal/progress.hpp"
 
 #include <algorithm>
 #include <ostream>
 
-namespace troupe::cli {
+namespace troupe {
 namespace {
 
 constexpr int kWidth = 30;
@@ -45,4 +45,4 @@ void Progress::finish() {
   out_ << "\n" << std::flush;
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe

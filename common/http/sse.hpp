@@ -7,7 +7,7 @@
 
 #include "common/base/error.hpp"
 
-namespace troupe::cli {
+namespace troupe {
 
 class SseParser {
  public:
@@ -23,4 +23,4 @@ class SseParser {
   bool after_return_ = false;
 };
 
-}  // namespace troupe::cli
+}  // namespace troupe

@@ -6,7 +6,7 @@
 
 #include "common/base/error.hpp"
 
-namespace troupe::cli {
+namespace troupe {
 
 class ChunkedDecoder {
  public:
@@ -22,4 +22,4 @@ class ChunkedDecoder {
   std::uint64_t left_ = 0;
 };
 
-}  // namespace troupe::cli
+}  // namespace troupe

@@ -1,8 +1,8 @@
-#include "services/cli/table.hpp"
+#include "common/terminal/table.hpp"
 
 #include <gtest/gtest.h>
 
-namespace troupe::cli {
+namespace troupe {
 namespace {
 
 TEST(Table, AlignsColumnsWithoutTrailingSpaces) {
@@ -18,4 +18,4 @@ TEST(Table, EndsTheProcessOnARowOfAnotherLength) {
 }
 
 }  // namespace
-}  // namespace troupe::cli
+}  // namespace troupe

@@ -1,12 +1,12 @@
-#include "services/cli/http_client.hpp"
+#include "common/http/client.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "tests/services/cli/script_server.hpp"
+#include "tests/common/http/script_server.hpp"
 
-namespace troupe::cli {
+namespace troupe {
 namespace {
 
 Expected<HttpAnswer> get(const ScriptServer& server, int interrupt_fd = -1) {
@@ -131,4 +131,4 @@ TEST(HttpAnswer, NamesTheAddressThatRefuses) {
 }
 
 }  // namespace
-}  // namespace troupe::cli
+}  // namespace troupe

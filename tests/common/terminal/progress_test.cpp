@@ -1,11 +1,11 @@
-#include "services/cli/progress.hpp"
+#include "common/terminal/progress.hpp"
 
 #include <gtest/gtest.h>
 
 #include <limits>
 #include <sstream>
 
-namespace troupe::cli {
+namespace troupe {
 namespace {
 
 TEST(ProgressBar, FillsWithThePercentage) {
@@ -39,4 +39,4 @@ TEST(Progress, PrintsOneLineElsewhere) {
 }
 
 }  // namespace
-}  // namespace troupe::cli
+}  // namespace troupe

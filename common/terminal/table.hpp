@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-namespace troupe::cli {
+namespace troupe {
 
 class Table {
  public:
@@ -20,4 +20,4 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-}  // namespace troupe::cli
+}  // namespace troupe

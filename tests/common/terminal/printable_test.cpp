@@ -1,8 +1,8 @@
-#include "services/cli/printable.hpp"
+#include "common/terminal/printable.hpp"
 
 #include <gtest/gtest.h>
 
-namespace troupe::cli {
+namespace troupe {
 namespace {
 
 TEST(Printable, DropsControlsAndKeepsText) {
@@ -19,4 +19,4 @@ TEST(Printable, KeepsACharacterCutBetweenPieces) {
 }
 
 }  // namespace
-}  // namespace troupe::cli
+}  // namespace troupe

@@ -10,9 +10,9 @@
 
 #include "common/base/clock.hpp"
 #include "common/base/error.hpp"
-#include "services/cli/chunked.hpp"
+#include "common/http/chunked.hpp"
 
-namespace troupe::cli {
+namespace troupe {
 
 struct Url {
   std::string host;
@@ -76,4 +76,4 @@ class HttpAnswer {
   std::optional<std::uint64_t> left_;  ///< of Content-Length
 };
 
-}  // namespace troupe::cli
+}  // namespace troupe

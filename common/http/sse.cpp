@@ -1,6 +1,6 @@
-#include "services/cli/sse.hpp"
+#include "common/http/sse.hpp"
 
-namespace troupe::cli {
+namespace troupe {
 namespace {
 constexpr std::size_t kLargestEvent = 1U << 20;
 }
@@ -42,4 +42,4 @@ void SseParser::end_line(std::vector<std::string>& events) {
   line_.clear();
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe

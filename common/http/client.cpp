@@ -1,4 +1,4 @@
-#include "services/cli/http_client.hpp"
+#include "common/http/client.hpp"
 
 #include <fcntl.h>
 #include <netdb.h>
@@ -13,7 +13,7 @@
 #include <cstring>
 #include <memory>
 
-namespace troupe::cli {
+namespace troupe {
 namespace {
 
 constexpr std::size_t kLargestHeader = 64U << 10;
@@ -287,4 +287,4 @@ Expected<std::string> HttpAnswer::read_all(std::size_t limit) {
   }
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe

@@ -1,7 +1,7 @@
 #pragma once
 // Ctrl-C as a readable descriptor, so that a wait for a socket or a line can end with it.
 
-namespace troupe::cli {
+namespace troupe {
 
 /// While one lives, SIGINT makes fd() readable instead of ending the process; the handler before is put back
 /// at its end. Threads: one at a time in a process.
@@ -19,4 +19,4 @@ class InterruptSource {
   int fd_ = -1;
 };
 
-}  // namespace troupe::cli
+}  // namespace troupe

@@ -1,11 +1,11 @@
-#include "services/cli/interrupt.hpp"
+#include "common/terminal/interrupt.hpp"
 
 #include <gtest/gtest.h>
 #include <poll.h>
 
 #include <csignal>
 
-namespace troupe::cli {
+namespace troupe {
 namespace {
 
 bool readable(int fd) {
@@ -30,4 +30,4 @@ TEST(InterruptSource, PutsTheHandlerBeforeBack) {
 }
 
 }  // namespace
-}  // namespace troupe::cli
+}  // namespace troupe

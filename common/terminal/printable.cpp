@@ -1,6 +1,6 @@
-#include "services/cli/printable.hpp"
+#include "common/terminal/printable.hpp"
 
-namespace troupe::cli {
+namespace troupe {
 
 std::string printable(std::string_view text) {
   std::string out;
@@ -17,4 +17,4 @@ std::string printable(std::string_view text) {
   return out;
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe

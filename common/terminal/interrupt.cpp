@@ -1,4 +1,4 @@
-#include "services/cli/interrupt.hpp"
+#include "common/terminal/interrupt.hpp"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 
 #include "common/base/error.hpp"
 
-namespace troupe::cli {
+namespace troupe {
 namespace {
 
 std::atomic<int> g_event_fd{-1};  // the handler has no other way to it
@@ -46,4 +46,4 @@ void InterruptSource::clear() const {
   (void)!::read(fd_, &count, sizeof count);
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe

@@ -1,8 +1,8 @@
-#include "services/cli/sse.hpp"
+#include "common/http/sse.hpp"
 
 #include <gtest/gtest.h>
 
-namespace troupe::cli {
+namespace troupe {
 namespace {
 
 using Events = std::vector<std::string>;
@@ -35,4 +35,4 @@ TEST(SseParser, BoundsAnEvent) {
 }
 
 }  // namespace
-}  // namespace troupe::cli
+}  // namespace troupe

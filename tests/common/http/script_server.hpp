@@ -5,7 +5,7 @@
 #include <thread>
 #include <vector>
 
-namespace troupe::cli {
+namespace troupe {
 
 struct ScriptedAnswer {
   std::vector<std::string> pieces;  ///< sent one by one
@@ -43,4 +43,4 @@ class ScriptServer {
 [[nodiscard]] std::string event_chunk(const std::string& data);
 [[nodiscard]] std::string last_chunk();
 
-}  // namespace troupe::cli
+}  // namespace troupe

@@ -1,10 +1,10 @@
-#include "services/cli/table.hpp"
+#include "common/terminal/table.hpp"
 
 #include <algorithm>
 
 #include "common/base/error.hpp"
 
-namespace troupe::cli {
+namespace troupe {
 
 void Table::add(std::vector<std::string> row) {
   TROUPE_CHECK(row.size() == columns_, "a row has as many cells as the header");
@@ -28,4 +28,4 @@ std::string Table::text() const {
   return out;
 }
 
-}  // namespace troupe::cli
+}  // namespace troupe
