@@ -5,30 +5,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 #include "common/base/clock.hpp"
 #include "common/base/error.hpp"
 #include "common/http/chunked.hpp"
+#include "common/http/message.hpp"
 
 namespace troupe {
-
-struct Url {
-  std::string host;
-  std::uint16_t port = 80;
-  std::string path;  ///< begins with "/"; no trailing one unless alone
-};
-
-/// http://host[:port][/path], also with [ipv6]. Errors: invalid_argument (https is not spoken here).
-[[nodiscard]] Expected<Url> parse_url(std::string_view text);
-
-struct HttpRequest {
-  std::string method = "GET";
-  std::string path;
-  std::vector<std::pair<std::string, std::string>> headers;
-  std::string body;
-};
 
 struct HttpTimeouts {
   Duration connect = std::chrono::seconds(10);
@@ -47,9 +30,9 @@ class HttpAnswer {
   HttpAnswer& operator=(HttpAnswer&&) = delete;
   ~HttpAnswer();
 
-  [[nodiscard]] int status() const { return status_; }
+  [[nodiscard]] int status() const { return head_.status; }
   /// Of a header by lower-case name; "" when absent.
-  [[nodiscard]] std::string_view header(std::string_view name) const;
+  [[nodiscard]] std::string_view header(std::string_view name) const { return head_.header(name); }
 
   /// Some decoded bytes of the body, never empty; nullopt at its end. Errors: as for open; peer_lost when it
   /// ends early.
@@ -63,14 +46,12 @@ class HttpAnswer {
   [[nodiscard]] Expected<void> send(std::string_view bytes);
   [[nodiscard]] Expected<std::string> receive();  ///< "" when the peer closed
   [[nodiscard]] Expected<void> read_header();
-  [[nodiscard]] Expected<void> parse_header(std::string_view text);
   [[nodiscard]] Expected<std::optional<std::string>> decode(std::string bytes);
 
   int fd_;
   int interrupt_fd_;
   HttpTimeouts timeouts_;
-  int status_ = 0;
-  std::vector<std::pair<std::string, std::string>> headers_;
+  HttpHead head_;
   std::string pending_;  ///< body bytes that came with the header
   std::optional<ChunkedDecoder> chunked_;
   std::optional<std::uint64_t> left_;  ///< of Content-Length

@@ -18,6 +18,8 @@ const std::vector<Command>& commands() {
       {"decode", "[flags]", "one decode worker: makes the answers",
        [](Arguments a, Io& io) { return role_command("decode", std::move(a), io); }},
       {"chat", "[--url URL] [--model NAME] [flags]", "talk to a model in the terminal", chat_command},
+      {"bench", "[--url URL] [--workload NAME] [flags]",
+       "load on an endpoint: latencies, throughput, comparisons", bench_command},
       {"models", "list | pull NAME... | inspect NAME|FILE", "known models, their files and what is in them",
        models_command},
       {"techniques", "", "what is implemented, from which paper, and what it does to the answer",
