@@ -5,8 +5,8 @@
 
 #include "services/bench/engine/engine_bench.hpp"
 #include "services/cli/bench_flags.hpp"
-#include "services/cli/progress.hpp"
-#include "services/cli/table.hpp"
+#include "common/terminal/progress.hpp"
+#include "common/terminal/table.hpp"
 
 namespace troupe::cli {
 namespace {

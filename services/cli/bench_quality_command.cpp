@@ -12,8 +12,8 @@
 #include "services/bench/engine/quality.hpp"
 #include "services/bench/engine/statistics.hpp"
 #include "services/cli/bench_flags.hpp"
-#include "services/cli/progress.hpp"
-#include "services/cli/table.hpp"
+#include "common/terminal/progress.hpp"
+#include "common/terminal/table.hpp"
 
 namespace troupe::cli {
 namespace {

@@ -18,6 +18,8 @@ const std::vector<Command>& commands() {
       {"decode", "[flags]", "one decode worker: makes the answers",
        [](Arguments a, Io& io) { return role_command("decode", std::move(a), io); }},
       {"chat", "[--url URL] [--model NAME] [flags]", "talk to a model in the terminal", chat_command},
+      {"bench", "[--url URL] [--workload NAME] [flags]",
+       "load on an endpoint: latencies, throughput, comparisons", bench_command},
       {"bench engine", "[--model NAME|FILE] [flags]", "speed of prefill and decode, beside the machine's own limits",
        bench_engine_command},
       {"bench quality", "[--model NAME|FILE] [flags]", "perplexity and divergence of the fast path from the float32 one",

@@ -7,7 +7,7 @@
 #include "common/config/host.hpp"
 #include "common/config/model_catalog.hpp"
 #include "common/model/model.hpp"
-#include "services/cli/progress.hpp"
+#include "common/terminal/progress.hpp"
 
 namespace troupe::cli {
 namespace {
