@@ -44,7 +44,7 @@ const Schema& bench_schema() {
       {"slo_ttft", real, "0", kEveryRole, "Objective: time to first token; 0: none.", "ms", "0"},
       {"slo_itl", real, "0", kEveryRole,
        "Objective: 99th percentile of a request's gaps between tokens; 0: none.", "ms", "0"},
-      {"timeout", duration, "10m", kEveryRole, "Longest a request may take.", "", "1ms"},
+      {"timeout", duration, "10min", kEveryRole, "Longest a request may take.", "", "1ms"},
       {"warmup", integer, "2", kEveryRole, "Requests before the measurement, not reported.", "requests", "0",
        "65536"},
       {"repeats", integer, "6", kEveryRole, "Pairs of blocks of a comparison.", "pairs", "1", "10000"},
