@@ -8,7 +8,7 @@
 namespace troupe::load {
 namespace {
 
-constexpr double kPanelWidth = 300, kPanelHeight = 240, kGap = 60, kLeft = 64, kTop = 112;
+constexpr double kPanelWidth = 300, kPanelHeight = 240, kGap = 60, kLeft = 64, kTop = 122;
 constexpr std::size_t kPoints = 240;  // of a curve: more than the panel has pixels for is of no use
 constexpr std::array<const char*, 4> kColours{"#1f5fa8", "#d1611b", "#2e7d4f", "#7a4a9e"};
 constexpr std::array<const char*, 4> kDashes{"none", "7 3", "2 3",
