@@ -239,6 +239,22 @@ TEST_F(Chat, ListsTokenIdsWhenAsked) {
             choice["troupe"]["token_ids"]);
 }
 
+TEST_F(Chat, PriorityIsVllmsLowerGoesFirst) {
+  start();
+  json body = chat_body();
+  post_json("/v1/chat/completions", body);
+  body["priority"] = -3;
+  post_json("/v1/chat/completions", body);
+  const auto jobs = dispatcher_.seen();
+  ASSERT_EQ(jobs.size(), 2u);
+  EXPECT_EQ(jobs[0].priority, 0);
+  EXPECT_EQ(jobs[1].priority, 3);
+  body["priority"] = 5'000'000;
+  const Answer refused = post("/v1/chat/completions", body.dump());
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(json::parse(refused.body)["error"]["param"], "priority");
+}
+
 TEST_F(Chat, IgnoreEosSendsNoEndTokens) {
   start();
   json body = chat_body();
