@@ -39,6 +39,8 @@ std::uint32_t splits_of(const CpuAttentionPlan& plan) {
   return splits;
 }
 
+const Unit* at(const std::vector<Unit>& units, std::size_t index) { return index < units.size() ? &units[index] : nullptr; }
+
 /// Fewer units than threads can use: the splits of a row are computed apart and merged afterwards.
 void run_in_pieces(const AttentionCall& call, const std::vector<Unit>& units, ThreadPool& pool,
                    std::vector<AttentionScratch>& scratch, std::vector<float>& partials) {
@@ -50,7 +52,7 @@ void run_in_pieces(const AttentionCall& call, const std::vector<Unit>& units, Th
   const auto tasks = static_cast<std::uint32_t>(std::min<std::size_t>(pieces.size(), ThreadPool::kMaxTasks));
   pool.run(tasks, [&](std::uint32_t task, std::uint32_t worker) {
     for (std::size_t i = task; i < pieces.size(); i += tasks)
-      store_partials(call, pieces[i], scratch[worker], partials.data(), splits);
+      store_partials(call, pieces[i], at(pieces, i + tasks), scratch[worker], partials.data(), splits);
   });
   const auto merge_row = [&](std::uint32_t r) {
     for (std::uint32_t head = 0; head < call.params.heads; ++head) merge_partials(call, r, head, partials.data(), splits);
@@ -73,13 +75,13 @@ void run_attention(const AttentionCall& call, ThreadPool& pool, std::vector<Atte
   const std::uint32_t wanted = alone ? 1 : kUnitsPerThread * pool.threads();
   const std::vector<Unit> units = make_units(call, wanted);
   if (alone) {
-    for (const Unit& unit : units) finish_unit(call, unit, scratch[0]);
+    for (std::size_t i = 0; i < units.size(); ++i) finish_unit(call, units[i], at(units, i + 1), scratch[0]);
     return;
   }
   if (units.size() < wanted && splits_of(*call.plan) >= 2) return run_in_pieces(call, units, pool, scratch, partials);
   const auto tasks = static_cast<std::uint32_t>(std::min<std::size_t>(units.size(), ThreadPool::kMaxTasks));
   pool.run(tasks, [&](std::uint32_t task, std::uint32_t worker) {
-    for (std::size_t i = task; i < units.size(); i += tasks) finish_unit(call, units[i], scratch[worker]);
+    for (std::size_t i = task; i < units.size(); i += tasks) finish_unit(call, units[i], at(units, i + tasks), scratch[worker]);
   });
 }
 

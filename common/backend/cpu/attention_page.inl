@@ -21,13 +21,19 @@ TROUPE_INLINE F32x16 exp_below_one(F32x16 x) {
 // Loops over registers: unrolled before arrays are looked at, so that these never exist in memory.
 #define TROUPE_UNROLL _Pragma("GCC unroll 16")
 
-/// acc[r] = sum over k of a[r][k] * b[k, 0..16 * kVectors), fused, in ascending k.
-template <class T, int kRows, int kVectors>
-TROUPE_INLINE void page_product(const float* const* a, const T* b, std::size_t b_stride, std::uint32_t depth,
+/// acc[r] = sum over k of a[r][k] * b[k, 0..16 * kVectors), fused, in ascending k. With kAhead, memory is asked for what
+/// stands at the same place of the tile at `ahead`, which is read next: a line or two a step keeps the stream even.
+template <bool kAhead, class T, int kRows, int kVectors>
+TROUPE_INLINE void page_product(const float* const* a, const T* b, std::size_t b_stride, std::uint32_t depth, const T* ahead,
                                 F32x16 (&acc)[kRows][kVectors]) {
   TROUPE_UNROLL for (int r = 0; r < kRows; ++r)
     TROUPE_UNROLL for (int v = 0; v < kVectors; ++v) acc[r][v] = zero();
   for (std::uint32_t k = 0; k < depth; ++k, b += b_stride) {
+    if constexpr (kAhead) {
+      constexpr int kLine = 64 / sizeof(T);
+      TROUPE_UNROLL for (int at = 0; at < 16 * kVectors; at += kLine) __builtin_prefetch(ahead + at, 0, 2);
+      ahead += b_stride;
+    }
     F32x16 values[kVectors];
     TROUPE_UNROLL for (int v = 0; v < kVectors; ++v) values[v] = load_any(b + 16 * v);
     TROUPE_UNROLL for (int r = 0; r < kRows; ++r) {
@@ -38,7 +44,7 @@ TROUPE_INLINE void page_product(const float* const* a, const T* b, std::size_t b
 }
 
 /// Scaled scores of kRows queries with 64 keys, and 16 maxima of each.
-template <class T, int kRows, int kVectors>
+template <bool kAhead, class T, int kRows, int kVectors>
 TROUPE_INLINE void page_scores(const PageJob& job, std::uint32_t query, float* scores, F32x16* largest) {
   const float* q[kRows];
   TROUPE_UNROLL for (int r = 0; r < kRows; ++r) q[r] = job.q[query + static_cast<std::uint32_t>(r)];
@@ -46,7 +52,8 @@ TROUPE_INLINE void page_scores(const PageJob& job, std::uint32_t query, float* s
   TROUPE_UNROLL for (int r = 0; r < kRows; ++r) largest[r] = set1(-__builtin_inff());
   for (int col = 0; col < 64; col += 16 * kVectors) {
     F32x16 acc[kRows][kVectors];
-    page_product(q, static_cast<const T*>(job.keys) + col, 64, job.key_dim, acc);
+    page_product<kAhead>(q, static_cast<const T*>(job.keys) + col, 64, job.key_dim, static_cast<const T*>(job.after_keys) + col,
+                         acc);
     TROUPE_UNROLL for (int r = 0; r < kRows; ++r)
       TROUPE_UNROLL for (int v = 0; v < kVectors; ++v) {
         const F32x16 scaled = mul(scale, acc[r][v]);
@@ -108,13 +115,14 @@ TROUPE_INLINE void page_factors(const PageJob& job, std::uint32_t query, const S
 }
 
 /// out = merge(out, weights x values), columns [col, col + 16 * kVectors).
-template <class T, int kRows, int kVectors>
+template <bool kAhead, class T, int kRows, int kVectors>
 TROUPE_INLINE void page_values(const PageJob& job, std::uint32_t query, const float* weights, const float* factors,
                                std::uint32_t col) {
   const float* w[kRows];
   TROUPE_UNROLL for (int r = 0; r < kRows; ++r) w[r] = weights + 64 * r;
   F32x16 acc[kRows][kVectors];
-  page_product(w, static_cast<const T*>(job.values) + col, job.value_cols, 64, acc);
+  page_product<kAhead>(w, static_cast<const T*>(job.values) + col, job.value_cols, 64,
+                       static_cast<const T*>(job.after_values) + col, acc);
   TROUPE_UNROLL for (int r = 0; r < kRows; ++r) {
     const std::uint32_t at = query + static_cast<std::uint32_t>(r);
     float* out = job.out[at] + col;
@@ -129,28 +137,35 @@ TROUPE_INLINE void page_values(const PageJob& job, std::uint32_t query, const fl
   }
 }
 
-template <class T, int kRows, int kVectors>
+template <bool kAhead, class T, int kRows, int kVectors>
 void page_rows(const PageJob& job, std::uint32_t query) {
   alignas(64) float scores[kRows * 64];
   alignas(64) float factors[16];
   SoftmaxPart parts[kRows];
   F32x16 largest[kRows];
-  page_scores<T, kRows, kVectors>(job, query, scores, largest);
+  page_scores<kAhead, T, kRows, kVectors>(job, query, scores, largest);
   if (job.softcap != 0.0F) page_cap<kRows>(job.softcap, scores, largest);
   page_softmax<kRows>(scores, largest, parts);
   page_factors<kRows>(job, query, parts, factors);
   constexpr std::uint32_t kCols = 16 * kVectors;
   std::uint32_t col = 0;
-  for (; col + kCols <= job.value_cols; col += kCols) page_values<T, kRows, kVectors>(job, query, scores, factors, col);
-  for (; col < job.value_cols; col += 16) page_values<T, kRows, 1>(job, query, scores, factors, col);
+  for (; col + kCols <= job.value_cols; col += kCols) page_values<kAhead, T, kRows, kVectors>(job, query, scores, factors, col);
+  for (; col < job.value_cols; col += 16) page_values<kAhead, T, kRows, 1>(job, query, scores, factors, col);
 }
 
+/// The first queries bring the page from memory; those that follow find it in the cache.
 template <class T>
 void attend_page(const PageJob& job) {
   std::uint32_t query = 0;
-  for (; query + kPageRows <= job.queries; query += kPageRows) page_rows<T, kPageRows, kPageVectors>(job, query);
-  for (; query + kFewRows <= job.queries; query += kFewRows) page_rows<T, kFewRows, kFewVectors>(job, query);
-  for (; query < job.queries; ++query) page_rows<T, 1, kOneVectors>(job, query);
+  const bool ahead = job.after_keys != nullptr;
+  for (; query + kPageRows <= job.queries; query += kPageRows)
+    ahead && query == 0 ? page_rows<true, T, kPageRows, kPageVectors>(job, query)
+                        : page_rows<false, T, kPageRows, kPageVectors>(job, query);
+  for (; query + kFewRows <= job.queries; query += kFewRows)
+    ahead && query == 0 ? page_rows<true, T, kFewRows, kFewVectors>(job, query)
+                        : page_rows<false, T, kFewRows, kFewVectors>(job, query);
+  for (; query < job.queries; ++query)
+    ahead && query == 0 ? page_rows<true, T, 1, kOneVectors>(job, query) : page_rows<false, T, 1, kOneVectors>(job, query);
 }
 
 void attend(const PageJob& job) { job.half ? attend_page<std::uint16_t>(job) : attend_page<float>(job); }

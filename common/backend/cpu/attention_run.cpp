@@ -14,8 +14,8 @@ using Row = CpuAttentionPlan::Row;
 /// Works through the splits of one unit. Rows are numbered in the order of the unit's runs, queries are rows x heads.
 class UnitRun {
  public:
-  UnitRun(const AttentionCall& call, const Unit& unit, AttentionScratch& scratch)
-      : call_(call), unit_(unit), s_(scratch), group_(call.params.heads / call.layout.kv_heads),
+  UnitRun(const AttentionCall& call, const Unit& unit, const Unit* next, AttentionScratch& scratch)
+      : call_(call), unit_(unit), next_(next), s_(scratch), group_(call.params.heads / call.layout.kv_heads),
         key_dim_(call.layout.key_dim), value_dim_(call.layout.value_dim), padded_((value_dim_ + 15) / 16 * 16),
         half_(call.layout.dtype == DType::f16), first_run_(unit.run_begin()) {
     for (std::uint32_t run = first_run_; run < unit.run_end(); ++run) {
@@ -64,6 +64,8 @@ class UnitRun {
     const void* keys;    ///< [key_dim, 64]
     const void* values;  ///< [64, padded value_dim]
     bool half;
+    const void* after_keys = nullptr;  ///< to be asked for while keys are read; null: neither need be
+    const void* after_values = nullptr;
   };
 
   void run_all() {
@@ -158,10 +160,9 @@ class UnitRun {
       whole = whole && plain_.back().r - plain_.front().r + 1 == rows;
       Tile tile{s_.keys.data(), s_.values.data(), false};
       if (reads_pages(rows, whole))
-        tile = {page_keys(split), page_values(split), half_};
+        tile = {page_keys(split), page_values(split), half_, page_values(split), keys_after(split)};
       else
         copy_tile(split, all);
-      prefetch_next(split);
       whole ? rows_on_page(plain_.front().r, rows, split, tile) : rows_on_tile(plain_, all, split, tile);
     }
     std::uint32_t clean = 0;  // columns of the tile in scratch that are the page's own
@@ -186,7 +187,8 @@ class UnitRun {
     if (partials_ != nullptr)
       for (std::uint32_t i = begin; i < begin + queries; ++i) s_.outputs[i] = stored(i, split) + 2;
     call_.kernels->attend({.q = s_.queries.data() + begin, .queries = queries, .keys = tile.keys, .values = tile.values,
-                           .half = tile.half, .key_dim = key_dim_, .value_cols = padded_, .scale = call_.params.scale,
+                           .half = tile.half, .after_keys = tile.after_keys, .after_values = tile.after_values,
+                           .key_dim = key_dim_, .value_cols = padded_, .scale = call_.params.scale,
                            .softcap = call_.params.softcap, .sums = s_.sums.data() + begin, .out = s_.outputs.data() + begin,
                            .started = s_.started.data() + begin});
     if (partials_ == nullptr)
@@ -198,13 +200,14 @@ class UnitRun {
       }
   }
 
-  /// Asks for the next page, which the hardware cannot foresee.
-  void prefetch_next(std::uint32_t split) const {
-    if (split + 1 >= split_end_) return;
-    const std::size_t keys = std::size_t{key_dim_} * kS * element();
-    const std::size_t values = std::size_t{value_dim_} * kS * element();
-    for (std::size_t at = 0; at < keys; at += 64) __builtin_prefetch(page_keys(split + 1) + at, 0, 2);
-    for (std::size_t at = 0; at < values; at += 64) __builtin_prefetch(page_values(split + 1) + at, 0, 2);
+  /// Keys of the page that is read after this split's, which the hardware cannot foresee.
+  [[nodiscard]] const std::byte* keys_after(std::uint32_t split) const {
+    if (split + 1 < split_end_) return page_keys(split + 1);
+    if (next_ == nullptr || next_->segments.empty()) return page_keys(split);
+    const Segment& first = next_->segments.front();
+    const Row& row = call_.plan->rows[call_.plan->runs[first.run_begin].first];
+    return call_.pages + call_.plan->tables[row.table + first.split_begin] * call_.layout.layer_page_bytes() +
+           std::size_t{next_->head} * key_dim_ * kS * element();
   }
 
   /// Whether the kernels read the page itself: floats always, halves as a whole or when few rows share their conversion.
@@ -221,7 +224,7 @@ class UnitRun {
     call_.kernels->tile({.a = s_.pointers.data(), .rows = queries,
                          .b = static_cast<const std::byte*>(tile.keys) + first * (tile.half ? 2U : 4U), .half = tile.half,
                          .b_stride = kS, .k_begin = 0, .k_end = key_dim_, .c = s_.scores.data() + first, .c_stride = kS,
-                         .cols = (all.end + 15) / 16 * 16 - first, .accumulate = false});
+                         .cols = (all.end + 15) / 16 * 16 - first, .accumulate = false, .next = tile.after_keys});
     parts_.resize(queries);
     for (std::uint32_t i = 0; i < queries; ++i) {
       const Visible seen = rows[i / group_].seen;
@@ -246,7 +249,8 @@ class UnitRun {
       equal = equal && one.seen.begin == rows[0].seen.begin && one.seen.end == rows[0].seen.end;
     }
     TileJob job{.a = s_.pointers.data(), .rows = queries, .b = tile.values, .half = tile.half, .b_stride = padded_, .k_begin = common.begin,
-                .k_end = common.end, .c = s_.part.data(), .c_stride = padded_, .cols = padded_, .accumulate = !equal};
+                .k_end = common.end, .c = s_.part.data(), .c_stride = padded_, .cols = padded_, .accumulate = !equal,
+                .next = tile.after_values};
     if (equal) return call_.kernels->tile(job);
     std::fill_n(s_.part.data(), std::size_t{queries} * padded_, 0.0F);
     if (common.none()) common = {kS, kS};  // nothing shared: all of it is "before"
@@ -260,6 +264,7 @@ class UnitRun {
   template <class Range>
   void each_query(const std::vector<Seen>& rows, std::uint32_t queries, TileJob job, const Range& range) {
     job.rows = 1;
+    job.next = nullptr;
     for (std::uint32_t i = 0; i < queries; ++i) {
       const Visible keys = range(rows[i / group_].seen);
       if (keys.none()) continue;
@@ -288,6 +293,7 @@ class UnitRun {
 
   const AttentionCall& call_;
   const Unit& unit_;
+  const Unit* next_;
   AttentionScratch& s_;
   std::uint32_t group_;
   std::uint32_t key_dim_;
@@ -309,13 +315,13 @@ class UnitRun {
 
 }  // namespace
 
-void finish_unit(const AttentionCall& call, const Unit& unit, AttentionScratch& scratch) {
-  UnitRun(call, unit, scratch).finish_all();
+void finish_unit(const AttentionCall& call, const Unit& unit, const Unit* next, AttentionScratch& scratch) {
+  UnitRun(call, unit, next, scratch).finish_all();
 }
 
-void store_partials(const AttentionCall& call, const Unit& unit, AttentionScratch& scratch, float* partials,
-                    std::uint32_t splits) {
-  UnitRun(call, unit, scratch).store_partials(partials, splits);
+void store_partials(const AttentionCall& call, const Unit& unit, const Unit* next, AttentionScratch& scratch,
+                    float* partials, std::uint32_t splits) {
+  UnitRun(call, unit, next, scratch).store_partials(partials, splits);
 }
 
 }  // namespace troupe::backend::cpu

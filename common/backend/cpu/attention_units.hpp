@@ -41,10 +41,10 @@ struct Unit {
 /// Cuts units along the keys into pieces of one segment each, until there are about `wanted`.
 [[nodiscard]] std::vector<Unit> cut_units(const std::vector<Unit>& units, std::uint32_t wanted);
 
-/// Writes the outputs of a unit's rows for its head.
-void finish_unit(const AttentionCall& call, const Unit& unit, AttentionScratch& scratch);
+/// Writes the outputs of a unit's rows for its head. `next`: the unit this thread does after it, or null.
+void finish_unit(const AttentionCall& call, const Unit& unit, const Unit* next, AttentionScratch& scratch);
 /// Stores each split's partial at `partials` [row, head, splits, 2 + padded value_dim] instead.
-void store_partials(const AttentionCall& call, const Unit& unit, AttentionScratch& scratch, float* partials,
-                    std::uint32_t splits);
+void store_partials(const AttentionCall& call, const Unit& unit, const Unit* next, AttentionScratch& scratch,
+                    float* partials, std::uint32_t splits);
 
 }  // namespace troupe::backend::cpu

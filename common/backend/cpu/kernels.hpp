@@ -45,6 +45,7 @@ struct TileJob {
   std::size_t c_stride = 0;
   std::uint32_t cols = 0;  ///< a multiple of 16
   bool accumulate = false;
+  const void* next = nullptr;  ///< what to ask memory for meanwhile: as many rows of b's stride, or null
 };
 
 /// Scores of one query with 64 keys, turned into weights in place.
@@ -67,6 +68,8 @@ struct PageJob {
   const void* keys = nullptr;    ///< [key_dim, 64]
   const void* values = nullptr;  ///< [64, value_cols]
   bool half = false;             ///< both hold halves, else floats
+  const void* after_keys = nullptr;    ///< read next, to be asked for while keys are read: as large as keys; null: none
+  const void* after_values = nullptr;  ///< the same of values; null exactly when after_keys is
   std::uint32_t key_dim = 0;
   std::uint32_t value_cols = 0;  ///< a multiple of 16
   float scale = 1.0F;

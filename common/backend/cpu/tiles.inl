@@ -14,7 +14,10 @@ TROUPE_INLINE void tile_step(const TileJob& job, std::uint32_t row, std::uint32_
     for (int v = 0; v < kVectors; ++v) acc[r][v] = job.accumulate ? load(c[r] + 16 * v) : zero();
   }
   const T* b = static_cast<const T*>(job.b) + job.k_begin * job.b_stride + col;
-  for (std::uint32_t k = job.k_begin; k < job.k_end; ++k, b += job.b_stride) {
+  const T* next = row == 0 && job.next != nullptr ? static_cast<const T*>(job.next) + col : b;
+  for (std::uint32_t k = job.k_begin; k < job.k_end; ++k, b += job.b_stride, next += job.b_stride) {
+    for (std::size_t at = 0; at < 16 * kVectors * sizeof(T); at += 64)
+      __builtin_prefetch(reinterpret_cast<const char*>(next) + at);
     F32x16 values[kVectors];
     for (int v = 0; v < kVectors; ++v) values[v] = load_any(b + 16 * v);
     for (int r = 0; r < kRows; ++r) {
