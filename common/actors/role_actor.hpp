@@ -41,6 +41,7 @@ class RoleActor : public caf::event_based_actor {
  public:
   /// `prober` may be empty when the process speaks to no other.
   RoleActor(caf::actor_config& config, const caf::actor& prober, std::shared_ptr<LocalDirectory> directory);
+  ~RoleActor() override;
 
  protected:
   caf::behavior make_behavior() override;
