@@ -50,5 +50,8 @@ function(cluster_test name)
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 300)
   endif()
+  if(TROUPE_SANITIZE STREQUAL "thread")
+    math(EXPR A_TIMEOUT "${A_TIMEOUT} * 6")  # every memory access is watched
+  endif()
   set_tests_properties(${name} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT})
 endfunction()

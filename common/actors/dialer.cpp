@@ -51,13 +51,15 @@ caf::behavior prober(caf::event_based_actor*, int) {
   return {[](const ProbeRequest& request) { return reachable(request.host, request.port); }};
 }
 
-caf::behavior dialer(caf::event_based_actor* self, caf::actor probe, std::string address, caf::actor owner) {
+caf::behavior dialer(caf::event_based_actor* self, caf::actor_addr prober, std::string address,
+                     caf::actor owner) {
   const auto answer = [self, address, owner](caf::strong_actor_ptr handle) {
     self->send(owner, DialResult{address, std::move(handle)});
     self->quit();
   };
   const auto target = tcp_host_port(address);
-  if (!target) {
+  const auto probe = caf::actor_cast<caf::actor>(prober);  // null once the runtime has let it go
+  if (!target || !probe) {
     answer(nullptr);
     return {};
   }
@@ -81,9 +83,9 @@ caf::actor spawn_prober(caf::actor_system& system) {
   return system.spawn<caf::detached>(prober, 0);
 }
 
-void dial(caf::actor_system& system, const caf::actor& probe, const std::string& address,
+void dial(caf::actor_system& system, const caf::actor_addr& prober, const std::string& address,
           const caf::actor& owner) {
-  system.spawn(dialer, probe, address, owner);
+  system.spawn(dialer, prober, address, owner);
 }
 
 }  // namespace troupe::actors

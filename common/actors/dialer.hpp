@@ -12,7 +12,7 @@ namespace troupe::actors {
 [[nodiscard]] caf::actor spawn_prober(caf::actor_system& system);
 
 /// Spawns an actor that probes, dials, sends one DialResult to `owner` and ends.
-void dial(caf::actor_system& system, const caf::actor& prober, const std::string& address,
+void dial(caf::actor_system& system, const caf::actor_addr& prober, const std::string& address,
           const caf::actor& owner);
 
 }  // namespace troupe::actors

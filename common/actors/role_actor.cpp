@@ -4,6 +4,7 @@
 
 #include "common/actors/address.hpp"
 #include "common/actors/dialer.hpp"
+#include "common/base/handoff.hpp"
 #include "common/base/log.hpp"
 
 namespace troupe::actors {
@@ -19,8 +20,15 @@ TimePoint time_now() {
 
 }  // namespace
 
-RoleActor::RoleActor(caf::actor_config& config, caf::actor prober, std::shared_ptr<LocalDirectory> directory)
-    : caf::event_based_actor(config), prober_(std::move(prober)), directory_(std::move(directory)) {}
+RoleActor::RoleActor(caf::actor_config& config, const caf::actor& prober,
+                     std::shared_ptr<LocalDirectory> directory)
+    : caf::event_based_actor(config),
+      prober_(caf::actor_cast<caf::actor_addr>(prober)),
+      directory_(std::move(directory)) {}
+
+RoleActor::~RoleActor() {
+  take_over();
+}
 
 caf::behavior RoleActor::make_behavior() {
   set_down_handler([this](caf::down_msg& down) { on_down(down); });
@@ -33,12 +41,14 @@ caf::behavior RoleActor::make_behavior() {
       [this](StartRole& first) { start(std::move(*first.state), std::move(first.address)); },
       [this](Mail& mail) { on_mail(mail); },
       [this](const Job& job) {
+        const Handoff handoff;
         if (!state_) return;
         Outbox out;
         job.run(*state_, time_now(), out);
         flush(out);
       },
       [this](const Wake& wake) {
+        const Handoff handoff;
         if (!state_ || wake.number != wake_number_) return;
         wake_at_ = TimePoint::max();
         Outbox out;
@@ -51,11 +61,13 @@ caf::behavior RoleActor::make_behavior() {
 }
 
 void RoleActor::on_exit() {
+  const Handoff handoff;
   state_.reset();
   peers_.clear();
 }
 
 void RoleActor::start(std::unique_ptr<RoleState> state, std::string address) {
+  const Handoff handoff;
   state_ = std::move(state);
   address_ = std::move(address);
   Outbox out;
@@ -64,6 +76,7 @@ void RoleActor::start(std::unique_ptr<RoleState> state, std::string address) {
 }
 
 void RoleActor::on_mail(Mail& mail) {
+  const Handoff handoff;
   if (!state_) return;
   if (!is_local(mail.from)) learn(mail.from, current_sender());
   Outbox out;
@@ -92,6 +105,7 @@ bool RoleActor::make_room() {
 }
 
 void RoleActor::on_down(const caf::down_msg& down) {
+  const Handoff handoff;
   if (!state_) return;
   for (auto& [address, peer] : peers_) {
     if (!peer.handle || peer.handle->address() != down.source) continue;
@@ -107,6 +121,7 @@ void RoleActor::on_down(const caf::down_msg& down) {
 }
 
 void RoleActor::on_dialled(const DialResult& result) {
+  const Handoff handoff;
   const auto found = peers_.find(result.address);
   if (!state_ || found == peers_.end()) return;
   Peer& peer = found->second;
@@ -115,6 +130,7 @@ void RoleActor::on_dialled(const DialResult& result) {
   auto waiting = std::exchange(peer.waiting, {});
   if (peer.handle) {
     peer.pause = kFirstPause;
+    hand_over();
     for (wire::Envelope& envelope : waiting)
       send(caf::actor_cast<caf::actor>(peer.handle), Mail{address_, std::move(envelope)});
     return;
@@ -128,6 +144,7 @@ void RoleActor::on_dialled(const DialResult& result) {
 
 void RoleActor::flush(Outbox& out) {
   // A dropped message may make the state write others; each address is reported at most once a round.
+  hand_over();
   for (int round = 0; round < 4; ++round) {
     std::vector<std::string> unreachable;
     for (Outgoing& message : out.take()) deliver(message.to, std::move(message.message), unreachable);

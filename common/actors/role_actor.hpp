@@ -40,7 +40,8 @@ class LocalDirectory {
 class RoleActor : public caf::event_based_actor {
  public:
   /// `prober` may be empty when the process speaks to no other.
-  RoleActor(caf::actor_config& config, caf::actor prober, std::shared_ptr<LocalDirectory> directory);
+  RoleActor(caf::actor_config& config, const caf::actor& prober, std::shared_ptr<LocalDirectory> directory);
+  ~RoleActor() override;
 
  protected:
   caf::behavior make_behavior() override;
@@ -65,7 +66,7 @@ class RoleActor : public caf::event_based_actor {
   void schedule();
   [[nodiscard]] bool make_room();
 
-  caf::actor prober_;
+  caf::actor_addr prober_;  // weak: a system waits for its detached actors, so none may outlive the Runtime
   std::shared_ptr<LocalDirectory> directory_;  // shared with the Runtime and every other role of the process
   std::unique_ptr<RoleState> state_;
   std::string address_;

@@ -10,6 +10,7 @@
 #include "common/actors/dialer.hpp"
 #include "common/actors/role_actor.hpp"
 #include "common/actors/type_ids.hpp"
+#include "common/base/handoff.hpp"
 #include "common/base/log.hpp"
 
 // Node ids are hash(MAC addresses + this) + pid: two containers that share a network namespace would get one
@@ -35,7 +36,9 @@ struct RoleHandle::Impl {
 };
 
 void RoleHandle::post(Work work) const {
-  if (impl_) caf::anon_send(impl_->actor, Job{std::move(work)});
+  if (!impl_) return;
+  hand_over();
+  caf::anon_send(impl_->actor, Job{std::move(work)});
 }
 
 const std::string& RoleHandle::address() const {
@@ -77,7 +80,9 @@ class CafRuntime final : public Runtime {
 
   ~CafRuntime() override {
     for (const auto& role : std::exchange(roles_, {})) end(*role);
-    if (prober_) caf::anon_send_exit(prober_, caf::exit_reason::user_shutdown);
+    // The system waits until nothing refers to a detached actor: this is the only lasting reference.
+    if (auto prober = std::exchange(prober_, nullptr))
+      caf::anon_send_exit(prober, caf::exit_reason::user_shutdown);
   }
 
   Expected<RoleHandle> spawn(const std::string& name, const MakeState& make) override {
@@ -92,6 +97,7 @@ class CafRuntime final : public Runtime {
     if (!options_.remote) directory_->put(*address, caf::actor_cast<caf::strong_actor_ptr>(actor));
     auto impl = std::make_shared<RoleHandle::Impl>(RoleHandle::Impl{actor, *address});
     auto state = std::make_shared<std::unique_ptr<RoleState>>(make(RoleHandle(impl)));
+    hand_over();
     caf::anon_send(actor, StartRole{std::move(state), *address});
     roles_.push_back(impl);
     return RoleHandle(std::move(impl));
@@ -132,6 +138,7 @@ class CafRuntime final : public Runtime {
     caf::scoped_actor self(system_);
     self->send(impl.actor, StopRole{});
     self->wait_for(impl.actor);
+    take_over();
   }
 
   RuntimeOptions options_;

@@ -110,6 +110,7 @@ struct AttentionBatch {
   std::vector<std::uint32_t> table_begin;       ///< per sequence, into `tables`
   std::vector<std::uint32_t> tables;            ///< page ids
   std::vector<std::uint32_t> extras;            ///< logical indices
+  bool share_prefixes = true;  ///< go through pages at the start of several tables once for all; changes no bit
 };
 /// A step's metadata on the device.
 class AttentionPlan {

@@ -16,18 +16,27 @@
 #include "common/base/error.hpp"
 #include "common/base/ids.hpp"
 #include "common/backend/backend.hpp"
+#include "common/engine/schedule/policy.hpp"
+#include "common/engine/schedule/tenant_counters.hpp"
 #include "common/model/model.hpp"
 #include "common/sampling/params.hpp"
 
 namespace troupe::engine {
 
 struct EngineOptions {
-  std::uint32_t token_budget = 512;   ///< rows of one step, prefill and decode together
+  std::uint32_t token_budget = 512;   ///< rows that prompts fill a step up to, streams' rows counted
   std::uint32_t chunk = 512;          ///< most prefill rows of one sequence in a step
+  SchedulePolicy schedule = SchedulePolicy::hybrid;
+  Duration itl_slo{0};                ///< > 0: the budget is chosen so that a step takes no longer, token_budget at most
   std::uint32_t max_sequences = 64;   ///< running at once; more wait in the queue
   std::uint32_t queue = 256;          ///< waiting requests; more are refused with queue_full
   std::uint64_t kv_bytes = 0;         ///< of the page pool; must be > 0
+  PreemptionPolicy preemption = PreemptionPolicy::automatic;
+  std::uint64_t swap_bytes = 0;       ///< host memory for pages of preempted sequences; taken as needed
   bool prefix_cache = true;
+  TenantWeights tenant_weights;       ///< shares of tenants that compete; 1 for those not named
+  std::uint32_t most_overtakes = 256; ///< admissions of later requests that a waiting one bears, whatever the priorities
+  bool hydragen = true;               ///< attend to pages that sequences share once a step for all of them; same bits
 };
 
 /// What to run. With choices > 1 the prompt is computed once and forked.
@@ -35,6 +44,7 @@ struct Request {
   RequestId id;
   Epoch epoch;
   std::string tenant = "default";
+  std::int32_t priority = 0;              ///< higher goes first: admission, prompt rows, pages
   std::vector<TokenId> prompt;            ///< prompt, then tokens already emitted when a stream is resumed
   std::uint32_t resumed_tokens = 0;       ///< how many of `prompt` are emitted tokens (they count for penalties and max_tokens)
   std::uint32_t first_choice = 0;         ///< choices are first_choice .. first_choice + choices - 1
@@ -79,12 +89,15 @@ struct StepOutput {
   std::vector<KvEvent> kv;
   std::vector<RequestId> prefilled;       ///< prefill-only requests whose pages are all computed
   std::uint32_t rows = 0;                 ///< computed in this step
+  std::uint32_t budget = 0;               ///< what the scheduler let it have
 };
 
 struct EngineStats {
   std::uint32_t running = 0, waiting = 0;
   std::uint32_t pages_total = 0, pages_free = 0, pages_cached = 0, pages_reserved = 0;
   std::uint64_t prompt_tokens = 0, generated_tokens = 0, cached_tokens = 0, steps = 0, preemptions = 0;
+  std::uint64_t swaps = 0;            ///< preemptions that kept their pages in host memory
+  std::uint64_t swapped_bytes = 0;    ///< held there now
 };
 
 class Engine {

@@ -5,7 +5,8 @@
 #include <map>
 
 #include "common/engine/model_runner.hpp"
-#include "common/engine/row_planner.hpp"
+#include "common/engine/schedule/step_scheduler.hpp"
+#include "common/engine/schedule/tenant_counters.hpp"
 #include "common/engine/sequence.hpp"
 
 namespace troupe::engine {
@@ -42,24 +43,22 @@ class EngineImpl final : public Engine {
   struct Planned {
     Sequence* sequence;
     std::uint32_t begin, rows;  ///< tokens [begin, begin + rows)
+    bool decode;
   };
 
   // engine_submit.cpp: requests come and go
   Expected<void> check(const Request& request) const;
-  SequencePtr make_sequence(Request request) const;
+  SequencePtr make_sequence(Request request);
   SequencePages new_pages(const std::string& tenant) const;
   std::uint32_t adopt(Sequence& sequence, std::uint32_t most);
   void copy(const std::optional<CopyPage>& page);
   Sequence* importing(const RequestId& id);
 
+  void enqueue(SequencePtr sequence);
+
   // engine_step.cpp: one step
   void expire(StepOutput& out);
   void flush_feeds(StepOutput& out);
-  void admit();
-  bool start(Sequence& sequence);
-  std::vector<Planned> plan();
-  bool make_room(Sequence& sequence, std::uint32_t length);
-  void preempt(std::list<SequencePtr>::iterator victim);
   void fill_batch(const std::vector<Planned>& plan);
   void after_layer(const std::vector<Planned>& plan, std::uint32_t layer);
   void take_logits(Sequence& sequence, std::uint32_t index, std::span<const float> logits, StepOutput& out);
@@ -67,6 +66,24 @@ class EngineImpl final : public Engine {
   void finish(Sequence& sequence, TokenEvent event, FinishReason reason, StepOutput& out);
   TokenEvent event_for(Sequence& sequence) const;
   void drop_finished();
+
+  // engine_schedule.cpp: who computes
+  void admit();
+  Standing standing_of(const Sequence& sequence) const;
+  bool make_place(Sequence& sequence);
+  bool gives_way(const Sequence& running, const Sequence& to) const;
+  std::list<SequencePtr>::iterator last_in_rank();
+  std::uint32_t room_for(const Sequence& sequence) const;
+  bool start(Sequence& sequence);
+  std::vector<Planned> plan(StepOutput& out);
+  std::vector<Sequence*> service_order() const;
+  void learn(const std::vector<Planned>& planned, Duration time);
+  bool make_room(Sequence& sequence, std::uint32_t length);
+  void preempt(std::list<SequencePtr>::iterator victim);
+  void swap_out(Sequence& sequence);
+  void swap_in(Sequence& sequence);
+
+  static constexpr std::uint64_t kMostPassedOver = 32;  ///< steps a running prompt may go without a row
 
   const std::shared_ptr<const Model> model_;
   const std::shared_ptr<backend::Backend> backend_;
@@ -76,12 +93,17 @@ class EngineImpl final : public Engine {
   const ModelId model_id_;
   mutable PagePool pool_;
   const std::uint32_t context_;
-  std::list<SequencePtr> waiting_;    ///< oldest first; preempted ones come back to the front
-  std::list<SequencePtr> running_;    ///< oldest first
+  SwapStore swap_;
+  PreemptionCost preemption_;
+  std::list<SequencePtr> waiting_;    ///< as they came; preempted ones at the front
+  std::list<SequencePtr> running_;    ///< as they were admitted
   std::map<RequestId, SequencePtr> importing_;
   std::map<RequestId, SequencePtr> prefilled_;  ///< done, pages pinned
   std::vector<SequencePtr> forked_;   ///< made in this step
   std::vector<Sequence*> finished_;   ///< in this step
+  StepScheduler scheduler_;
+  TenantCounters places_, rows_;      ///< fair shares of admissions, and of prompt rows
+  std::uint64_t arrivals_ = 0;
   StepBatch batch_;
   std::vector<std::pair<Sequence*, std::uint32_t>> logit_owner_;  ///< of batch_.logit_rows: sequence and token index
   std::atomic<std::uint64_t> progress_{0};

@@ -1,4 +1,4 @@
-// One step: expire, admit, plan rows, compute, sample.
+// One step: expire, admit and plan (engine_schedule.cpp), compute, sample.
 #include <algorithm>
 
 #include "common/engine/engine_impl.hpp"
@@ -10,9 +10,10 @@ StepOutput EngineImpl::step(const std::function<bool()>& interrupted) {
   expire(out);
   flush_feeds(out);
   admit();
-  const std::vector<Planned> planned = plan();
+  const std::vector<Planned> planned = plan(out);
   if (!planned.empty()) {
     fill_batch(planned);
+    const TimePoint started = clock_.now();
     const bool whole = runner_->forward(
         batch_,
         [&](std::uint32_t layer) {
@@ -32,6 +33,7 @@ StepOutput EngineImpl::step(const std::function<bool()>& interrupted) {
     if (whole) {
       out.rows = batch_.rows();
       stats_.steps += 1;
+      learn(planned, clock_.now() - started);
     }
     drop_finished();
     flush_feeds(out);
@@ -73,90 +75,9 @@ void EngineImpl::flush_feeds(StepOutput& out) {
   }
 }
 
-/// Starts waiting sequences, oldest first, while their prompts' pages fit. One that does not fit holds back those behind it.
-void EngineImpl::admit() {
-  while (!waiting_.empty() && running_.size() < options_.max_sequences) {
-    if (!start(*waiting_.front())) return;
-    running_.splice(running_.end(), waiting_, waiting_.begin());
-  }
-}
-
-bool EngineImpl::start(Sequence& sequence) {
-  const std::uint32_t wanted = sequence.wanted();
-  // The last token is always computed, for its logits; a prefill-only prompt may be cached whole.
-  const std::uint32_t cached = adopt(sequence, sequence.prefill_only() ? wanted : wanted - 1);
-  const std::uint32_t room = std::min(context_, wanted + (sequence.prefill_only() ? 0u : 1u));
-  // A page to grow into is left to each running sequence, or the newcomer would soon be sent back.
-  if (!sequence.pages->reserve(room) || (!running_.empty() && pool_.available() < running_.size())) {
-    sequence.pages.reset();
-    return false;
-  }
-  if (!sequence.started) {
-    sequence.started = true;
-    sequence.cached_tokens = cached;
-    stats_.cached_tokens += cached;
-  }
-  if (sequence.prefill_only() && cached > 0)
-    for (std::uint32_t layer = 0; layer < layers(); ++layer) sequence.feed->covered(layer, cached, sequence.pages->pages());
-  return true;
-}
-
-/// Who computes how many rows; pages for them are reserved. Streams that find no page send the youngest back to the queue.
-std::vector<EngineImpl::Planned> EngineImpl::plan() {
-  for (auto it = running_.begin(); it != running_.end();) {
-    Sequence& sequence = **it;
-    const bool fits = !sequence.decoding() || make_room(sequence, static_cast<std::uint32_t>(sequence.tokens.size()));
-    const auto current = it++;  // only now: make_room may have taken the ones behind
-    if (!fits) preempt(current);
-  }
-  std::vector<Sequence*> candidates;
-  std::vector<RowDemand> demands;
-  for (const SequencePtr& sequence : running_) {
-    if (sequence->remaining() == 0 || (sequence->prefill_only() && sequence->feed->waiting())) continue;
-    candidates.push_back(sequence.get());
-    demands.push_back({sequence->remaining(), sequence->decoding()});
-  }
-  const auto rows = plan_rows(demands, options_.token_budget, options_.chunk);
-  std::vector<Planned> planned;
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    Sequence& sequence = *candidates[i];
-    if (rows[i] == 0) continue;
-    const std::uint32_t begin = sequence.pages->length();
-    if (!sequence.pages->reserve(begin + rows[i])) continue;  // an imported prompt's tail: waits for pages
-    planned.push_back({&sequence, begin, rows[i]});
-  }
-  // Nobody fits beside the others: the youngest gives way, and the next step finds its pages.
-  if (planned.empty() && candidates.size() > 1) {
-    for (auto it = running_.rbegin(); it != running_.rend(); ++it) {
-      if ((*it)->prefill_only()) continue;
-      preempt(std::prev(it.base()));
-      break;
-    }
-  }
-  return planned;
-}
-
-/// Reserves pages up to `length` tokens, taking them from younger sequences if need be. false: there are none younger.
-bool EngineImpl::make_room(Sequence& sequence, std::uint32_t length) {
-  while (!sequence.pages->reserve(length)) {
-    auto victim = running_.end();
-    for (auto it = running_.begin(); it != running_.end(); ++it)
-      if (!(*it)->prefill_only()) victim = it;
-    if (victim == running_.end() || victim->get() == &sequence) return false;
-    preempt(victim);
-  }
-  return true;
-}
-
-/// Back to the queue's front; what it computed may stay cached. It continues identically: draws are keyed by position.
-void EngineImpl::preempt(std::list<SequencePtr>::iterator victim) {
-  (*victim)->pages.reset();
-  stats_.preemptions += 1;
-  waiting_.splice(waiting_.begin(), running_, victim);
-}
-
 void EngineImpl::fill_batch(const std::vector<Planned>& planned) {
   batch_.clear();
+  batch_.attention.share_prefixes = options_.hydragen;
   logit_owner_.clear();
   for (const Planned& item : planned) {
     Sequence& sequence = *item.sequence;
@@ -206,6 +127,7 @@ void EngineImpl::take_logits(Sequence& sequence, std::uint32_t index, std::span<
     fork->request = sequence.request;
     fork->choice = sequence.choice + 1 + i;
     fork->tokens = sequence.tokens;
+    fork->standing = sequence.standing;
     fork->started = true;
     fork->cached_tokens = sequence.cached_tokens;
     fork->history = sequence.history;
@@ -231,6 +153,7 @@ void EngineImpl::draw(Sequence& sequence, std::span<const float> logits, StepOut
   sequence.tokens.push_back(id);
   if (sequence.history) sequence.history->add_answer(id);
   stats_.generated_tokens += 1;
+  places_.charge_answer(request.tenant, 1);
   if (std::find(request.stop_tokens.begin(), request.stop_tokens.end(), id) != request.stop_tokens.end())
     return finish(sequence, std::move(event), FinishReason::stop, out);
   if (sequence.emitted >= request.max_tokens || sequence.tokens.size() >= context_)

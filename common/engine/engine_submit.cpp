@@ -8,6 +8,9 @@ namespace {
 
 std::uint32_t pages_for(std::uint64_t tokens) { return static_cast<std::uint32_t>((tokens + kPageTokens - 1) / kPageTokens); }
 
+/// Rows of a step that nothing exceeds.
+std::uint32_t step_rows(const EngineOptions& options) { return std::max(options.token_budget, options.max_sequences); }
+
 }  // namespace
 
 Expected<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> model, std::shared_ptr<backend::Backend> backend,
@@ -24,8 +27,7 @@ Expected<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mo
   }
   if (options.token_budget == 0 || options.chunk == 0 || options.max_sequences == 0)
     return fail(Errc::config_invalid, "token_budget, chunk and max_sequences must be positive");
-  const std::uint32_t rows = std::max(options.token_budget, options.max_sequences);
-  auto runner = ModelRunner::create(model, backend, rows, static_cast<std::uint32_t>(pages), on_load);
+  auto runner = ModelRunner::create(model, backend, step_rows(options), static_cast<std::uint32_t>(pages), on_load);
   TROUPE_TRY(runner);
   return std::make_unique<EngineImpl>(std::move(model), std::move(backend), options, clock, std::move(*runner));
 }
@@ -34,7 +36,10 @@ EngineImpl::EngineImpl(std::shared_ptr<const Model> model, std::shared_ptr<backe
                        const EngineOptions& options, const Clock& clock, std::unique_ptr<ModelRunner> runner)
     : model_(std::move(model)), backend_(std::move(backend)), options_(options), clock_(clock), runner_(std::move(runner)),
       model_id_(model_->id(backend_->numerics_id())), pool_(runner_->kv_layout().pages, options.prefix_cache),
-      context_(std::min(model_->config().context_length, runner_->kv_layout().pages * kPageTokens)) {}
+      context_(std::min(model_->config().context_length, runner_->kv_layout().pages * kPageTokens)),
+      swap_(options.swap_bytes), preemption_(options.preemption),
+      scheduler_({options.token_budget, options.chunk, step_rows(options), options.schedule}, options.itl_slo),
+      places_(options.tenant_weights), rows_(options.tenant_weights) {}
 
 Expected<void> EngineImpl::check(const Request& request) const {
   TROUPE_TRY(validate(request.sampling, model_->config().vocab));
@@ -56,9 +61,11 @@ Expected<void> EngineImpl::check(const Request& request) const {
   return {};
 }
 
-EngineImpl::SequencePtr EngineImpl::make_sequence(Request request) const {
+EngineImpl::SequencePtr EngineImpl::make_sequence(Request request) {
   auto sequence = std::make_unique<Sequence>();
   sequence->tokens = request.prompt;
+  sequence->standing.priority = request.priority;
+  sequence->standing.arrival = arrivals_++;
   sequence->choice = request.first_choice;
   sequence->forks = request.choices - 1;
   sequence->emitted = request.resumed_tokens;
@@ -89,9 +96,16 @@ std::uint32_t EngineImpl::adopt(Sequence& sequence, std::uint32_t most) {
   return sequence.pages->length();
 }
 
+void EngineImpl::enqueue(SequencePtr sequence) {
+  std::vector<std::string_view> tenants;
+  for (const SequencePtr& other : waiting_) tenants.push_back(other->request->tenant);
+  places_.arrived(sequence->request->tenant, tenants);
+  waiting_.push_back(std::move(sequence));
+}
+
 Expected<void> EngineImpl::submit(Request request) {
   TROUPE_TRY(check(request));
-  waiting_.push_back(make_sequence(std::move(request)));
+  enqueue(make_sequence(std::move(request)));
   return {};
 }
 
@@ -104,7 +118,7 @@ Expected<void> EngineImpl::submit_prefill(Request request, std::uint32_t tokens,
   auto sequence = make_sequence(std::move(request));
   sequence->target = tokens;
   sequence->feed = std::make_unique<PrefillFeed>(sequence->request->id, layers(), tokens, std::move(progress));
-  waiting_.push_back(std::move(sequence));
+  enqueue(std::move(sequence));
   return {};
 }
 
@@ -166,6 +180,7 @@ Expected<void> EngineImpl::commit_import(const RequestId& id) {
   sequence->pages->computed(sequence->import->tokens);
   sequence->cached_tokens = sequence->import->tokens;
   sequence->import.reset();
+  sequence->served = stats_.steps;
   running_.push_back(std::move(sequence));  // it holds pages: it does not wait again
   return {};
 }
@@ -197,6 +212,7 @@ EngineStats EngineImpl::stats() const {
   stats.pages_total = pool_.total();
   stats.pages_free = pool_.free();
   stats.pages_cached = pool_.cached();
+  stats.swapped_bytes = swap_.used();
   for (const auto& [id, sequence] : importing_) stats.pages_reserved += static_cast<std::uint32_t>(sequence->pages->pages().size());
   return stats;
 }

@@ -19,6 +19,7 @@ class Packer {
       return fail(weight.error().code, model_.file().path().string() + ": tensor " + tensor->name + ": " + weight.error().detail);
     }
     to = std::move(*weight);
+    model_.file().release(*tensor);
     done_ += tensor->data.size();
     if (on_load_) on_load_(static_cast<double>(done_) / static_cast<double>(model_.weight_bytes()));
     return {};

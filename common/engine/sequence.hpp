@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "common/engine/engine.hpp"
+#include "common/engine/schedule/admission.hpp"
+#include "common/engine/schedule/preemption.hpp"
 #include "common/kv/sequence_pages.hpp"
 #include "common/sampling/sampler.hpp"
 
@@ -50,6 +52,12 @@ struct ImportState {
   std::vector<std::vector<bool>> got;  ///< [L][page - first_page]
 };
 
+/// Pages of a preempted sequence in host memory.
+struct SwappedPages {
+  SwapStore::Buffer buffer;  ///< [L][page] as exported
+  std::uint32_t tokens = 0;  ///< computed in them
+};
+
 struct Sequence {
   std::shared_ptr<const Request> request;
   std::uint32_t choice = 0;
@@ -57,10 +65,13 @@ struct Sequence {
   std::vector<TokenId> tokens;             ///< prompt, then everything emitted
   std::uint32_t emitted = 0;               ///< of the answer, resumed tokens included
   std::uint32_t target = 0;                ///< prefill-only: tokens to compute; else 0
+  Standing standing;                       ///< its tenant's counter aside
+  std::uint64_t served = 0;                ///< the step that last gave it rows
   bool started = false;                    ///< it had its first admission: cached_tokens is set
   bool reported = false;                   ///< its first event is out
   std::uint32_t cached_tokens = 0;
   std::optional<SequencePages> pages;      ///< empty while it waits
+  std::optional<SwappedPages> swapped;     ///< only while it waits
   std::optional<TokenHistory> history;
   std::unique_ptr<PrefillFeed> feed;       ///< prefill-only
   bool prefilled = false;                  ///< prefill-only and reported; pages stay pinned

@@ -58,16 +58,22 @@ class File {
   /// Errors: file_not_found, file_malformed and file_unsupported; the detail names file, field, found and
   /// expected.
   [[nodiscard]] static Expected<std::shared_ptr<const File>> open(const std::filesystem::path& path);
+  /// Where the bytes lie: in somebody's memory, or in a private mapping of the file they came from.
+  enum class Bytes : std::uint8_t { memory, mapping };
   /// The same checks over bytes in memory, which must outlive the File (tests and fuzzing). `name` is used in
   /// errors.
   [[nodiscard]] static Expected<std::shared_ptr<const File>> parse(std::span<const std::byte> bytes,
-                                                                   std::string name);
+                                                                   std::string name,
+                                                                   Bytes where = Bytes::memory);
 
   virtual ~File() = default;
   [[nodiscard]] virtual const std::filesystem::path& path() const = 0;
   [[nodiscard]] virtual std::uint64_t file_bytes() const = 0;
   [[nodiscard]] virtual std::span<const Tensor> tensors() const = 0;
   [[nodiscard]] virtual const Tensor* tensor(std::string_view name) const = 0;
+  /// The caller has its own copy of a tensor: a mapped file's memory for it may go, and is read again at the
+  /// next use. Its whole pages only. Threads: any.
+  virtual void release(const Tensor& tensor) const = 0;
 
   /// Metadata. Missing key: nullopt. Wrong type: file_malformed naming the key (integers of any width and
   /// sign convert when they fit).

@@ -67,7 +67,7 @@ struct MappedFile {
 Expected<std::shared_ptr<const File>> File::open(const std::filesystem::path& path) {
   auto mapped = std::make_shared<MappedFile>();
   TROUPE_TRY(mapped->mapping.map(path));
-  auto file = parse(mapped->mapping.bytes(), path.string());
+  auto file = parse(mapped->mapping.bytes(), path.string(), File::Bytes::mapping);
   if (!file) return file;
   mapped->file = std::move(*file);
   const File* view = mapped->file.get();

@@ -5,6 +5,9 @@
 #include <numeric>
 #include <unordered_map>
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include "common/gguf/gguf.hpp"
@@ -31,8 +34,8 @@ struct Hash {
 
 class ParsedFile final : public File {
  public:
-  ParsedFile(std::span<const std::byte> bytes, std::string name)
-      : bytes_(bytes), name_(name), path_(std::move(name)) {}
+  ParsedFile(std::span<const std::byte> bytes, std::string name, Bytes where)
+      : bytes_(bytes), name_(name), path_(std::move(name)), where_(where) {}
 
   Expected<void> read() {
     Cursor cursor(bytes_);
@@ -52,6 +55,14 @@ class ParsedFile final : public File {
   const Tensor* tensor(std::string_view name) const override {
     const auto found = index_.find(name);
     return found == index_.end() ? nullptr : &tensors_[found->second];
+  }
+
+  void release(const Tensor& tensor) const override {
+    if (where_ != Bytes::mapping) return;  // of other memory the contents would be lost
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const auto first = reinterpret_cast<std::uintptr_t>(tensor.data.data());
+    const std::uintptr_t begin = (first + page - 1) / page * page, end = (first + tensor.data.size()) / page * page;
+    if (begin < end) (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
   }
 
   bool has(std::string_view key) const override { return metadata_.has(key); }
@@ -247,6 +258,7 @@ class ParsedFile final : public File {
   std::span<const std::byte> bytes_;
   std::string name_;
   std::filesystem::path path_;
+  Bytes where_;
   std::uint64_t tensor_count_ = 0;
   std::uint64_t metadata_count_ = 0;
   std::uint64_t alignment_ = kDefaultAlignment;
@@ -258,8 +270,9 @@ class ParsedFile final : public File {
 
 }  // namespace
 
-Expected<std::shared_ptr<const File>> File::parse(std::span<const std::byte> bytes, std::string name) {
-  auto file = std::make_shared<ParsedFile>(bytes, std::move(name));
+Expected<std::shared_ptr<const File>> File::parse(std::span<const std::byte> bytes, std::string name,
+                                                   Bytes where) {
+  auto file = std::make_shared<ParsedFile>(bytes, std::move(name), where);
   TROUPE_TRY(file->read());
   return file;
 }

@@ -6,9 +6,20 @@
 
 namespace troupe {
 
+namespace {
+
+constexpr std::uint32_t kMostSiblings = 64;
+
+BlockKey twig_key(const BlockKey& branch, TokenId first) {
+  return Hasher().id(branch).number(static_cast<std::uint64_t>(first)).finish<BlockKey>();
+}
+
+}  // namespace
+
 PagePool::PagePool(std::uint32_t pages, bool prefix_cache)
     : prefix_cache_(prefix_cache), pages_(pages), blocks_(std::size_t{pages} * kBlocksPerPage) {
   TROUPE_CHECK(pages <= kNone / kBlocksPerPage, "block numbers are 32 bits");
+  if (prefix_cache) texts_.resize(blocks_.size() * kBlockTokens);
   for (std::uint32_t page = pages; page-- > 0;) push_back(free_, page);
 }
 
@@ -39,28 +50,50 @@ void PagePool::remove(List& list, std::uint32_t page) {
   --list.size;
 }
 
+/// Pages found again are the last to go, as long as they leave a quarter to those that may yet be.
+void PagePool::cache(std::uint32_t page) {
+  Page& entry = pages_[page];
+  entry.is_cached = true;
+  push_back(entry.found_again ? often_ : once_, page);
+  if (often_.size <= (cached() * 3 + 3) / 4) return;
+  const std::uint32_t coldest = often_.first;
+  remove(often_, coldest);
+  pages_[coldest].found_again = false;
+  push_back(once_, coldest);
+}
+
+void PagePool::uncache(std::uint32_t page) {
+  Page& entry = pages_[page];
+  remove(entry.found_again ? often_ : once_, page);
+  entry.is_cached = false;
+}
+
 std::optional<std::uint32_t> PagePool::allocate() {
   std::uint32_t page = free_.last;
   if (page != kNone) {
     remove(free_, page);
   } else {
-    page = cached_.first;
+    page = once_.size != 0 ? once_.first : often_.first;
     if (page == kNone) return std::nullopt;
-    remove(cached_, page);
+    uncache(page);
     withdraw(page);
   }
   Page& entry = pages_[page];
   entry.refs = 1;
-  entry.sealed = entry.is_cached = false;
+  entry.sealed = entry.found_again = false;
   return page;
 }
 
 void PagePool::ref(std::uint32_t page) {
   Page& entry = at(page);
   TROUPE_CHECK(entry.refs > 0 || entry.is_cached, "a free page cannot be referenced");
-  if (entry.is_cached) remove(cached_, page);
-  entry.is_cached = false;
+  if (entry.is_cached) uncache(page);
   ++entry.refs;
+}
+
+void PagePool::ref_found(std::uint32_t page) {
+  ref(page);
+  pages_[page].found_again = true;
 }
 
 void PagePool::unref(std::uint32_t page) {
@@ -68,8 +101,7 @@ void PagePool::unref(std::uint32_t page) {
   TROUPE_CHECK(entry.refs > 0, "a page without owners cannot lose one");
   if (--entry.refs > 0) return;
   if (entry.owned != 0) {
-    entry.is_cached = true;
-    push_back(cached_, page);
+    cache(page);
     return;
   }
   touch_owners(page);
@@ -87,7 +119,8 @@ void PagePool::touch_owners(std::uint32_t page) {
   }
 }
 
-void PagePool::publish(std::uint32_t page, std::uint32_t block, const BlockKey& key) {
+void PagePool::publish(std::uint32_t page, std::uint32_t block, const BlockKey& key,
+                       const std::optional<BlockText>& text) {
   Page& entry = at(page);
   TROUPE_CHECK(entry.refs > 0 && block < kBlocksPerPage, "only blocks of a referenced page are published");
   if (!prefix_cache_) return;
@@ -99,11 +132,17 @@ void PagePool::publish(std::uint32_t page, std::uint32_t block, const BlockKey& 
   }
   entry.published = static_cast<std::uint8_t>(entry.published | bit);
   Block& added = blocks_[number];
-  added = Block{key, kNone, kNone};
+  added = Block{key};
+  if (text) {
+    TROUPE_CHECK(text->tokens.size() == kBlockTokens, "a block has 16 tokens");
+    std::ranges::copy(text->tokens, text_of(number).begin());
+    added.branch = twig_key(text->branch, text->tokens.front());
+  }
   const auto [owner, first] = owners_.try_emplace(key, number);
   if (first) {
     entry.owned = static_cast<std::uint8_t>(entry.owned | bit);
     events_.push_back({key, true});
+    join_branch(number);
     return;
   }
   Block& head = blocks_[owner->second];
@@ -119,7 +158,35 @@ void PagePool::withdraw(std::uint32_t page) {
   pages_[page].published = pages_[page].owned = 0;
 }
 
+std::span<TokenId> PagePool::text_of(std::uint32_t number) {
+  return std::span(texts_).subspan(std::size_t{number} * kBlockTokens, kBlockTokens);
+}
+
+void PagePool::join_branch(std::uint32_t number) {
+  Block& block = blocks_[number];
+  if (!block.branch) return;
+  const auto [newest, first] = branches_.try_emplace(*block.branch, number);
+  if (first) return;
+  block.older = std::exchange(newest->second, number);
+  blocks_[block.older].newer = number;
+}
+
+void PagePool::leave_branch(std::uint32_t number) {
+  Block& block = blocks_[number];
+  if (!block.branch) return;
+  if (block.older != kNone) blocks_[block.older].newer = block.newer;
+  if (block.newer != kNone) {
+    blocks_[block.newer].older = block.older;
+  } else if (block.older != kNone) {
+    branches_[*block.branch] = block.older;
+  } else {
+    branches_.erase(*block.branch);
+  }
+  block.newer = block.older = kNone;
+}
+
 void PagePool::withdraw_block(std::uint32_t number) {
+  if (blocks_[number].previous == kNone) leave_branch(number);
   const Block gone = std::exchange(blocks_[number], Block{});
   if (gone.next != kNone) blocks_[gone.next].previous = gone.previous;
   if (gone.previous != kNone) {
@@ -129,6 +196,7 @@ void PagePool::withdraw_block(std::uint32_t number) {
     owners_[gone.key] = gone.next;
     Page& heir = pages_[gone.next / kBlocksPerPage];
     heir.owned = static_cast<std::uint8_t>(heir.owned | 1U << gone.next % kBlocksPerPage);
+    join_branch(gone.next);
   } else {
     owners_.erase(gone.key);
     events_.push_back({gone.key, false});
@@ -172,10 +240,28 @@ PagePool::Match PagePool::lookup(std::span<const BlockKey> keys) const {
   return match;
 }
 
+std::optional<PagePool::PartOfBlock> PagePool::lookup_inside(const BlockKey& branch,
+                                                             std::span<const TokenId> next) const {
+  if (next.empty()) return std::nullopt;
+  const auto newest = branches_.find(twig_key(branch, next.front()));
+  if (newest == branches_.end()) return std::nullopt;
+  PartOfBlock best;
+  std::uint32_t number = newest->second;
+  for (std::uint32_t seen = 0; number != kNone && seen < kMostSiblings; ++seen) {
+    const auto text = std::span(texts_).subspan(std::size_t{number} * kBlockTokens, kBlockTokens);
+    const auto differ = std::ranges::mismatch(text, next).in1;
+    const auto agreed = static_cast<std::uint32_t>(differ - text.begin());
+    if (agreed > best.tokens) best = {number / kBlocksPerPage, agreed};
+    number = blocks_[number].older;
+  }
+  if (best.tokens == 0) return std::nullopt;
+  return best;
+}
+
 void PagePool::touch(std::uint32_t page) {
   if (!at(page).is_cached) return;
-  remove(cached_, page);
-  push_back(cached_, page);
+  uncache(page);
+  cache(page);
 }
 
 std::vector<BlockEvent> PagePool::take_events() {

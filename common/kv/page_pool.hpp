@@ -4,6 +4,14 @@
 // reference counts follows Kwon et al. 2023 (arXiv:2309.06180, section 4); here a page of 64 slots is the
 // unit of holding and 16 tokens the unit of finding, so that a hit may end inside a page.
 //
+// Published blocks form a radix tree: a block's key chains over its parent's, and blocks after one parent are
+// siblings. Where a prompt leaves the tree inside a block, the sibling that agrees longest gives its leading
+// slots (radix reuse: Zheng et al. 2024, arXiv:2312.07104, section 3; tokens, not blocks, end a hit).
+//
+// Eviction is LRU with frequency: pages that were found again after their first use lie in a list of their
+// own, of at most three quarters of what is cached, and go after those that were not (segmented LRU,
+// Karedla et al. 1994). A flood of prompts that never return takes no prefix that does.
+//
 // A page is in exactly one state:  free -> referenced (OPEN, then SEALED) -> cached (published, unreferenced)
 // -> free
 #include <cstdint>
@@ -42,12 +50,20 @@ class PagePool {
   [[nodiscard]] std::optional<std::uint32_t> allocate();
   /// One more owner of a referenced or cached page.
   void ref(std::uint32_t page);
+  /// The same for a page that a lookup found: it counts as used again.
+  void ref_found(std::uint32_t page);
   /// One owner less. At 0 a page that owns a key is cached as the most recent; any other is free.
   void unref(std::uint32_t page);
   /// Block `block` of `page` is full and from now on immutable, and so are the page's blocks before it: `key`
   /// chains over them. The first page with a key owns it; later ones stand in when the owner is evicted.
   /// No-op without prefix cache.
-  void publish(std::uint32_t page, std::uint32_t block, const BlockKey& key);
+  /// With `text`, a prompt that leaves it half way finds it too.
+  struct BlockText {
+    BlockKey branch;                  ///< names what came before and the policy: equal only for equal KV
+    std::span<const TokenId> tokens;  ///< its 16
+  };
+  void publish(std::uint32_t page, std::uint32_t block, const BlockKey& key,
+               const std::optional<BlockText>& text = {});
   /// The page is full.
   void seal(std::uint32_t page);
   /// A full page was cut short and its only owner writes on: it must be unshared and unpublished beyond the
@@ -65,6 +81,15 @@ class PagePool {
   /// Longest run of `keys`, from the first on, that is held here. Takes no reference: the pages may go at the
   /// next allocate.
   [[nodiscard]] Match lookup(std::span<const BlockKey> keys) const;
+
+  struct PartOfBlock {
+    std::uint32_t page = 0;
+    std::uint32_t tokens = 0;  ///< leading ones of its block
+  };
+  /// Of the blocks of `branch`, the one that agrees with `next` longest. Takes no reference.
+  /// Cost: O(1); looks at the 64 newest blocks that start with the same token.
+  [[nodiscard]] std::optional<PartOfBlock> lookup_inside(const BlockKey& branch,
+                                                         std::span<const TokenId> next) const;
   /// A cached page becomes the most recent one; a referenced page stays as it is.
   void touch(std::uint32_t page);
 
@@ -72,10 +97,10 @@ class PagePool {
   [[nodiscard]] std::uint32_t total() const { return static_cast<std::uint32_t>(pages_.size()); }
   [[nodiscard]] std::uint32_t free() const { return free_.size; }
   [[nodiscard]] std::uint32_t cached() const {
-    return cached_.size;
+    return once_.size + often_.size;
   }  ///< unreferenced, kept for their blocks
-  [[nodiscard]] std::uint32_t referenced() const { return total() - free_.size - cached_.size; }
-  [[nodiscard]] std::uint32_t available() const { return free_.size + cached_.size; }
+  [[nodiscard]] std::uint32_t referenced() const { return total() - available(); }
+  [[nodiscard]] std::uint32_t available() const { return free_.size + cached(); }
 
   [[nodiscard]] std::uint32_t refcount(std::uint32_t page) const { return at(page).refs; }
   [[nodiscard]] bool sealed(std::uint32_t page) const { return at(page).sealed; }
@@ -94,14 +119,17 @@ class PagePool {
                   // key
     BlockKey key;
     std::uint32_t previous = kNone, next = kNone;
+    std::optional<BlockKey> branch = {};  // with a text: its branch and first token
+    std::uint32_t newer = kNone, older = kNone;  // owners with the same one
   };
   struct Page {
     std::uint32_t refs = 0;
-    std::uint32_t previous = kNone, next = kNone;  // in free_ or cached_
+    std::uint32_t previous = kNone, next = kNone;  // in free_, once_ or often_
     std::uint8_t published = 0;                    // bit per block
     std::uint8_t owned = 0;                        // those of them that own their key
     bool sealed = false;
     bool is_cached = false;
+    bool found_again = false;  // a lookup took it after its first use
   };
   struct List {
     std::uint32_t first = kNone, last = kNone, size = 0;
@@ -111,6 +139,11 @@ class PagePool {
   [[nodiscard]] Page& at(std::uint32_t page);
   void push_back(List& list, std::uint32_t page);
   void remove(List& list, std::uint32_t page);
+  void cache(std::uint32_t page);
+  void uncache(std::uint32_t page);
+  [[nodiscard]] std::span<TokenId> text_of(std::uint32_t number);
+  void join_branch(std::uint32_t number);
+  void leave_branch(std::uint32_t number);
   void withdraw(std::uint32_t page);
   void withdraw_block(std::uint32_t number);
   void touch_owners(std::uint32_t page);
@@ -120,7 +153,9 @@ class PagePool {
   std::vector<Page> pages_;
   std::vector<Block> blocks_;
   std::unordered_map<BlockKey, std::uint32_t> owners_;  // key -> block number
-  List free_, cached_;                                  // cached_: coldest first
+  std::vector<TokenId> texts_;                          // 16 of each block
+  std::unordered_map<BlockKey, std::uint32_t> branches_;  // branch -> newest of its owners
+  List free_, once_, often_;                            // cached pages, coldest first
   std::vector<BlockEvent> events_;
 };
 

@@ -59,13 +59,18 @@ std::optional<CopyPage> SequencePages::adopt(std::span<const TokenId> prompt, st
   for (std::size_t at = 0; at + kBlockTokens <= prompt.size(); at += kBlockTokens) {
     keys_.push_back(parent = block_key(parent, prompt.subspan(at, kBlockTokens), policy_));
   }
-  const PagePool::Match match = pool_->lookup(keys_);
+  PagePool::Match match = pool_->lookup(keys_);
+  // Where the prompt leaves the tree of blocks, part of a block may still agree; the page that holds that one
+  // holds the blocks before it too.
+  const auto part =
+      pool_->lookup_inside(branch_before(match.tokens() / kBlockTokens), prompt.subspan(match.tokens()));
+  if (part) match.partial_page = part->page;
   pages_ = match.pages;
-  for (const std::uint32_t page : pages_) pool_->ref(page);
+  for (const std::uint32_t page : pages_) pool_->ref_found(page);
 
   std::optional<CopyPage> copy;
   if (match.partial_page) {
-    pool_->ref(*match.partial_page);  // or the allocation below could evict the very page to copy from
+    pool_->ref_found(*match.partial_page);  // or the allocation could evict the very page to copy from
     if (const auto page = pool_->allocate()) {
       copy = CopyPage{*match.partial_page, *page};
       pages_.push_back(*page);
@@ -73,11 +78,15 @@ std::optional<CopyPage> SequencePages::adopt(std::span<const TokenId> prompt, st
     pool_->unref(*match.partial_page);
     ok = copy.has_value();
   }
-  computed_ =
-      static_cast<std::uint32_t>(match.pages.size()) * kPageTokens + (ok ? match.blocks * kBlockTokens : 0);
+  computed_ = static_cast<std::uint32_t>(match.pages.size()) * kPageTokens;
+  if (copy) computed_ += match.blocks * kBlockTokens + (part ? part->tokens : 0);
   keys_.resize(computed_ / kBlockTokens);
   tokens_.assign(prompt.begin(), prompt.begin() + computed_);
   return copy;
+}
+
+BlockKey SequencePages::branch_before(std::uint32_t index) const {
+  return block_key(index == 0 ? root_ : keys_[index - 1], {}, policy_);
 }
 
 bool SequencePages::needs_copy() const {
@@ -139,7 +148,9 @@ void SequencePages::computed(std::uint32_t length) {
       const std::span<const TokenId> ids(tokens_.data() + std::size_t{block} * kBlockTokens, kBlockTokens);
       keys_.push_back(block_key(block == 0 ? root_ : keys_.back(), ids, policy_));
     }
-    pool_->publish(pages_[block / kBlocksPerPage], block % kBlocksPerPage, keys_[block]);
+    const PagePool::BlockText text{branch_before(block),
+                                   std::span(tokens_).subspan(std::size_t{block} * kBlockTokens, kBlockTokens)};
+    pool_->publish(pages_[block / kBlocksPerPage], block % kBlocksPerPage, keys_[block], text);
   }
   for (std::uint32_t page = computed_ / kPageTokens; page < length / kPageTokens; ++page)
     pool_->seal(pages_[page]);

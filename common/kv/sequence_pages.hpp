@@ -37,7 +37,7 @@ class SequencePages {
     return pages_[index / kPageTokens] * kPageTokens + index % kPageTokens;
   }
 
-  /// Takes what the pool holds of the first `max_tokens` tokens of `prompt`, in whole blocks; afterwards
+  /// Takes what the pool holds of the first `max_tokens` tokens of `prompt`, to the token; afterwards
   /// length() tokens need no computing. Whole pages are shared; a hit that ends inside a page takes a fresh
   /// OPEN page and returns the copy to do. `ok` is false when no page could be had for it: then the whole
   /// pages alone are adopted. The sequence must be new or released. Cost: O(max_tokens) hashing.
@@ -83,6 +83,8 @@ class SequencePages {
  private:
   static constexpr std::uint32_t kNowhere = UINT32_MAX;
 
+  /// Names what precedes block `index`, for finding parts of it: the chain so far and this sequence's policy.
+  [[nodiscard]] BlockKey branch_before(std::uint32_t index) const;
   void drop_pages(std::size_t keep);
   void drop_spare();
 

@@ -46,7 +46,7 @@ void SpecialTokenFinder::Set::build() {
 }
 
 const SpecialTokenFinder::Entry* SpecialTokenFinder::Set::longest_at(std::string_view text,
-                                                                     std::size_t at) const {
+                                                                     std::size_t at, bool* cut_off) const {
   // Sorted order puts a prefix first; each further byte narrows the range of entries that still agree.
   const unsigned char lead = byte_at(text, at);
   auto low = entries.begin() + first[lead];
@@ -54,7 +54,10 @@ const SpecialTokenFinder::Entry* SpecialTokenFinder::Set::longest_at(std::string
   const Entry* best = nullptr;
   for (std::size_t depth = 1; low != high; ++depth) {
     if (low->text.size() == depth) best = &*low++;
-    if (at + depth >= text.size()) break;
+    if (at + depth >= text.size()) {
+      if (cut_off != nullptr) *cut_off = low != high;
+      break;
+    }
     const unsigned char next = byte_at(text, at + depth);
     low = std::partition_point(low, high, [&](const Entry& e) { return byte_at(e.text, depth) < next; });
     high = std::partition_point(low, high, [&](const Entry& e) { return byte_at(e.text, depth) == next; });
@@ -92,6 +95,15 @@ std::optional<SpecialTokenFinder::Match> SpecialTokenFinder::find(std::string_vi
     return match;
   }
   return std::nullopt;
+}
+
+bool SpecialTokenFinder::control_starts(std::string_view text, std::size_t at) const {
+  bool cut_off = false;
+  const Entry* any = all_.longest_at(text, at, &cut_off);
+  if (cut_off) return true;
+  if (any == nullptr) return false;
+  const Entry* free = always_.longest_at(text, at);
+  return free == nullptr || free->id != any->id;
 }
 
 }  // namespace troupe

@@ -26,6 +26,8 @@ class SpecialTokenFinder {
   /// The next match at or after `from`. Cost: linear in the text that is passed over.
   [[nodiscard]] std::optional<Match> find(std::string_view text, std::size_t from,
                                           SpecialTokens special) const;
+  /// Does a token that only SpecialTokens::parse finds start at `at`, whole or cut off by the end of the text?
+  [[nodiscard]] bool control_starts(std::string_view text, std::size_t at) const;
 
  private:
   struct Entry {
@@ -39,7 +41,9 @@ class SpecialTokenFinder {
     std::array<std::uint32_t, 257> first{};
 
     void build();
-    [[nodiscard]] const Entry* longest_at(std::string_view text, std::size_t at) const;
+    /// `cut_off`: set when the text ends inside a longer entry.
+    [[nodiscard]] const Entry* longest_at(std::string_view text, std::size_t at,
+                                          bool* cut_off = nullptr) const;
   };
 
   Set always_, all_;

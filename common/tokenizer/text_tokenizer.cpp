@@ -19,6 +19,17 @@ struct Settings {
   std::string chat_template;
 };
 
+std::string without(std::string_view text, std::string_view mark) {
+  std::string kept;
+  kept.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(mark, at), text.size());
+    kept += text.substr(at, end - at);
+    at = end + mark.size();
+  }
+  return kept;
+}
+
 class TextTokenizer final : public Tokenizer {
  public:
   TextTokenizer(std::unique_ptr<Vocabulary> vocabulary, std::unique_ptr<FragmentEncoder> encoder,
@@ -30,17 +41,24 @@ class TextTokenizer final : public Tokenizer {
 
   Expected<std::vector<TokenId>> encode(std::string_view text, SpecialTokens special,
                                         bool add_bos) const override {
-    if (text.size() > kMaxTextBytes)
-      return fail(Errc::invalid_argument,
-                  fmt::format("{} bytes of text, expected at most {}", text.size(), kMaxTextBytes));
-    if (const auto offset = utf8::first_invalid(text))
-      return fail(Errc::invalid_utf8, fmt::format("byte {} of the text", *offset));
-    std::vector<TokenId> ids;
-    ids.reserve(text.size() / 3 + 4);
-    if (add_bos && settings_.add_bos && settings_.bos >= 0) ids.push_back(settings_.bos);
-    encode_parts(text, special, ids);
-    if (add_bos && settings_.add_eos && settings_.eos >= 0) ids.push_back(settings_.eos);
-    return ids;
+    return encode_checked(text, special, {}, add_bos);
+  }
+
+  Expected<std::vector<TokenId>> encode_marked(std::string_view text, std::string_view mark,
+                                               bool add_bos) const override {
+    return encode_checked(text, SpecialTokens::parse, mark, add_bos);
+  }
+
+  std::string mark_control_spellings(std::string_view text, std::string_view mark) const override {
+    std::string marked;
+    marked.reserve(text.size() + mark.size());
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t length = utf8::length_from_lead(text[at]);
+      marked += text.substr(at, length);
+      if (finder_.control_starts(text, at)) marked += mark;
+      at += length;
+    }
+    return marked;
   }
 
   std::string token_bytes(TokenId token, bool show_special) const override {
@@ -79,14 +97,33 @@ class TextTokenizer final : public Tokenizer {
   bool adds_space_prefix() const override { return settings_.space_prefix; }
 
  private:
-  void encode_parts(std::string_view text, SpecialTokens special, std::vector<TokenId>& ids) const {
+  Expected<std::vector<TokenId>> encode_checked(std::string_view text, SpecialTokens special,
+                                                std::string_view mark, bool add_bos) const {
+    if (text.size() > kMaxTextBytes)
+      return fail(Errc::invalid_argument,
+                  fmt::format("{} bytes of text, expected at most {}", text.size(), kMaxTextBytes));
+    if (const auto offset = utf8::first_invalid(text))
+      return fail(Errc::invalid_utf8, fmt::format("byte {} of the text", *offset));
+    std::vector<TokenId> ids;
+    ids.reserve(text.size() / 3 + 4);
+    if (add_bos && settings_.add_bos && settings_.bos >= 0) ids.push_back(settings_.bos);
+    encode_parts(text, special, mark, ids);
+    if (add_bos && settings_.add_eos && settings_.eos >= 0) ids.push_back(settings_.eos);
+    return ids;
+  }
+
+  void encode_parts(std::string_view text, SpecialTokens special, std::string_view mark,
+                    std::vector<TokenId>& ids) const {
     std::size_t at = 0;
     bool starts_text = true;
     while (at < text.size()) {
       const auto match = finder_.find(text, at, special);
       const std::size_t end = match ? match->begin : text.size();
       if (end > at) {
-        encoder_->encode(text.substr(at, end - at), starts_text, ids);
+        const std::string_view between = text.substr(at, end - at);
+        const bool marked = !mark.empty() && between.find(mark) != std::string_view::npos;
+        const std::string unmarked = marked ? without(between, mark) : std::string();
+        encoder_->encode(marked ? unmarked : between, starts_text, ids);
         starts_text = false;
       }
       if (!match) return;

@@ -29,6 +29,17 @@ class Tokenizer {
   /// invalid_argument (over 256 MiB). Cost: linear in words, O(n log n) in the length of a word.
   [[nodiscard]] virtual Expected<std::vector<TokenId>> encode(std::string_view text, SpecialTokens special,
                                                               bool add_bos) const = 0;
+  /// `text` with `mark` put into every spelling of a control token, after its first character: whole ones, and
+  /// one that the end of the text cuts off. For a stranger's text on its way through a chat template: it stays
+  /// text there, while the template's own markers become tokens. `text`: valid UTF-8; `mark`: a character that
+  /// it lacks.
+  [[nodiscard]] virtual std::string mark_control_spellings(std::string_view text,
+                                                           std::string_view mark) const = 0;
+  /// encode() with SpecialTokens::parse of a text that holds marks: they keep spellings apart and are then
+  /// dropped. Errors: as encode.
+  [[nodiscard]] virtual Expected<std::vector<TokenId>> encode_marked(std::string_view text,
+                                                                     std::string_view mark,
+                                                                     bool add_bos) const = 0;
   /// The bytes a token stands for; may end inside a UTF-8 character (see StreamDecoder). Special tokens give
   /// "" unless `show_special`.
   [[nodiscard]] virtual std::string token_bytes(TokenId token, bool show_special = false) const = 0;

@@ -13,6 +13,7 @@
 
 #include <zmq.hpp>
 
+#include "common/base/handoff.hpp"
 #include "common/base/log.hpp"
 #include "common/transport/frame_header.hpp"
 #include "common/wire/frame.hpp"
@@ -38,12 +39,16 @@ struct Peer {
   [[nodiscard]] std::size_t outstanding() const { return queue.size() + unacked.size(); }
 };
 
-void release_payload(void*, void* hint) { delete static_cast<FramePayload*>(hint); }
+void release_payload(void*, void* hint) {
+  take_over();
+  delete static_cast<FramePayload*>(hint);
+}
 
 // The message shares the payload; ZeroMQ's thread lets go of it when the bytes are out.
 zmq::message_t share(const FramePayload& payload) {
-  return zmq::message_t(const_cast<std::uint8_t*>(payload->data()), payload->size(), release_payload,
-                        new FramePayload(payload));
+  auto* hint = new FramePayload(payload);
+  hand_over();
+  return zmq::message_t(const_cast<std::uint8_t*>(payload->data()), payload->size(), release_payload, hint);
 }
 
 std::span<const std::uint8_t> bytes_of(const zmq::message_t& message) {

@@ -305,7 +305,7 @@ struct WireSampling {
 
 /// Gateway to decode worker. A prompt too long for a control message follows as a PromptFrame on the data plane.
 struct Generate {
-  TROUPE_MESSAGE(Generate, 2, 1);
+  TROUPE_MESSAGE(Generate, 3, 1);
   RequestId request;
   Epoch epoch;
   ModelId model;
@@ -323,6 +323,7 @@ struct Generate {
   std::uint32_t deadline_ms = 0;        ///< from now; 0: none
   std::string prefill_address;          ///< empty: prefill here
   std::string prefill_data_address;
+  std::int32_t priority = 0;            ///< higher goes first
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -342,6 +343,7 @@ struct Generate {
     v("deadline_ms", s.deadline_ms);
     v("prefill_address", s.prefill_address);
     v.since(2, "prefill_data_address", s.prefill_data_address);
+    v.since(3, "priority", s.priority);
   }
 };
 
@@ -428,7 +430,7 @@ struct Cancel {
 
 /// Decode worker to prefill worker: compute the prompt's pages and send them to `data_address`.
 struct PrefillRequest {
-  TROUPE_MESSAGE(PrefillRequest, 1, 1);
+  TROUPE_MESSAGE(PrefillRequest, 2, 1);
   RequestId request;
   Epoch epoch;
   ModelId model;
@@ -439,6 +441,7 @@ struct PrefillRequest {
   std::uint32_t skip_tokens = 0;        ///< of these, what the decode worker already holds (whole pages)
   std::string data_address;
   std::uint32_t deadline_ms = 0;
+  std::int32_t priority = 0;            ///< higher goes first
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -451,6 +454,7 @@ struct PrefillRequest {
     v("skip_tokens", s.skip_tokens);
     v("data_address", s.data_address);
     v("deadline_ms", s.deadline_ms);
+    v.since(2, "priority", s.priority);
   }
 };
 

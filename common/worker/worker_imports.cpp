@@ -42,6 +42,7 @@ void WorkerState::on_reserved(const Reserved& report, TimePoint now, actors::Out
   ask.epoch = key.epoch;
   ask.model = order.model;
   ask.tenant = order.tenant;
+  ask.priority = order.priority;
   ask.tokens = stream.import_tokens;
   ask.skip_tokens = stream.skip_tokens;
   ask.data_address = options_.data_address;

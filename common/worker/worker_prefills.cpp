@@ -52,6 +52,7 @@ void WorkerState::begin_prefill(const PrefillKey& key, PrefillJob& job, TimePoin
   command.request.id = job.engine_id;
   command.request.epoch = key.epoch;
   command.request.tenant = job.order.tenant;
+  command.request.priority = job.order.priority;
   command.request.prompt = std::move(job.order.prompt);
   command.request.prompt.resize(job.order.tokens);
   command.request.max_tokens = 0;  // no answer has to fit behind it

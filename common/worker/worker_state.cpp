@@ -3,8 +3,8 @@
 #include "common/worker/worker_state.hpp"
 
 #include <algorithm>
-#include <type_traits>
 
+#include "common/actors/delivery.hpp"
 #include "common/base/hash.hpp"
 #include "common/base/log.hpp"
 
@@ -29,31 +29,18 @@ RequestId WorkerState::next_engine_id() {
 
 void WorkerState::receive(const std::string& from, const wire::Envelope& message, TimePoint now,
                           actors::Outbox& out) {
-  const auto take = [&]<class M>(std::type_identity<M>, auto&& handle) {
-    auto decoded = wire::unpack<M>(message);
-    if (decoded) return handle(std::move(*decoded));
-    ++counters_.malformed;
-    log::warn("message refused", {{"from", from}, {"error", to_string(decoded.error())}});
-  };
-#define TROUPE_ON(M, call) \
-  case wire::k##M##Number: \
-    return take(std::type_identity<wire::M>{}, [&](wire::M m) { call; })
-  switch (message.type) {
-    TROUPE_ON(Generate, on_generate(from, std::move(m), now, out));
-    TROUPE_ON(Resend, on_resend(from, m, out));
-    TROUPE_ON(Cancel, on_cancel(m.request, m.epoch, out));
-    TROUPE_ON(RequestEnded, on_cancel(m.request, m.epoch, out));
-    TROUPE_ON(PrefillRequest, on_prefill_request(from, std::move(m), now, out));
-    TROUPE_ON(PrefillDone, on_prefill_done(m, now, out));
-    TROUPE_ON(JoinReply, on_join_reply(m, now));
-    TROUPE_ON(KvSnapshotRequest, (void)m; ask_snapshots());
-    TROUPE_ON(Ping, out.send(from, wire::Pong{m.number, options_.node}));
-    default:
-      break;
-  }
-#undef TROUPE_ON
-  ++counters_.malformed;
-  log::warn("message not for a worker", {{"from", from}, {"type", wire::message_name(message.type)}});
+  actors::Delivery delivery("worker", from, message, counters_.malformed);
+  delivery.on<wire::Generate>([&](wire::Generate m) { on_generate(from, std::move(m), now, out); });
+  delivery.on<wire::Resend>([&](const wire::Resend& m) { on_resend(from, m, out); });
+  delivery.on<wire::Cancel>([&](const wire::Cancel& m) { on_cancel(m.request, m.epoch, out); });
+  delivery.on<wire::RequestEnded>([&](const wire::RequestEnded& m) { on_cancel(m.request, m.epoch, out); });
+  delivery.on<wire::PrefillRequest>(
+      [&](wire::PrefillRequest m) { on_prefill_request(from, std::move(m), now, out); });
+  delivery.on<wire::PrefillDone>([&](const wire::PrefillDone& m) { on_prefill_done(m, now, out); });
+  delivery.on<wire::JoinReply>([&](const wire::JoinReply& m) { on_join_reply(m, now); });
+  delivery.on<wire::KvSnapshotRequest>([&](const wire::KvSnapshotRequest&) { ask_snapshots(); });
+  delivery.on<wire::Ping>([&](const wire::Ping& m) { out.send(from, wire::Pong{m.number, options_.node}); });
+  delivery.end();
 }
 
 void WorkerState::tick(TimePoint now, actors::Outbox& out) {

@@ -106,6 +106,7 @@ engine::Request WorkerState::engine_request(const StreamKey& key, Stream& stream
   request.id = stream.engine_id;
   request.epoch = order.epoch;
   request.tenant = order.tenant;
+  request.priority = order.priority;
   request.prompt = keep_prompt ? order.prompt : std::exchange(order.prompt, {});
   request.resumed_tokens = order.resumed_tokens;
   request.first_choice = order.first_choice;

@@ -5,9 +5,9 @@
 #include "common/config/dump.hpp"
 #include "services/cli/chat_session.hpp"
 #include "services/cli/command.hpp"
-#include "services/cli/interrupt.hpp"
+#include "common/terminal/interrupt.hpp"
 #include "services/cli/line_reader.hpp"
-#include "services/cli/printable.hpp"
+#include "common/terminal/printable.hpp"
 
 namespace troupe::cli {
 namespace {

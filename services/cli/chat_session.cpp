@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "services/cli/sse.hpp"
+#include "common/http/sse.hpp"
 
 namespace troupe::cli {
 namespace {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "services/cli/http_client.hpp"
+#include "common/http/client.hpp"
 
 namespace troupe::cli {
 

@@ -33,7 +33,7 @@ enum ExitCode : int { ok = 0, failed = 1, bad_input = 2 };
 int report(const Error& error, Io& io);
 
 struct Command {
-  std::string_view name;
+  std::string_view name;  ///< one word, or two: "bench engine"
   std::string_view usage;  ///< what follows the name
   std::string_view summary;
   int (*run)(Arguments arguments, Io& io);
@@ -54,8 +54,11 @@ int run_command_line(Arguments arguments, Io& io);
 int config_command(Arguments arguments, Io& io);
 int techniques_command(Arguments arguments, Io& io);
 int models_command(Arguments arguments, Io& io);
+int bench_command(Arguments arguments, Io& io);
 int chat_command(Arguments arguments, Io& io);
 int up_command(Arguments arguments, Io& io);
+int bench_engine_command(Arguments arguments, Io& io);
+int bench_quality_command(Arguments arguments, Io& io);
 int version_command(Arguments arguments, Io& io);
 
 }  // namespace troupe::cli

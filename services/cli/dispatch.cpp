@@ -51,6 +51,12 @@ int run_command_line(Arguments arguments, Io& io) {
     return ok;
   }
   if (wanted == "--version") return version_command(std::move(arguments), io);
+  if (!arguments.empty()) {  // a command of two words stands before one that is its first word
+    const std::string both = wanted + " " + arguments.front();
+    for (const Command& command : commands()) {
+      if (command.name == both) return command.run(Arguments(arguments.begin() + 1, arguments.end()), io);
+    }
+  }
   std::vector<std::string> names;
   for (const Command& command : commands()) {
     if (command.name == wanted) return command.run(std::move(arguments), io);

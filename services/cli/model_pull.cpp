@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "services/cli/child_process.hpp"
-#include "services/cli/progress.hpp"
+#include "common/terminal/progress.hpp"
 #include "services/cli/sha256.hpp"
 
 namespace troupe::cli {

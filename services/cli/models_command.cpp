@@ -11,8 +11,8 @@
 #include "common/gguf/gguf.hpp"
 #include "services/cli/command.hpp"
 #include "services/cli/model_pull.hpp"
-#include "services/cli/printable.hpp"
-#include "services/cli/table.hpp"
+#include "common/terminal/printable.hpp"
+#include "common/terminal/table.hpp"
 
 namespace troupe::cli {
 namespace {

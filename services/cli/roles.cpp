@@ -132,6 +132,7 @@ class Process {
     options.node_timeout = config_.duration("cluster.node_timeout");
     options.lease = config_.duration("cluster.lease");
     options.min_prompt_tokens = static_cast<std::uint32_t>(config_.integer("disagg.min_prompt_tokens"));
+    options.policy = config_.text("router.policy");
     options.on_tick = [monitor = monitor_.get()](const router::RouterState& state) {
       monitor->observe(state);
     };

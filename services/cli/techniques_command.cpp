@@ -2,7 +2,7 @@
 
 #include "common/speculation/techniques.hpp"
 #include "services/cli/command.hpp"
-#include "services/cli/table.hpp"
+#include "common/terminal/table.hpp"
 
 namespace troupe::cli {
 

@@ -7,7 +7,7 @@
 #include "common/config/host.hpp"
 #include "common/config/model_catalog.hpp"
 #include "common/model/model.hpp"
-#include "services/cli/progress.hpp"
+#include "common/terminal/progress.hpp"
 
 namespace troupe::cli {
 namespace {
@@ -23,13 +23,28 @@ std::uint32_t number(const Config& config, std::string_view option) {
   return static_cast<std::uint32_t>(config.integer(option));
 }
 
-engine::EngineOptions engine_options(const Config& config) {
+engine::PreemptionPolicy preemption_of(const std::string& text) {
+  if (text == "swap") return engine::PreemptionPolicy::swap;
+  if (text == "recompute") return engine::PreemptionPolicy::recompute;
+  return engine::PreemptionPolicy::automatic;
+}
+
+Expected<engine::EngineOptions> engine_options(const Config& config) {
   engine::EngineOptions options;
   options.token_budget = number(config, "engine.token_budget");
   options.chunk = number(config, "engine.chunk");
+  options.itl_slo = std::chrono::milliseconds(config.integer("engine.itl_slo_ms"));
+  if (config.text("engine.schedule") == "prefill_first") options.schedule = engine::SchedulePolicy::prefill_first;
   options.max_sequences = number(config, "engine.max_sequences");
   options.queue = number(config, "engine.queue");
+  options.preemption = preemption_of(config.text("engine.preemption"));
+  options.swap_bytes = config.bytes("kv.swap_bytes");
+  options.most_overtakes = number(config, "engine.max_overtakes");
+  auto weights = engine::parse_tenant_weights(config.list("engine.tenant_weights"));
+  if (!weights) return fail(weights.error().code, "engine.tenant_weights: " + weights.error().detail);
+  options.tenant_weights = std::move(*weights);
   options.prefix_cache = config.boolean("kv.prefix_cache");
+  options.hydragen = config.boolean("engine.hydragen");
   return options;
 }
 
@@ -56,7 +71,9 @@ Expected<worker::EngineSetup> load_engine(const Config& config, const ResolvedMo
                                         " bytes of weights, " + std::to_string(free_bytes) +
                                         " bytes of memory are free");
   }
-  engine::EngineOptions options = engine_options(config);
+  auto chosen = engine_options(config);
+  TROUPE_TRY(chosen);
+  engine::EngineOptions options = std::move(*chosen);
   const auto kv = kv_pool_bytes(config.bytes("kv.bytes"), free_bytes - weights, engines);
   if (!kv) return tl::unexpected<Error>(kv.error());
   options.kv_bytes = *kv;

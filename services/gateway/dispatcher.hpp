@@ -26,6 +26,7 @@ struct GenerateJob {
   SamplingParams sampling;
   bool prompt_logprobs = false;
   std::optional<TimePoint> deadline;
+  std::int32_t priority = 0;      ///< higher goes first
 };
 
 /// Where the answer goes. Calls for one request come one at a time, in order, from a thread of the dispatcher; they must not

@@ -123,6 +123,7 @@ void GatewayState::send_generate(Request& request, std::uint32_t first_choice, s
   order.sampling.p = job.sampling;
   order.prompt_logprobs = job.prompt_logprobs && !request.started;
   order.deadline_ms = left_ms(job.deadline, now);
+  order.priority = job.priority;
   // One import per request and epoch: of several resumed choices only a single one may use the prefill
   // worker.
   const bool alone =

@@ -2,8 +2,8 @@
 #include "services/gateway/gateway_state.hpp"
 
 #include <algorithm>
-#include <type_traits>
 
+#include "common/actors/delivery.hpp"
 #include "common/base/log.hpp"
 
 namespace troupe::gateway {
@@ -58,29 +58,18 @@ void GatewayState::fail_all(const Error& error, actors::Outbox& out) {
 
 void GatewayState::receive(const std::string& from, const wire::Envelope& message, TimePoint now,
                            actors::Outbox& out) {
-  const auto take = [&]<class M>(std::type_identity<M>, auto&& handle) {
-    const auto decoded = wire::unpack<M>(message);
-    if (decoded) return handle(*decoded);
-    ++counters_.malformed;
-    log::warn("message refused", {{"from", from}, {"error", to_string(decoded.error())}});
-  };
-#define TROUPE_ON(M, call) \
-  case wire::k##M##Number: \
-    return take(std::type_identity<wire::M>{}, [&](const wire::M& m) { call; })
-  switch (message.type) {
-    TROUPE_ON(Tokens, on_tokens(from, m, now, out));
-    TROUPE_ON(Placement, on_placement(m, now, out));
-    TROUPE_ON(PlaceRefused, on_refused(m, now, out));
-    TROUPE_ON(ModelTable, on_models(m));
-    TROUPE_ON(WorkerGone, on_worker_gone(m, now, out));
-    TROUPE_ON(JoinReply, joined_ = !m.refused; if (m.refused) wake_at_ = next_beat_ = now);
-    TROUPE_ON(Ping, out.send(from, wire::Pong{m.number, options_.node}));
-    default:
-      break;
-  }
-#undef TROUPE_ON
-  ++counters_.malformed;
-  log::warn("message not for a gateway", {{"from", from}, {"type", wire::message_name(message.type)}});
+  actors::Delivery delivery("gateway", from, message, counters_.malformed);
+  delivery.on<wire::Tokens>([&](const wire::Tokens& m) { on_tokens(from, m, now, out); });
+  delivery.on<wire::Placement>([&](const wire::Placement& m) { on_placement(m, now, out); });
+  delivery.on<wire::PlaceRefused>([&](const wire::PlaceRefused& m) { on_refused(m, now, out); });
+  delivery.on<wire::ModelTable>([&](const wire::ModelTable& m) { on_models(m); });
+  delivery.on<wire::WorkerGone>([&](const wire::WorkerGone& m) { on_worker_gone(m, now, out); });
+  delivery.on<wire::JoinReply>([&](const wire::JoinReply& m) {
+    joined_ = !m.refused;
+    if (m.refused) wake_at_ = next_beat_ = now;
+  });
+  delivery.on<wire::Ping>([&](const wire::Ping& m) { out.send(from, wire::Pong{m.number, options_.node}); });
+  delivery.end();
 }
 
 void GatewayState::on_models(const wire::ModelTable& table) {

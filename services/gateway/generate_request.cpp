@@ -192,6 +192,8 @@ Status read_common(const Json& object, const RequestLimits& limits, GenerateRequ
     out.stop_token_ids = std::move(*tokens);
   }
   out.ignore_eos = flag(object, "ignore_eos");
+  // As vLLM has it, lower values go first; everything behind the edge counts the other way.
+  if (const Json* priority = find_value(object, "priority")) out.priority = -priority->get<std::int32_t>();
   out.stream = flag(object, "stream");
   TROUPE_PARSE(read_sampling(object, out.sampling));
   return read_nested(object, out);

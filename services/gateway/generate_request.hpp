@@ -30,6 +30,7 @@ struct GenerateRequest {
   std::optional<std::uint32_t> max_tokens;  ///< none: what is left of the context
   std::vector<std::string> stop;
   std::vector<TokenId> stop_token_ids;
+  std::int32_t priority = 0;  ///< higher goes first
   bool ignore_eos = false;
   SamplingParams sampling;  ///< seed is drawn when the client gave none
   bool stream = false;

@@ -109,6 +109,7 @@ Expected<void> GenerateRun::dispatch(std::size_t job) {
     work.stop_tokens.insert(work.stop_tokens.end(), ends.begin(), ends.end());
   }
   work.sampling = request.sampling;
+  work.priority = request.priority;
   work.prompt_logprobs = request.echo && request.logprobs;
   work.deadline = deadline_;
   return dispatcher_.start(std::move(work), std::make_shared<Sink>(shared_from_this(), job));

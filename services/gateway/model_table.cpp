@@ -9,6 +9,26 @@ std::string special_text(const Tokenizer& tokenizer, TokenId token) {
   return token < 0 ? std::string() : std::string(tokenizer.token_text(token));
 }
 
+/// A character that stands nowhere in `messages`: one of those that Unicode keeps for use inside a program.
+Expected<std::string> free_mark(const Json& messages) {
+  const std::string text = messages.dump();
+  for (unsigned last = 0x90; last < 0xB0; ++last) {
+    const std::string mark = std::string("\xEF\xB7") + static_cast<char>(last);  // U+FDD0 to U+FDEF
+    if (text.find(mark) == std::string::npos) return mark;
+  }
+  return fail(Errc::invalid_argument, "the text uses every one of the noncharacters U+FDD0 to U+FDEF");
+}
+
+/// Every text in `json`, however deep, with the spellings of control tokens marked: what a client sends is
+/// text, also where it spells the end of its own message.
+void mark_texts(Json& json, const Tokenizer& tokenizer, const std::string& mark) {
+  if (json.is_string()) {
+    json = tokenizer.mark_control_spellings(json.get_ref<const std::string&>(), mark);
+  } else if (json.is_structured()) {
+    for (Json& part : json) mark_texts(part, tokenizer, mark);
+  }
+}
+
 }  // namespace
 
 Expected<std::string> ModelText::render(const Json& messages, bool add_generation_prompt) const {
@@ -26,11 +46,15 @@ Expected<std::string> ModelText::render(const Json& messages, bool add_generatio
 
 Expected<std::vector<TokenId>> ModelText::encode_chat(const Json& messages,
                                                       bool add_generation_prompt) const {
-  auto text = render(messages, add_generation_prompt);
+  auto mark = free_mark(messages);
+  if (!mark) return tl::unexpected<Error>(std::move(mark.error()));
+  Json marked = messages;
+  mark_texts(marked, *tokenizer, *mark);
+  auto text = render(marked, add_generation_prompt);
   if (!text) return tl::unexpected<Error>(std::move(text.error()));
   const std::string begin = special_text(*tokenizer, tokenizer->bos());
   const bool has_begin = !begin.empty() && text->starts_with(begin);
-  return tokenizer->encode(*text, SpecialTokens::parse, !has_begin);
+  return tokenizer->encode_marked(*text, *mark, !has_begin);
 }
 
 Expected<ModelTable> ModelTable::load(

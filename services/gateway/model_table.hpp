@@ -22,7 +22,8 @@ struct ModelText {
 
   /// Runs the template. Errors: no_chat_template, template_failed.
   [[nodiscard]] Expected<std::string> render(const Json& messages, bool add_generation_prompt) const;
-  /// Tokens of a rendered chat; the begin token is added unless the template wrote it. Errors: as render.
+  /// Tokens of a rendered chat; the begin token is added unless the template wrote it. Markers that the template
+  /// writes become tokens, those that stand in a message stay text. Errors: as render; invalid_argument.
   [[nodiscard]] Expected<std::vector<TokenId>> encode_chat(const Json& messages,
                                                            bool add_generation_prompt) const;
 };

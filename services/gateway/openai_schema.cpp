@@ -33,6 +33,7 @@ constexpr std::array kFields{
     Field{"stop", kGenerate, kString | kArray},
     Field{"stop_token_ids", kGenerate, kArray},
     Field{"ignore_eos", kGenerate, kBoolean},
+    Field{"priority", kGenerate, kInteger, used, -1'000'000, 1'000'000},
 
     // How tokens are drawn
     Field{"temperature", kGenerate, kNumber, used, 0, 2},

@@ -1,8 +1,8 @@
 #include "services/router/router_state.hpp"
 
 #include <algorithm>
-#include <type_traits>
 
+#include "common/actors/delivery.hpp"
 #include "common/base/log.hpp"
 #include "common/kv/block_key.hpp"
 
@@ -40,29 +40,17 @@ std::uint64_t RouterState::evicted_blocks() const {
 
 void RouterState::receive(const std::string& from, const wire::Envelope& message, TimePoint now,
                           actors::Outbox& out) {
-  const auto take = [&]<class M>(std::type_identity<M>, auto&& handle) {
-    const auto decoded = wire::unpack<M>(message);
-    if (decoded) return handle(*decoded);
-    ++counters_.malformed;
-    log::warn("message refused", {{"from", from}, {"error", to_string(decoded.error())}});
-  };
-#define TROUPE_ON(M, call) \
-  case wire::k##M##Number: \
-    return take(std::type_identity<wire::M>{}, [&](const wire::M& m) { call; })
-  switch (message.type) {
-    TROUPE_ON(Join, on_join(from, m, now, out));
-    TROUPE_ON(Heartbeat, on_heartbeat(from, m, now, out));
-    TROUPE_ON(KvUpdate, on_kv_update(from, m, now, out));
-    TROUPE_ON(PlaceRequest, on_place(from, m, now, out));
-    TROUPE_ON(RequestEnded, on_ended(m));
-    TROUPE_ON(Leave, if (auto left = view_.leave(m.node, m.reason)) gone(*left, out));
-    TROUPE_ON(Ping, out.send(from, wire::Pong{m.number, options_.node}));
-    default:
-      break;
-  }
-#undef TROUPE_ON
-  ++counters_.malformed;
-  log::warn("message not for a router", {{"from", from}, {"type", wire::message_name(message.type)}});
+  actors::Delivery delivery("router", from, message, counters_.malformed);
+  delivery.on<wire::Join>([&](const wire::Join& m) { on_join(from, m, now, out); });
+  delivery.on<wire::Heartbeat>([&](const wire::Heartbeat& m) { on_heartbeat(from, m, now, out); });
+  delivery.on<wire::KvUpdate>([&](const wire::KvUpdate& m) { on_kv_update(from, m, now, out); });
+  delivery.on<wire::PlaceRequest>([&](const wire::PlaceRequest& m) { on_place(from, m, now, out); });
+  delivery.on<wire::RequestEnded>([&](const wire::RequestEnded& m) { on_ended(m); });
+  delivery.on<wire::Leave>([&](const wire::Leave& m) {
+    if (auto left = view_.leave(m.node, m.reason)) gone(*left, out);
+  });
+  delivery.on<wire::Ping>([&](const wire::Ping& m) { out.send(from, wire::Pong{m.number, options_.node}); });
+  delivery.end();
 }
 
 void RouterState::on_join(const std::string& from, const wire::Join& join, TimePoint now,

@@ -188,6 +188,7 @@ class FakeEngine final : public engine::Engine {
   /// Sequences that still hold anything: zero once everything ended.
   [[nodiscard]] std::size_t held() const { return sequences_.size(); }
   std::uint64_t imported_tokens = 0;
+  std::vector<std::int32_t> priorities;  ///< of every request that came
   std::set<RequestId> released;
 
  private:
@@ -203,7 +204,8 @@ class FakeEngine final : public engine::Engine {
     std::vector<bool> finished;
   };
 
-  Expected<void> admit(const engine::Request& request) const {
+  Expected<void> admit(const engine::Request& request) {
+    priorities.push_back(request.priority);
     if (request.prompt.empty()) return fail(Errc::invalid_argument, "an empty prompt");
     if (sequences_.size() >= options_.max_sequences + options_.queue)
       return fail(Errc::queue_full, "the fake engine's queue is full");

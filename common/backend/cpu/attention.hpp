@@ -1,6 +1,11 @@
 #pragma once
 // Attention over pages: partial (m, l, o) per split of 64 logical indices, merged in ascending order
 // [flash-decoding; Dao et al. 2023]. Splits stand at absolute multiples of 64, so neither chunking nor batching shows.
+//
+// Shared prefixes are attended once a batch [Hydragen; Juravsky et al. 2024, arXiv:2402.05099]: where page tables begin with
+// the same pages, the queries of all their rows go through one page together, a matrix product where each alone is a
+// vector's, level by level down the tree of prefixes. Departs from the paper: no log-sum-exp of a whole prefix is merged with
+// one of the rest; a row's partials stay those of its 64-key splits in their order, so that sharing shows in no bit.
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -10,6 +15,8 @@
 #include "common/backend/cpu/thread_pool.hpp"
 
 namespace troupe::backend::cpu {
+
+inline constexpr std::uint32_t kRunRows = 16;  ///< most rows of a sequence that go through their pages together
 
 /// A checked and normalised AttentionBatch: leading extras that stand where they count are part of the prefix.
 class CpuAttentionPlan final : public AttentionPlan {
@@ -23,41 +30,26 @@ class CpuAttentionPlan final : public AttentionPlan {
     std::uint32_t table = 0;  ///< into `tables`
     [[nodiscard]] std::uint32_t keys() const { return prefix + extra_count; }
   };
-  /// Consecutive rows of one sequence.
+  /// Consecutive rows of one sequence, at most kRunRows.
   struct Run {
     std::uint32_t first = 0;
     std::uint32_t count = 0;
+    std::uint32_t plain = 0;   ///< splits that every row sees as they lie in the pages
+    std::uint32_t shared = 0;  ///< of these, leading ones in the same pages as those of the run before
   };
 
   std::vector<Row> rows;
-  std::vector<Run> runs;
+  std::vector<Run> runs;  ///< those with common pages side by side
   std::vector<std::uint32_t> tables;
   std::vector<std::uint32_t> extras;
-};
 
-/// Some rows of one sequence against some kv heads.
-struct AttentionUnit {
-  std::uint32_t first = 0;
-  std::uint32_t count = 0;
-  std::uint32_t head = 0;
-  std::uint32_t heads = 1;
-  std::uint32_t split_begin = 0;
-  std::uint32_t split_end = 0;
-};
-
-/// Visible keys of a row within a split, as slots [begin, end).
-struct VisibleKeys {
-  std::uint32_t begin = 0;
-  std::uint32_t end = 0;
-  [[nodiscard]] bool none() const { return begin >= end; }
+ private:
+  void add_row(const AttentionBatch& batch, const AttentionRow& from, bool new_run);
+  void group_runs();
 };
 
 /// Working memory of one thread.
 struct AttentionScratch {
-  struct Seen {
-    std::uint32_t r = 0;
-    VisibleKeys seen;
-  };
   std::vector<float> keys;     ///< [key_dim, 64]
   std::vector<float> values;   ///< [64, padded value_dim]
   std::vector<float> scores;   ///< [queries, 64]
@@ -65,18 +57,10 @@ struct AttentionScratch {
   std::vector<float> running;  ///< the same, merged so far
   std::vector<SoftmaxPart> sums;
   std::vector<const float*> pointers;
+  std::vector<const float*> queries;  ///< of all queries of a unit
+  std::vector<float*> outputs;        ///< into `running`, or where partials are stored
   std::vector<std::uint8_t> started;
-  std::vector<Seen> plain;     ///< rows that see keys of their prefix only in this split
-  std::vector<Seen> gathered;  ///< rows with extras in it
-  std::vector<SoftmaxPart> parts;
-};
-
-/// Working memory of a call; grows to what the largest call needs and stays.
-struct AttentionWork {
-  std::vector<AttentionScratch> threads;
-  std::vector<AttentionUnit> units;
-  std::vector<AttentionUnit> pieces;
-  std::vector<float> partials;
+  std::uint64_t page_visits = 0;  ///< pages gone through, each for one kv head
 };
 
 struct AttentionCall {
@@ -91,7 +75,8 @@ struct AttentionCall {
   std::size_t out_stride = 0;
 };
 
-/// `work.threads` has one entry per thread of the pool.
-void run_attention(const AttentionCall& call, ThreadPool& pool, AttentionWork& work);
+/// Threads: `scratch` has one entry per thread of the pool; `partials` is shared working memory.
+void run_attention(const AttentionCall& call, ThreadPool& pool, std::vector<AttentionScratch>& scratch,
+                   std::vector<float>& partials);
 
 }  // namespace troupe::backend::cpu

@@ -1,5 +1,7 @@
 #include "common/backend/cpu/attention.hpp"
 
+#include <algorithm>
+
 #include "common/base/error.hpp"
 
 namespace troupe::backend::cpu {
@@ -26,16 +28,36 @@ CpuAttentionPlan::CpuAttentionPlan(const AttentionBatch& batch) : tables(batch.t
   std::uint32_t previous = 0;
   for (const AttentionRow& from : batch.rows) {
     check_row(batch, from);
-    Row row{from.prefix, from.extra_begin, from.extra_count, batch.table_begin[from.sequence]};
-    while (row.extra_count > 0 && extras[row.extra_begin] == row.prefix) {
-      ++row.prefix;
-      ++row.extra_begin;
-      --row.extra_count;
-    }
-    if (runs.empty() || from.sequence != previous) runs.push_back({static_cast<std::uint32_t>(rows.size()), 0});
-    ++runs.back().count;
+    add_row(batch, from, runs.empty() || from.sequence != previous);
     previous = from.sequence;
-    rows.push_back(row);
+  }
+  if (batch.share_prefixes && runs.size() > 1) group_runs();
+}
+
+void CpuAttentionPlan::add_row(const AttentionBatch& batch, const AttentionRow& from, bool new_run) {
+  Row row{from.prefix, from.extra_begin, from.extra_count, batch.table_begin[from.sequence]};
+  while (row.extra_count > 0 && extras[row.extra_begin] == row.prefix) {
+    ++row.prefix;
+    ++row.extra_begin;
+    --row.extra_count;
+  }
+  const std::uint32_t plain = row.prefix / kPageSlots;
+  if (new_run || runs.back().count == kRunRows) runs.push_back({static_cast<std::uint32_t>(rows.size()), 0, plain, 0});
+  ++runs.back().count;
+  runs.back().plain = std::min(runs.back().plain, plain);
+  rows.push_back(row);
+}
+
+/// Sorted by their pages, runs with a common prefix of any length are neighbours, and `shared` of each says the tree.
+void CpuAttentionPlan::group_runs() {
+  const auto begin = [&](const Run& run) { return tables.begin() + rows[run.first].table; };
+  std::stable_sort(runs.begin(), runs.end(), [&](const Run& a, const Run& b) {
+    return std::lexicographical_compare(begin(a), begin(a) + a.plain, begin(b), begin(b) + b.plain);
+  });
+  for (std::size_t i = 1; i < runs.size(); ++i) {
+    const std::uint32_t most = std::min(runs[i - 1].plain, runs[i].plain);
+    const auto end = begin(runs[i]) + most;
+    runs[i].shared = static_cast<std::uint32_t>(std::mismatch(begin(runs[i]), end, begin(runs[i - 1])).first - begin(runs[i]));
   }
 }
 

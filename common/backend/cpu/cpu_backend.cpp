@@ -59,9 +59,8 @@ std::byte* activation_rows(const TensorRef& tensor, const ActivationLayout& layo
 }
 
 CpuBackend::CpuBackend(Isa isa, std::uint32_t threads, Numerics numerics)
-    : kernels_(kernels_for(isa)), numerics_(numerics), pool_(threads), words_(pool_.threads()) {
-  attention_work_.threads.resize(pool_.threads());
-}
+    : kernels_(kernels_for(isa)), numerics_(numerics), pool_(threads), attention_scratch_(pool_.threads()),
+      words_(pool_.threads()) {}
 
 DeviceInfo CpuBackend::info() const {
   return {"cpu " + std::string(isa_name(kernels_.isa)) + ", " + std::to_string(pool_.threads()) + " threads", kernels_.isa,

@@ -109,7 +109,8 @@ class CpuBackend final : public Backend {
   std::mutex arena_turn_;
   WeightArena arena_;
   std::mutex attention_turn_;  ///< guards the working memory below
-  AttentionWork attention_work_;
+  std::vector<AttentionScratch> attention_scratch_;
+  std::vector<float> partials_;
   std::vector<std::uint16_t> kv_halves_;
   std::mutex linear_turn_;
   std::vector<std::vector<std::int16_t>> words_;  ///< of each thread; guarded by linear_turn_

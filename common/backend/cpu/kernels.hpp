@@ -61,6 +61,24 @@ struct SoftmaxPart {
   float sum = 0.0F;
 };
 
+/// Queries that see all 64 keys of a page, merged into what they have.
+struct PageJob {
+  const float* const* q = nullptr;  ///< [queries] of [key_dim]
+  std::uint32_t queries = 0;
+  const void* keys = nullptr;    ///< [key_dim, 64]
+  const void* values = nullptr;  ///< [64, value_cols]
+  bool half = false;             ///< both hold halves, else floats
+  const void* after_keys = nullptr;    ///< read next, to be asked for while keys are read: as large as keys; null: none
+  const void* after_values = nullptr;  ///< the same of values; null exactly when after_keys is
+  std::uint32_t key_dim = 0;
+  std::uint32_t value_cols = 0;  ///< a multiple of 16
+  float scale = 1.0F;
+  float softcap = 0.0F;
+  SoftmaxPart* sums = nullptr;            ///< [queries]
+  float* const* out = nullptr;            ///< [queries] of [value_cols]
+  const std::uint8_t* started = nullptr;  ///< [queries] 0: sums and out hold nothing yet
+};
+
 struct Kernels {
   Isa isa;
   std::uint32_t direct_rows;  ///< tiles of at most so many rows read halves as fast as converted floats
@@ -81,6 +99,7 @@ struct Kernels {
   SoftmaxPart (*softmax)(const SoftmaxJob& job);
   /// a = merge(a, b): both outputs against the larger maximum.
   void (*merge)(SoftmaxPart& a, float* a_out, const SoftmaxPart& b, const float* b_out, std::uint32_t n);
+  void (*attend)(const PageJob& job);
   void (*divide)(const float* x, float divisor, std::uint32_t n, float* out);
   // For tests: the bare functions, and a sum over `lanes` logical lanes (16 is the one that is used).
   void (*exp)(const float* x, std::uint32_t n, float* out);

@@ -23,6 +23,7 @@ constexpr std::uint32_t kTileVectors = 2;
 #include "common/backend/cpu/math.inl"
 #include "common/backend/cpu/rows.inl"
 #include "common/backend/cpu/tiles.inl"
+#include "common/backend/cpu/attention_page.inl"
 #include "common/backend/cpu/linear.inl"
 
 #include "common/backend/cpu/dot_avx2.inl"

@@ -22,6 +22,7 @@ constexpr std::uint32_t kTileVectors = 4;
 #include "common/backend/cpu/math.inl"
 #include "common/backend/cpu/rows.inl"
 #include "common/backend/cpu/tiles.inl"
+#include "common/backend/cpu/attention_page.inl"
 #include "common/backend/cpu/linear.inl"
 
 TROUPE_INLINE __m512i load_512(const void* p) { return _mm512_loadu_si512(p); }

@@ -17,6 +17,7 @@ constexpr std::uint32_t kTileVectors = 1;
 #include "common/backend/cpu/math.inl"
 #include "common/backend/cpu/rows.inl"
 #include "common/backend/cpu/tiles.inl"
+#include "common/backend/cpu/attention_page.inl"
 #include "common/backend/cpu/linear.inl"
 
 /// A block's input, of 8 bits or of two planes.

@@ -129,7 +129,7 @@ void CpuBackend::attention(Stream& stream, const KvLayout& layout, const Buffer&
   submit(stream, [call, this] {
     const std::lock_guard turn(attention_turn_);
     const FloatState state;
-    run_attention(call, pool_, attention_work_);
+    run_attention(call, pool_, attention_scratch_, partials_);
   });
 }
 

@@ -1,5 +1,17 @@
 // exp and tanh over 16 lanes: range reduction and a polynomial in explicit fused steps, no table, no estimate instructions.
 
+/// exp for |r| <= 0.35.
+TROUPE_INLINE F32x16 exp_series(F32x16 r) {
+  F32x16 p = set1(0x1.a01a02p-13F);  // Taylor to r^7 / 7!: |r| <= 0.35 leaves 6e-9
+  p = fma(p, r, set1(0x1.6c16c2p-10F));
+  p = fma(p, r, set1(0x1.111112p-7F));
+  p = fma(p, r, set1(0x1.555556p-5F));
+  p = fma(p, r, set1(0x1.555556p-3F));
+  p = fma(p, r, set1(0.5F));
+  p = fma(p, r, set1(1.0F));
+  return fma(p, r, set1(1.0F));
+}
+
 /// Within 1.5 ulp; 0 below -87, infinity above 88.73. NaN is treated as -87.
 TROUPE_INLINE F32x16 exp(F32x16 x) {
   const F32x16 bounded = min(max(x, set1(-87.0F)), set1(89.0F));
@@ -8,14 +20,7 @@ TROUPE_INLINE F32x16 exp(F32x16 x) {
   // ln 2 in two parts, the first short enough for an exact product.
   F32x16 r = fma(minus_n, set1(0x1.62e4p-1F), bounded);
   r = fma(minus_n, set1(0x1.7f7d1cp-20F), r);
-  F32x16 p = set1(0x1.a01a02p-13F);  // Taylor to r^7 / 7!: |r| <= 0.35 leaves 6e-9
-  p = fma(p, r, set1(0x1.6c16c2p-10F));
-  p = fma(p, r, set1(0x1.111112p-7F));
-  p = fma(p, r, set1(0x1.555556p-5F));
-  p = fma(p, r, set1(0x1.555556p-3F));
-  p = fma(p, r, set1(0.5F));
-  p = fma(p, r, set1(1.0F));
-  p = fma(p, r, set1(1.0F));
+  const F32x16 p = exp_series(r);
   const I32x16 n_half = half_of(n);  // 2^n in two exact factors: n reaches 128
   const F32x16 result = mul(mul(p, power_of_two(n_half)), power_of_two(minus(n, n_half)));
   return select_less(x, set1(-87.0F), zero(), result);

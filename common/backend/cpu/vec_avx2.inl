@@ -6,6 +6,7 @@ struct F32x16 {
 struct I32x16 {
   __m256i lo, hi;
 };
+constexpr int kRegisterVectors = 8;  // 16-float vectors that registers hold
 
 TROUPE_INLINE __m256i lane_numbers() { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
 /// All ones in lanes below n.

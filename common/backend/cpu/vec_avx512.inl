@@ -6,6 +6,7 @@ struct F32x16 {
 struct I32x16 {
   __m512i v;
 };
+constexpr int kRegisterVectors = 32;  // 16-float vectors that registers hold
 
 /// Lanes below n, for n in any range.
 TROUPE_INLINE __mmask16 below(int n) {

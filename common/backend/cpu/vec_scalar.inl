@@ -7,6 +7,7 @@ struct F32x16 {
 struct I32x16 {
   std::int32_t v[16];
 };
+constexpr int kRegisterVectors = 1;  // 16-float vectors that registers hold
 
 #define TROUPE_LANES(expression)             \
   F32x16 r;                                  \

@@ -1,6 +1,7 @@
 // The policies, one line each.
 #include <string>
 
+#include "services/router/policies/least_loaded.hpp"
 #include "services/router/policies/load_and_prefix.hpp"
 
 namespace troupe::router {
@@ -9,6 +10,8 @@ const std::vector<RouterPolicyEntry>& builtin_router_policies() {
   static const std::vector<RouterPolicyEntry> kEntries = {
       {"load_and_prefix", "least uncached prompt and queue", "house",
        [] { return std::unique_ptr<RouterPolicy>(std::make_unique<LoadAndPrefix>()); }},
+      {"least_loaded", "fewest sequences, blind to prefixes: the baseline", "house",
+       [] { return std::unique_ptr<RouterPolicy>(std::make_unique<LeastLoaded>()); }},
   };
   return kEntries;
 }

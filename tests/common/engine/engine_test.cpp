@@ -51,6 +51,10 @@ TEST_P(EveryShape, MixedRequestsAreEqualAloneAndUnderEverySchedule) {
   schedules["two threads"].cpu.threads = 2;
   schedules["small budget"] = setup();
   schedules["small budget"].options.token_budget = 7;
+  schedules["prefill first"] = setup();
+  schedules["prefill first"].options.schedule = SchedulePolicy::prefill_first;
+  schedules["chosen budget"] = setup();
+  schedules["chosen budget"].options.itl_slo = std::chrono::milliseconds(2);
   for (const auto& [name, schedule] : schedules) {
     auto other = make_engine(schedule);
     EXPECT_EQ(run_batched(*other, requests), expected) << name;

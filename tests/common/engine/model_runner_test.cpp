@@ -1,6 +1,7 @@
 // Tree rows, as verification of drafts sends them: each says what plain decoding of its path says, bit for bit.
 #include "common/engine/model_runner.hpp"
 
+#include <cmath>
 #include <numeric>
 
 #include "tests/common/engine/rig.hpp"
@@ -125,6 +126,72 @@ TEST_P(TreeRows, AnAcceptedPathIsMovedIntoPlaceAndGoesOn) {
     EXPECT_TRUE(bench.plain(0, index, {token}) == bench.plain(1, index, {token})) << "token " << i << " after the path";
   }
 }
+
+// Cached text moves to another place in a prompt (PIE, APE, InfLLM): what a page holds, with its positions and the layer's
+// rope base, is enough to turn its keys there.
+class MovedKeys : public ::testing::TestWithParam<const char*> {
+ protected:
+  static constexpr std::uint32_t kDelta = 300;
+
+  /// Keys [G, d, 64] of the first page of each layer, of 64 tokens from `position` on.
+  static std::vector<std::vector<float>> keys(Bench& bench, std::uint32_t position) {
+    StepBatch batch;
+    const std::uint32_t at = batch.add_sequence(Bench::table(0));
+    for (std::uint32_t i = 0; i < 64; ++i)
+      batch.add_row(at, static_cast<TokenId>(30 + i * 7 % 200), position + i, Bench::slot(0, i), i, i == 63);
+    (void)bench.forward(batch);
+    const backend::KvLayout layout = bench.runner().kv_layout();
+    EXPECT_EQ(layout.dtype, backend::DType::f32);
+    std::vector<std::vector<float>> out;
+    std::vector<float> page(layout.layer_page_bytes() / sizeof(float));
+    for (std::uint32_t layer = 0; layer < layout.layers; ++layer) {
+      bench.runner().export_page(layer, Bench::table(0)[0], std::as_writable_bytes(std::span(page)));
+      out.emplace_back(page.begin(), page.begin() + layout.kv_heads * layout.key_dim * 64);
+    }
+    return out;
+  }
+
+  static void turn(std::vector<float>& keys, const ModelConfig& config, std::uint32_t layer, double delta) {
+    const RopeSpec& rope = config.ropes[config.rope_of[layer]];
+    const std::uint32_t half = rope.dims / 2;
+    for (std::uint32_t head = 0; head < config.kv_heads; ++head) {
+      for (std::uint32_t pair = 0; pair < half; ++pair) {
+        const bool adjacent = config.rope_style == PairStyle::adjacent;
+        const std::uint32_t a = adjacent ? 2 * pair : pair, b = adjacent ? a + 1 : pair + half;
+        const double angle = delta * rope.scale * std::pow(rope.base, -2.0 * pair / rope.dims);
+        float* first = &keys[(std::size_t{head} * config.key_dim + a) * 64];
+        float* second = &keys[(std::size_t{head} * config.key_dim + b) * 64];
+        for (std::uint32_t slot = 0; slot < 64; ++slot) {
+          const double x = first[slot], y = second[slot];
+          first[slot] = static_cast<float>(x * std::cos(angle) - y * std::sin(angle));
+          second[slot] = static_cast<float>(x * std::sin(angle) + y * std::cos(angle));
+        }
+      }
+    }
+  }
+};
+
+TEST_P(MovedKeys, TurnedByTheDistanceEqualThoseComputedThere) {
+  Bench bench(GetParam(), {.threads = 1, .numerics = backend::Numerics::reference});
+  const auto model = tiny_model(GetParam());
+  auto moved = keys(bench, 0);
+  const auto there = keys(bench, kDelta);
+  for (std::uint32_t layer = 0; layer < there.size(); ++layer) {
+    float largest = 0, apart_before = 0, apart = 0;
+    const auto before = moved[layer];
+    turn(moved[layer], model->config(), layer, kDelta);
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      largest = std::max(largest, std::abs(there[layer][i]));
+      apart_before = std::max(apart_before, std::abs(there[layer][i] - before[i]));
+      apart = std::max(apart, std::abs(there[layer][i] - moved[layer][i]));
+    }
+    EXPECT_GT(apart_before, 0.1f * largest) << "layer " << layer << ": nothing was to be turned";
+    EXPECT_LT(apart, 2e-4f * largest) << "layer " << layer;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(ModelRunner, MovedKeys, ::testing::Values("tiny-llama", "tiny-gemma3", "tiny-qwen3"),
+                         [](const auto& instance) { return std::string(instance.param + 5); });
 
 INSTANTIATE_TEST_SUITE_P(ModelRunner, TreeRows,
                          ::testing::Values(Case{"tiny-llama", 10}, Case{"tiny-llama", 60}, Case{"tiny-llama", 127},

@@ -64,6 +64,41 @@ TEST(Writer, RefusesBytesOrShapesThatDoNotSuitTheType) {
   EXPECT_TRUE((*File::parse(writer.bytes(), "w"))->tensors().empty());
 }
 
+/// Bytes of the file that this process holds in memory.
+std::size_t resident(const std::filesystem::path& file) {
+  std::ifstream maps("/proc/self/smaps");
+  std::size_t kilobytes = 0;
+  bool ours = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find('-') < line.find(' ') && line.find(':') > line.find(' ')) ours = line.ends_with(file.string());
+    if (ours && line.starts_with("Rss:")) kilobytes += std::stoul(line.substr(4));
+  }
+  return kilobytes * 1024;
+}
+
+TEST_F(FileOnDisk, AReleasedTensorLeavesMemoryAndIsReadAgain) {
+  constexpr std::size_t kBytes = 1U << 20;
+  Writer writer;
+  writer.set_string("general.architecture", "x");
+  ASSERT_TRUE(writer.add_tensor("a", TensorType::f32, {kBytes / 4}, filled(kBytes, 7)));
+  const auto path = folder_ / "large.gguf";
+  ASSERT_TRUE(writer.save(path));
+  const auto file = File::open(path);
+  ASSERT_TRUE(file);
+  const Tensor& tensor = *(*file)->tensor("a");
+  EXPECT_EQ(std::vector(tensor.data.begin(), tensor.data.end()), filled(kBytes, 7));
+  EXPECT_GE(resident(path), kBytes);
+  (*file)->release(tensor);
+  EXPECT_LT(resident(path), kBytes / 8);
+  EXPECT_EQ(std::vector(tensor.data.begin(), tensor.data.end()), filled(kBytes, 7));
+
+  const auto bytes = writer.bytes();  // not a file's: nothing may be given back
+  const auto parsed = File::parse(bytes, "w");
+  ASSERT_TRUE(parsed);
+  (*parsed)->release(*(*parsed)->tensor("a"));
+  EXPECT_EQ((*parsed)->tensor("a")->data[kBytes / 2], std::byte{7});
+}
+
 TEST_F(FileOnDisk, SavesAndOpensTheSameBytes) {
   Writer writer;
   writer.set_u32("n", 5);

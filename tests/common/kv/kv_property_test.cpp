@@ -70,6 +70,7 @@ class RandomUse {
     const auto order = sequence.pages.adopt(tokens, most, ok);
     cache.copy(order);
     seen["partial hit"] += order.has_value() ? 1 : 0;
+    seen["hit inside a block"] += sequence.pages.length() % kBlockTokens != 0 ? 1 : 0;
     seen["partial hit without a page"] += ok ? 0 : 1;
     ASSERT_LE(sequence.pages.length(), std::min<std::size_t>(tokens.size(), most));
     for (std::uint32_t i = 0; i < sequence.pages.length(); ++i) sequence.add(tokens[i]);
@@ -163,7 +164,7 @@ TEST(KvProperty, EverySequenceReadsItsOwnTokensThroughRandomUse) {
     ASSERT_FALSE(testing::Test::HasFailure()) << "operation " << i;
   }
   for (const char* event :
-       {"partial hit", "partial hit without a page", "reserved", "out of pages", "copy on write", "moved"}) {
+       {"partial hit", "hit inside a block", "partial hit without a page", "reserved", "out of pages", "copy on write", "moved"}) {
     EXPECT_GT(use.seen[event], 20U) << event << ": the walk did not get there";
   }
   EXPECT_GT(use.cache.hit_tokens, 100000U);

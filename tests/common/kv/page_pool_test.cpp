@@ -87,6 +87,36 @@ TEST(PagePool, ReferencingACachedPageSavesItFromEviction) {
   EXPECT_EQ(pool.refcount(page), 1U);
 }
 
+TEST(PagePool, AFloodOfPromptsThatNeverReturnEvictsNoneThatDoes) {
+  PagePool pool(8);
+  const std::uint32_t a = published(pool, 10, 4), b = published(pool, 20, 4);
+  for (const std::uint32_t page : {a, b}) {
+    pool.ref_found(page);
+    pool.unref(page);
+    pool.unref(page);
+  }
+  for (std::uint64_t prompt = 0; prompt < 100; ++prompt) pool.unref(published(pool, 1000 + 10 * prompt, 4));
+  EXPECT_THAT(pool.lookup(keys(10, 4)).pages, ElementsAre(a));
+  EXPECT_THAT(pool.lookup(keys(20, 4)).pages, ElementsAre(b));
+  EXPECT_EQ(pool.cached(), 8U);
+}
+
+TEST(PagePool, WhatIsFoundAgainLeavesAQuarterToNewcomersAndFallsBackWhenCold) {
+  PagePool pool(8);
+  std::vector<std::uint32_t> pages;
+  for (std::uint64_t i = 0; i < 8; ++i) pages.push_back(published(pool, 10 * i, 1));
+  for (const std::uint32_t page : pages) {
+    pool.ref_found(page);
+    pool.unref(page);
+    pool.unref(page);
+  }
+  // All eight were found again; two of them, the coldest, are treated like any other.
+  EXPECT_EQ(pool.allocate().value(), pages[0]);
+  EXPECT_EQ(pool.allocate().value(), pages[1]);
+  for (std::size_t i = 2; i < 8; ++i) EXPECT_EQ(pool.allocate().value(), pages[i]) << "then by age";
+  EXPECT_FALSE(pool.allocate());
+}
+
 TEST(PagePool, LookupGivesWholePagesThenBlocksInsideOne) {
   PagePool pool(4);
   const std::uint32_t a = published(pool, 0, 4), b = published(pool, 4, 3);

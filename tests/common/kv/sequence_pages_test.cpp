@@ -99,14 +99,68 @@ TEST(SequencePages, AdoptSharesWholePagesAndCopiesTheBlocksOfAPartialHit) {
   EXPECT_EQ(run(second, ids(8, 112)), std::nullopt) << "the copy is its own";
 }
 
-TEST(SequencePages, AdoptTakesAtMostWholeBlocksOfTheGivenTokens) {
+TEST(SequencePages, AdoptTakesAtMostTheGivenTokens) {
   PagePool pool(8);
   SequencePages first = empty(pool);
   run(first, ids(128));
   SequencePages second = empty(pool), third = empty(pool), fourth = empty(pool);
-  EXPECT_EQ(adopted(second, ids(128), 127), 112U);
-  EXPECT_EQ(adopted(third, ids(128), 15), 0U);
+  EXPECT_EQ(adopted(second, ids(128), 127), 127U);
+  EXPECT_EQ(adopted(third, ids(128), 15), 15U);
   EXPECT_EQ(adopted(fourth, ids(128)), 128U);
+}
+
+TEST(SequencePages, AHitEndsAtTheTokenWhereThePromptLeavesTheTree) {
+  PagePool pool(16);
+  SequencePages first = empty(pool), second = empty(pool);
+  run(first, ids(128));
+  std::vector<TokenId> branch = ids(84);  // like the first up to token 84, inside block 5, then its own way
+  for (TokenId token = 1000; branch.size() < 128; ++token) branch.push_back(token);
+  EXPECT_EQ(adopted(second, branch), 84U);
+  EXPECT_THAT(std::vector(second.tokens().begin(), second.tokens().end()), ids(84));
+  run(second, {branch.begin() + 84, branch.end()});
+
+  // Two blocks follow token 80 now: of both the one that agrees longer is taken.
+  SequencePages third = empty(pool), fourth = empty(pool), fifth = empty(pool);
+  std::vector<TokenId> near_second = branch, near_first = ids(128);
+  near_second[90] = near_first[91] = 5;
+  EXPECT_EQ(adopted(third, near_second), 90U);
+  EXPECT_EQ(adopted(fourth, near_first), 91U);
+  // A block that begins a page is taken in part as well.
+  std::vector<TokenId> at_page = ids(128);
+  at_page[67] = 5;
+  EXPECT_EQ(adopted(fifth, at_page), 67U);
+  EXPECT_EQ(fifth.pages().size(), 2U);
+  EXPECT_EQ(pool.refcount(fifth.pages()[1]), 1U) << "what ends inside a page is a copy";
+}
+
+TEST(SequencePages, PartOfABlockIsFoundUntilItsLastHolderIsEvicted) {
+  PagePool pool(4);
+  SequencePages first = empty(pool), second = empty(pool);
+  ASSERT_TRUE(first.reserve(64));
+  (void)first.append(ids(64));
+  ASSERT_TRUE(second.reserve(64));
+  (void)second.append(ids(64));
+  first.computed(64);
+  second.computed(64);  // the same keys twice: the second page stands in when the first goes
+  const auto part = [&] {
+    const BlockKey branch = block_key(kRoot, {}, kDensePolicy);
+    return pool.lookup_inside(branch, ids(9));
+  };
+  const std::uint32_t first_page = first.pages()[0], second_page = second.pages()[0];
+  ASSERT_TRUE(part());
+  EXPECT_EQ(part()->page, first_page);
+  EXPECT_EQ(part()->tokens, 9U);
+  first.release();
+  std::vector<std::uint32_t> taken;
+  for (int i = 0; i < 3; ++i) taken.push_back(pool.allocate().value());
+  EXPECT_THAT(taken, ::testing::Contains(first_page));
+  ASSERT_TRUE(part());
+  EXPECT_EQ(part()->page, second_page);
+  for (const std::uint32_t page : taken) pool.unref(page);
+  second.release();
+  while (pool.allocate()) {
+  }
+  EXPECT_FALSE(part());
 }
 
 TEST(SequencePages, AdoptKeepsOnlyWholePagesWhenNoPageCanBeHad) {

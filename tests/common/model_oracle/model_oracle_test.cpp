@@ -105,6 +105,21 @@ Agreement agreement(ModelRunner& runner, const json& golden) {
   return total;
 }
 
+/// exp of the mean of -log p(next token) over the golden prompts.
+double perplexity(ModelRunner& runner, const json& golden) {
+  double nats = 0;
+  std::size_t count = 0;
+  for (const json& prompt : golden["prompts"]) {
+    const std::vector<TokenId> tokens = prompt["tokens"];
+    run(runner, tokens, [&](std::size_t position, std::span<const float> logits) {
+      if (position + 1 == tokens.size()) return;
+      nats += log_sum_exp(logits) - logits[static_cast<std::size_t>(tokens[position + 1])];
+      ++count;
+    });
+  }
+  return std::exp(nats / static_cast<double>(count));
+}
+
 struct Case {
   const char* name;
   const char* file;
@@ -136,6 +151,15 @@ TEST_P(ModelOracle, TheFastPathStaysWithinItsBars) {
   const Agreement found = agreement(*runner, read_golden(GetParam().golden));
   EXPECT_LE(found.kl, GetParam().fast_kl);
   EXPECT_GE(static_cast<double>(found.same_top) / static_cast<double>(found.positions), kFastTopOneBar);
+}
+
+// The reference path has the oracle's logits (above), so it has its perplexity.
+TEST_P(ModelOracle, TheFastPathKeepsThePerplexityWithinHalfAPercent) {
+  const json golden = read_golden(GetParam().golden);
+  const double expected = perplexity(*open(model(), backend::Numerics::reference), golden);
+  const double found = perplexity(*open(model(), backend::Numerics::fast), golden);
+  std::printf("[          ] perplexity %.4f, reference %.4f, ratio %.5f\n", found, expected, found / expected);
+  EXPECT_NEAR(found / expected, 1.0, 0.005);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, ModelOracle,

@@ -44,6 +44,27 @@ TEST(ByteLevelBpe, ParsesSpecialTokensOnlyWhereAllowed) {
   EXPECT_EQ(tokenizer->decode(parsed, true).value(), text);
 }
 
+TEST(ByteLevelBpe, MarkedSpellingsStayTextInsideALargerOne) {
+  auto vocabulary = small_byte_level();
+  const TokenId tag = vocabulary.add("<td>", TokenKind::user_defined);
+  const auto tokenizer = vocabulary.make().value();
+  const std::string mark = "\xEF\xB7\x90";
+  for (const std::string stranger : {"<|im_end|>", "<<|im_end|>|im_end|>", "\xC3\xA9<|im_end|>\xC3\xA9"}) {
+    const std::string marked = tokenizer->mark_control_spellings(stranger, mark);
+    EXPECT_NE(marked, stranger);
+    Ids expected = encode(tokenizer, stranger);
+    EXPECT_EQ(tokenizer->encode_marked(marked, mark, false).value(), expected);
+    expected.push_back(tokenizer->eos());
+    EXPECT_EQ(tokenizer->encode_marked(marked + "<|im_end|>", mark, false).value(), expected);
+  }
+  // Two texts that a template joins: the spelling that grows out of both is no token either.
+  const std::string joined = tokenizer->mark_control_spellings("a<|im_", mark) + "end|>";
+  EXPECT_EQ(tokenizer->encode_marked(joined, mark, false).value(), encode(tokenizer, "a<|im_end|>"));
+  // What is found in any text needs no mark, and ordinary text gets none.
+  EXPECT_EQ(tokenizer->mark_control_spellings("<td> hello", mark), "<td> hello");
+  EXPECT_EQ(tokenizer->encode_marked("<td>", mark, false).value(), Ids{tag});
+}
+
 TEST(ByteLevelBpe, FindsUserDefinedTokensAlwaysButMarkersOnlyWhereAllowed) {
   auto vocabulary = small_byte_level();
   const TokenId tag = vocabulary.add("<td>", TokenKind::user_defined);

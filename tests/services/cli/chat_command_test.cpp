@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "services/cli/command.hpp"
-#include "tests/services/cli/script_server.hpp"
+#include "tests/common/http/script_server.hpp"
 
 namespace troupe::cli {
 namespace {

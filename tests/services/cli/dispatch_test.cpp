@@ -43,6 +43,14 @@ TEST(CommandLine, EveryCommandHasHelpOrTakesNoArguments) {
   }
 }
 
+TEST(CommandLine, FindsACommandOfTwoWords) {
+  const Ran ran = run({"bench", "engine", "--help"});
+  EXPECT_EQ(ran.code, ok);
+  EXPECT_TRUE(ran.out.starts_with("usage: troupe bench engine")) << ran.out;
+  EXPECT_EQ(run({"bench", "engine", "--streams", "0"}).code, bad_input);
+  EXPECT_EQ(run({"bench", "quality", "--text", "a", "--token-file", "b"}).code, bad_input);
+}
+
 TEST(CommandLine, TakesFlagsOut) {
   Arguments arguments{"a", "--x", "1", "--y=2", "--z", "b"};
   EXPECT_EQ(**take_flag(arguments, "--x"), "1");
@@ -69,7 +77,7 @@ TEST(VersionCommand, PrintsTheVersion) {
 TEST(TechniquesCommand, PrintsTheTable) {
   const Ran ran = run({"techniques"});
   EXPECT_EQ(ran.code, ok);
-  for (const char* name : {"chunked-prefill", "prefix-cache", "disaggregated-prefill"})
+  for (const char* name : {"chunked-prefill", "prefix-cache", "hydragen", "disaggregated-prefill"})
     EXPECT_NE(ran.out.find(name), std::string::npos);
 }
 

@@ -88,6 +88,16 @@ TEST(SimCluster, ALongPromptIsPrefilledElsewhereAndItsPagesArrive) {
   s.expect_quiet();
 }
 
+TEST(SimCluster, ARequestsPriorityReachesEveryEngineThatWorksForIt) {
+  Stage s(5, {}, 1, 1);
+  auto job = fake_job(5, 1000, 10);
+  job.priority = -7;
+  const auto sink = s.sim.start(job);
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+  EXPECT_EQ(s.sim.workers["decode-0"]->engine->priorities, std::vector<std::int32_t>{-7});
+  EXPECT_EQ(s.sim.workers["prefill-0"]->engine->priorities, std::vector<std::int32_t>{-7});
+}
+
 TEST(SimCluster, AShortOrCachedPromptStaysOnTheDecodeWorker) {
   Stage s(6, {}, 1, 1);
   const auto job = fake_job(6, 200, 5);

@@ -1,0 +1,13 @@
+#pragma once
+// What an endpoint is asked before the run.
+#include <string>
+
+#include "common/base/error.hpp"
+#include "services/bench/driver.hpp"
+
+namespace troupe::load {
+
+/// The first model GET /models lists. Errors: those of HttpAnswer; model_not_found when it lists none.
+[[nodiscard]] Expected<std::string> first_model(const Url& url, const std::string& api_key, int interrupt_fd);
+
+}  // namespace troupe::load

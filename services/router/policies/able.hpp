@@ -1,0 +1,17 @@
+#pragma once
+// What every policy refuses alike: a worker that is full, or that can never hold the prompt.
+#include "services/router/policies/policy.hpp"
+
+namespace troupe::router {
+
+inline constexpr std::uint64_t kPageTokens = 64;
+
+[[nodiscard]] constexpr std::uint64_t pages_for(std::uint64_t tokens) {
+  return (tokens + kPageTokens - 1) / kPageTokens;
+}
+
+/// Indices of the candidates that can take the request now; never empty. Errors: as RouterPolicy::choose.
+[[nodiscard]] Expected<std::vector<std::size_t>> able_to_take(const RequestView& request,
+                                                              std::span<const Candidate> candidates);
+
+}  // namespace troupe::router
