@@ -33,22 +33,15 @@ std::size_t work_of(const AttentionCall& call) {
   return keys * call.params.heads * (call.layout.key_dim + call.layout.value_dim);
 }
 
-std::uint32_t splits_of(const CpuAttentionPlan& plan) {
-  std::uint32_t splits = 0;
-  for (const CpuAttentionPlan::Row& row : plan.rows) splits = std::max(splits, (row.keys() + kPageSlots - 1) / kPageSlots);
-  return splits;
-}
-
 const Unit* at(const std::vector<Unit>& units, std::size_t index) { return index < units.size() ? &units[index] : nullptr; }
 
 /// Fewer units than threads can use: the splits of a row are computed apart and merged afterwards.
-void run_in_pieces(const AttentionCall& call, const std::vector<Unit>& units, ThreadPool& pool,
+void run_in_pieces(const AttentionCall& call, const std::vector<Unit>& pieces, ThreadPool& pool,
                    std::vector<AttentionScratch>& scratch, std::vector<float>& partials) {
   const std::uint32_t splits = splits_of(*call.plan);
-  const std::vector<Unit> pieces = cut_units(units, kUnitsPerThread * pool.threads());
   const std::size_t step = (call.layout.value_dim + 15) / 16 * 16 + 2;
   const auto rows = static_cast<std::uint32_t>(call.plan->rows.size());
-  partials.resize(std::size_t{rows} * call.params.heads * splits * step);
+  partials.resize(std::max(partials.size(), std::size_t{rows} * call.params.heads * splits * step));
   const auto tasks = static_cast<std::uint32_t>(std::min<std::size_t>(pieces.size(), ThreadPool::kMaxTasks));
   pool.run(tasks, [&](std::uint32_t task, std::uint32_t worker) {
     for (std::size_t i = task; i < pieces.size(); i += tasks)
@@ -73,12 +66,13 @@ void run_attention(const AttentionCall& call, ThreadPool& pool, std::vector<Atte
   constexpr std::size_t kSmallWork = 100'000;  // products that one thread does sooner than two agree
   const bool alone = pool.threads() == 1 || work_of(call) < kSmallWork;
   const std::uint32_t wanted = alone ? 1 : kUnitsPerThread * pool.threads();
-  const std::vector<Unit> units = make_units(call, wanted);
+  const UnitSet& set = units_of(call, wanted);
+  const std::vector<Unit>& units = set.units;
   if (alone) {
     for (std::size_t i = 0; i < units.size(); ++i) finish_unit(call, units[i], at(units, i + 1), scratch[0]);
     return;
   }
-  if (units.size() < wanted && splits_of(*call.plan) >= 2) return run_in_pieces(call, units, pool, scratch, partials);
+  if (!set.pieces.empty()) return run_in_pieces(call, set.pieces, pool, scratch, partials);
   const auto tasks = static_cast<std::uint32_t>(std::min<std::size_t>(units.size(), ThreadPool::kMaxTasks));
   pool.run(tasks, [&](std::uint32_t task, std::uint32_t worker) {
     for (std::size_t i = task; i < units.size(); i += tasks) finish_unit(call, units[i], at(units, i + tasks), scratch[worker]);

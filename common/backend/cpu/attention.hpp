@@ -18,6 +18,16 @@ namespace troupe::backend::cpu {
 
 inline constexpr std::uint32_t kRunRows = 16;  ///< most rows of a sequence that go through their pages together
 
+struct UnitSet;
+
+/// Visible keys of a row within a split, as slots [begin, end).
+struct Visible {
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+  [[nodiscard]] bool none() const { return begin >= end; }
+  [[nodiscard]] bool all() const { return begin == 0 && end == kPageSlots; }
+};
+
 /// A checked and normalised AttentionBatch: leading extras that stand where they count are part of the prefix.
 class CpuAttentionPlan final : public AttentionPlan {
  public:
@@ -38,6 +48,9 @@ class CpuAttentionPlan final : public AttentionPlan {
     std::uint32_t shared = 0;  ///< of these, leading ones in the same pages as those of the run before
   };
 
+  /// Units of work, made by the first layer that asks: layers of one window share them. Guarded as the attention call is.
+  mutable std::vector<std::shared_ptr<const UnitSet>> unit_sets;
+
   std::vector<Row> rows;
   std::vector<Run> runs;  ///< those with common pages side by side
   std::vector<std::uint32_t> tables;
@@ -48,8 +61,12 @@ class CpuAttentionPlan final : public AttentionPlan {
   void group_runs();
 };
 
-/// Working memory of one thread.
+/// Working memory of one thread; keeps what it has grown to.
 struct AttentionScratch {
+  struct Seen {
+    std::uint32_t r = 0;
+    Visible seen;
+  };
   std::vector<float> keys;     ///< [key_dim, 64]
   std::vector<float> values;   ///< [64, padded value_dim]
   std::vector<float> scores;   ///< [queries, 64]
@@ -60,6 +77,11 @@ struct AttentionScratch {
   std::vector<const float*> queries;  ///< of all queries of a unit
   std::vector<float*> outputs;        ///< into `running`, or where partials are stored
   std::vector<std::uint8_t> started;
+  std::vector<std::uint32_t> rows;      ///< of the unit, in the plan
+  std::vector<std::uint32_t> run_rows;  ///< where each run begins in `rows`
+  std::vector<Seen> plain;              ///< rows that see nothing but pages in this split
+  std::vector<Seen> gathered;           ///< rows with extras in it
+  std::vector<SoftmaxPart> parts;
   std::uint64_t page_visits = 0;  ///< pages gone through, each for one kv head
 };
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "common/backend/cpu/attention_units.hpp"
 #include "common/tensor/half.hpp"
@@ -13,11 +14,16 @@ using Row = CpuAttentionPlan::Row;
 
 /// Works through the splits of one unit. Rows are numbered in the order of the unit's runs, queries are rows x heads.
 class UnitRun {
+  using Seen = AttentionScratch::Seen;
+
  public:
   UnitRun(const AttentionCall& call, const Unit& unit, const Unit* next, AttentionScratch& scratch)
       : call_(call), unit_(unit), next_(next), s_(scratch), group_(call.params.heads / call.layout.kv_heads),
         key_dim_(call.layout.key_dim), value_dim_(call.layout.value_dim), padded_((value_dim_ + 15) / 16 * 16),
-        half_(call.layout.dtype == DType::f16), first_run_(unit.run_begin()) {
+        half_(call.layout.dtype == DType::f16), first_run_(unit.run_begin()), rows_(s_.rows), run_rows_(s_.run_rows),
+        plain_(s_.plain), gathered_(s_.gathered) {
+    rows_.clear();
+    run_rows_.clear();
     for (std::uint32_t run = first_run_; run < unit.run_end(); ++run) {
       run_rows_.push_back(static_cast<std::uint32_t>(rows_.size()));
       for (std::uint32_t i = 0; i < call.plan->runs[run].count; ++i) rows_.push_back(call.plan->runs[run].first + i);
@@ -56,10 +62,6 @@ class UnitRun {
   }
 
  private:
-  struct Seen {
-    std::uint32_t r = 0;
-    Visible seen;
-  };
   struct Tile {
     const void* keys;    ///< [key_dim, 64]
     const void* values;  ///< [64, padded value_dim]
@@ -176,7 +178,7 @@ class UnitRun {
       const std::uint32_t from = std::max(own, one.seen.begin);
       gather(at, split, from, one.seen.end);
       clean = std::min(clean, from);
-      rows_on_tile({one}, one.seen, split, {s_.keys.data(), s_.values.data(), false});
+      rows_on_tile({&one, 1}, one.seen, split, {s_.keys.data(), s_.values.data(), false});
     }
   }
 
@@ -215,7 +217,7 @@ class UnitRun {
     return padded_ == value_dim_ && (!half_ || whole || rows * group_ <= call_.kernels->direct_rows);
   }
 
-  void rows_on_tile(const std::vector<Seen>& rows, Visible all, std::uint32_t split, const Tile& tile) {
+  void rows_on_tile(std::span<const Seen> rows, Visible all, std::uint32_t split, const Tile& tile) {
     std::uint32_t queries = 0;
     for (const Seen& one : rows)
       for (std::uint32_t h = 0; h < group_; ++h)
@@ -225,31 +227,31 @@ class UnitRun {
                          .b = static_cast<const std::byte*>(tile.keys) + first * (tile.half ? 2U : 4U), .half = tile.half,
                          .b_stride = kS, .k_begin = 0, .k_end = key_dim_, .c = s_.scores.data() + first, .c_stride = kS,
                          .cols = (all.end + 15) / 16 * 16 - first, .accumulate = false, .next = tile.after_keys});
-    parts_.resize(queries);
+    if (s_.parts.size() < queries) s_.parts.resize(queries);
     for (std::uint32_t i = 0; i < queries; ++i) {
       const Visible seen = rows[i / group_].seen;
       s_.pointers[i] = s_.scores.data() + std::size_t{i} * kS;
-      parts_[i] = call_.kernels->softmax({.scores = s_.scores.data() + std::size_t{i} * kS, .begin = seen.begin,
+      s_.parts[i] = call_.kernels->softmax({.scores = s_.scores.data() + std::size_t{i} * kS, .begin = seen.begin,
                                           .end = seen.end, .scale = call_.params.scale, .softcap = call_.params.softcap});
     }
     weigh_values(rows, queries, tile);
     for (std::uint32_t i = 0; i < queries; ++i) {
       const std::uint32_t r = rows[i / group_].r;
-      keep_part(r, i % group_, parts_[i], s_.part.data() + std::size_t{i} * padded_, split);
+      keep_part(r, i % group_, s_.parts[i], s_.part.data() + std::size_t{i} * padded_, split);
     }
   }
 
   /// part = weights x values over each query's visible keys only: what all see together at once, the rest one by one,
   /// in ascending order. (A hidden key may hold anything.)
-  void weigh_values(const std::vector<Seen>& rows, std::uint32_t queries, const Tile& tile) {
+  void weigh_values(std::span<const Seen> rows, std::uint32_t queries, const Tile& tile) {
     Visible common{0, kS};
     bool equal = true;
     for (const Seen& one : rows) {
       common = {std::max(common.begin, one.seen.begin), std::min(common.end, one.seen.end)};
       equal = equal && one.seen.begin == rows[0].seen.begin && one.seen.end == rows[0].seen.end;
     }
-    TileJob job{.a = s_.pointers.data(), .rows = queries, .b = tile.values, .half = tile.half, .b_stride = padded_, .k_begin = common.begin,
-                .k_end = common.end, .c = s_.part.data(), .c_stride = padded_, .cols = padded_, .accumulate = !equal,
+    TileJob job{.a = s_.pointers.data(), .rows = queries, .b = tile.values, .half = tile.half, .b_stride = padded_,
+                .k_begin = common.begin, .k_end = common.end, .c = s_.part.data(), .c_stride = padded_, .cols = padded_, .accumulate = !equal,
                 .next = tile.after_values};
     if (equal) return call_.kernels->tile(job);
     std::fill_n(s_.part.data(), std::size_t{queries} * padded_, 0.0F);
@@ -262,7 +264,7 @@ class UnitRun {
   }
 
   template <class Range>
-  void each_query(const std::vector<Seen>& rows, std::uint32_t queries, TileJob job, const Range& range) {
+  void each_query(std::span<const Seen> rows, std::uint32_t queries, TileJob job, const Range& range) {
     job.rows = 1;
     job.next = nullptr;
     for (std::uint32_t i = 0; i < queries; ++i) {
@@ -301,16 +303,15 @@ class UnitRun {
   std::uint32_t padded_;
   bool half_;
   std::uint32_t first_run_;
-  std::vector<std::uint32_t> rows_;      ///< of the plan
-  std::vector<std::uint32_t> run_rows_;  ///< where each run begins in rows_
+  std::vector<std::uint32_t>& rows_;
+  std::vector<std::uint32_t>& run_rows_;
+  std::vector<Seen>& plain_;
+  std::vector<Seen>& gathered_;
   std::uint32_t row_begin_ = 0;          ///< of the segment at work
   std::uint32_t row_end_ = 0;
   std::uint32_t split_end_ = 0;
   float* partials_ = nullptr;  ///< null: merged at once
   std::uint32_t splits_ = 0;
-  std::vector<Seen> plain_;
-  std::vector<Seen> gathered_;
-  std::vector<SoftmaxPart> parts_;
 };
 
 }  // namespace

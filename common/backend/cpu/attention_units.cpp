@@ -85,6 +85,12 @@ Visible visible(const CpuAttentionPlan::Row& row, std::uint32_t window, std::uin
   return {slots_below(first_key(row, window), split), slots_below(row.keys(), split)};
 }
 
+std::uint32_t splits_of(const CpuAttentionPlan& plan) {
+  std::uint32_t splits = 0;
+  for (const CpuAttentionPlan::Row& row : plan.rows) splits = std::max(splits, (row.keys() + kPageSlots - 1) / kPageSlots);
+  return splits;
+}
+
 std::uint32_t Unit::run_begin() const {
   std::uint32_t run = UINT32_MAX;
   for (const Segment& segment : segments) run = std::min(run, segment.run_begin);
@@ -131,6 +137,19 @@ std::vector<Unit> cut_units(const std::vector<Unit>& units, std::uint32_t wanted
         cut.push_back({unit.head, {piece}});
       }
   return cut;
+}
+
+const UnitSet& units_of(const AttentionCall& call, std::uint32_t wanted) {
+  const std::uint32_t kv_heads = call.layout.kv_heads;
+  for (const auto& set : call.plan->unit_sets)
+    if (set->window == call.params.window && set->heads == call.params.heads && set->kv_heads == kv_heads &&
+        set->wanted == wanted)
+      return *set;
+  auto set = std::make_shared<UnitSet>(UnitSet{call.params.window, call.params.heads, kv_heads, wanted, {}, {}});
+  set->units = make_units(call, wanted);
+  if (set->units.size() < wanted && splits_of(*call.plan) >= 2) set->pieces = cut_units(set->units, wanted);
+  call.plan->unit_sets.push_back(set);
+  return *set;
 }
 
 }  // namespace troupe::backend::cpu

@@ -8,16 +8,10 @@
 
 namespace troupe::backend::cpu {
 
-/// Visible keys of a row within a split, as slots [begin, end).
-struct Visible {
-  std::uint32_t begin = 0;
-  std::uint32_t end = 0;
-  [[nodiscard]] bool none() const { return begin >= end; }
-  [[nodiscard]] bool all() const { return begin == 0 && end == kPageSlots; }
-};
-
 [[nodiscard]] std::uint32_t slots_below(std::uint32_t index, std::uint32_t split);
 [[nodiscard]] std::uint32_t first_key(const CpuAttentionPlan::Row& row, std::uint32_t window);
+/// Of the longest row.
+[[nodiscard]] std::uint32_t splits_of(const CpuAttentionPlan& plan);
 [[nodiscard]] Visible visible(const CpuAttentionPlan::Row& row, std::uint32_t window, std::uint32_t split);
 
 /// Splits [begin, end) of some runs, whose pages there are the same.
@@ -35,6 +29,19 @@ struct Unit {
   [[nodiscard]] std::uint32_t run_begin() const;
   [[nodiscard]] std::uint32_t run_end() const;
 };
+
+/// How a plan's work is cut for layers of one kind.
+struct UnitSet {
+  std::uint32_t window = 0;
+  std::uint32_t heads = 0;
+  std::uint32_t kv_heads = 0;
+  std::uint32_t wanted = 0;
+  std::vector<Unit> units;
+  std::vector<Unit> pieces;  ///< cut along the keys as well, where there are fewer units than wanted
+};
+
+/// The plan's set for this call, made where there is none yet.
+[[nodiscard]] const UnitSet& units_of(const AttentionCall& call, std::uint32_t wanted);
 
 /// Neighbouring runs with common pages, cut so that at least `wanted` units come about where groups are large enough.
 [[nodiscard]] std::vector<Unit> make_units(const AttentionCall& call, std::uint32_t wanted);

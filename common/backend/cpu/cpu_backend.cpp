@@ -98,14 +98,6 @@ Expected<std::unique_ptr<Weight>> CpuBackend::make_vector(gguf::TensorType type,
   return std::unique_ptr<Weight>(std::move(*weight));
 }
 
-void CpuBackend::submit(Stream& stream, std::function<void()> op) {
-  auto& capture = static_cast<CpuStream&>(stream).capture;
-  if (capture)
-    capture->ops.push_back(std::move(op));
-  else
-    op();
-}
-
 void CpuBackend::begin_capture(Stream& stream) {
   auto& capture = static_cast<CpuStream&>(stream).capture;
   TROUPE_CHECK(capture == nullptr, "a stream captures one graph at a time");

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "common/backend/backend.hpp"
@@ -38,6 +39,12 @@ class CpuGraph final : public Graph {
 class CpuStream final : public Stream {
  public:
   std::unique_ptr<CpuGraph> capture;  ///< set between begin_capture and end_capture
+};
+
+/// Rows first .. first + count of kv_write, whose slots follow one another in a page.
+struct SlotRun {
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;
 };
 
 class CpuEvent final : public Event {};
@@ -95,7 +102,14 @@ class CpuBackend final : public Backend {
     return {numerics_ == Numerics::fast, cols, dtype == DType::activation_wide};
   }
   /// Runs `op` now, or keeps it for the graph being captured.
-  void submit(Stream& stream, std::function<void()> op);
+  template <class Op>
+  static void submit(Stream& stream, Op&& op) {
+    auto& capture = static_cast<CpuStream&>(stream).capture;
+    if (capture == nullptr)
+      op();  // as it is: a std::function would be allocated for every op of a step
+    else
+      capture->ops.push_back(std::forward<Op>(op));
+  }
   /// body(row, worker) for every row; in parallel when `elements` a row make it worth while.
   template <class Body>
   void for_rows(std::uint32_t rows, std::size_t elements, const Body& body);
@@ -112,6 +126,7 @@ class CpuBackend final : public Backend {
   std::vector<AttentionScratch> attention_scratch_;
   std::vector<float> partials_;
   std::vector<std::uint16_t> kv_halves_;
+  std::vector<SlotRun> slot_runs_;
   std::mutex linear_turn_;
   std::vector<std::vector<std::int16_t>> words_;  ///< of each thread; guarded by linear_turn_
 };

@@ -1,4 +1,5 @@
 // Ops on KV pages: writing rows, moving a slot, attention.
+#include <algorithm>
 #include <cstring>
 
 #include "common/backend/cpu/cpu_backend.hpp"
@@ -29,20 +30,13 @@ void write_run(const KvLayout& layout, T* page, std::uint32_t head, std::uint32_
     std::memcpy(values + std::size_t{row} * layout.value_dim, v + row * v_stride, layout.value_dim * sizeof(T));
 }
 
-/// Rows first .. first + count.
-struct SlotRun {
-  std::uint32_t first = 0;
-  std::uint32_t count = 0;
-};
-
-std::vector<SlotRun> slot_runs(const std::int32_t* slots, std::uint32_t rows) {
-  std::vector<SlotRun> runs;
+void slot_runs(const std::int32_t* slots, std::uint32_t rows, std::vector<SlotRun>& runs) {
+  runs.clear();
   for (std::uint32_t row = 0; row < rows; ++row) {
     const bool follows = row > 0 && slots[row] == slots[row - 1] + 1 && slots[row] % static_cast<std::int32_t>(kPageSlots) != 0;
     if (!follows) runs.push_back({row, 0});
     ++runs.back().count;
   }
-  return runs;
 }
 
 void move_slot(const KvLayout& layout, std::byte* from_page, std::uint32_t from, std::byte* to_page, std::uint32_t to) {
@@ -74,14 +68,15 @@ void CpuBackend::kv_write(Stream& stream, const KvLayout& layout, Buffer& kv, st
     const bool half = layout.dtype == DType::f16;
     const std::lock_guard turn(attention_turn_);
     if (half) {
-      kv_halves_.resize(std::size_t{k.rows} * (k.cols + v.cols));
+      kv_halves_.resize(std::max(kv_halves_.size(), std::size_t{k.rows} * (k.cols + v.cols)));
       for_rows(k.rows, k.cols, [&](std::uint32_t row) {
         std::uint16_t* to = kv_halves_.data() + std::size_t{row} * (k.cols + v.cols);
         kernels_.to_half(keys + row * stride_of(k), k.cols, to);
         kernels_.to_half(values + row * stride_of(v), v.cols, to + k.cols);
       });
     }
-    const std::vector<SlotRun> runs = slot_runs(slot, k.rows);
+    slot_runs(slot, k.rows, slot_runs_);
+    const std::vector<SlotRun>& runs = slot_runs_;
     const auto units = static_cast<std::uint32_t>(runs.size()) * layout.kv_heads;
     const std::size_t work = std::size_t{k.rows} * (k.cols + v.cols) / units;
     for_rows(units, work, [&](std::uint32_t unit) {
