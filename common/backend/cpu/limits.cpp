@@ -62,7 +62,10 @@ __attribute__((target("avx512f,avx512vnni"))) std::uint64_t multiply_avx512(std:
   for (std::uint32_t round = 0; round < rounds; ++round) {
     asm volatile("" : "+v"(a), "+v"(b));
 #pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) sum[i] = _mm512_dpbusd_epi32(sum[i], a, b);
+    for (int i = 0; i < kChains; ++i) {
+      sum[i] = _mm512_dpbusd_epi32(sum[i], a, b);
+      asm volatile("" : "+v"(sum[i]));  // all chains hold the same number: one would do for all, if that were known
+    }
   }
   for (int i = 1; i < kChains; ++i) sum[0] = _mm512_add_epi32(sum[0], sum[i]);
   return static_cast<std::uint64_t>(static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm512_castsi512_si128(sum[0]))));
