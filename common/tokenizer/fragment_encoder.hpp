@@ -28,4 +28,10 @@ class FragmentEncoder {
 [[nodiscard]] Expected<std::unique_ptr<FragmentEncoder>> make_scored_pair_encoder(
     const TokenizerSpec& spec, const Vocabulary& vocabulary, bool add_space_prefix);
 
+/// SentencePiece's unigram model, with its normalisation. `vocabulary` must outlive it.
+/// Errors: file_malformed (scores that do not match the tokens or are not finite, a broken normalisation table).
+[[nodiscard]] Expected<std::unique_ptr<FragmentEncoder>> make_unigram_encoder(const TokenizerSpec& spec,
+                                                                              const Vocabulary& vocabulary,
+                                                                              bool add_space_prefix);
+
 }  // namespace troupe

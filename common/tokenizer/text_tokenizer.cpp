@@ -142,18 +142,20 @@ class TextTokenizer final : public Tokenizer {
 }  // namespace
 
 Expected<std::shared_ptr<const Tokenizer>> make_tokenizer(const TokenizerSpec& spec) {
-  const bool scored = spec.model == "llama";
+  const bool unigram = spec.model == "t5";
+  const bool scored = unigram || spec.model == "llama";
   if (!scored && spec.model != "gpt2" && spec.model != "gemma4")
     return fail(Errc::file_unsupported,
-                fmt::format("tokenizer.ggml.model is \"{}\", known are gpt2, llama, gemma4", spec.model));
+                fmt::format("tokenizer.ggml.model is \"{}\", known are gpt2, llama, gemma4, t5", spec.model));
   const Spelling spelling = spec.model == "gpt2" ? Spelling::byte_alphabet : Spelling::space_mark;
   auto made = Vocabulary::make(spec, spelling);
   if (!made) return tl::unexpected<Error>(std::move(made.error()));
   auto vocabulary = std::make_unique<Vocabulary>(std::move(*made));
 
   const bool space_prefix = scored && spec.add_space_prefix.value_or(true);
-  auto encoder = scored ? make_scored_pair_encoder(spec, *vocabulary, space_prefix)
-                        : make_byte_pair_encoder(spec, *vocabulary);
+  auto encoder = unigram ? make_unigram_encoder(spec, *vocabulary, space_prefix)
+                 : scored ? make_scored_pair_encoder(spec, *vocabulary, space_prefix)
+                          : make_byte_pair_encoder(spec, *vocabulary);
   if (!encoder) return tl::unexpected<Error>(std::move(encoder.error()));
 
   const PreTokenizerRule* rule = scored ? nullptr : find_pre_tokenizer(spec.pre);

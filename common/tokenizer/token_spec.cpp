@@ -32,6 +32,12 @@ class KeyReader {
     }
     return out;
   }
+  std::string octets(std::string_view key) {
+    std::string out;
+    for (const std::int64_t value : take(file_.integer_array(key)).value_or(std::vector<std::int64_t>{}))
+      out += static_cast<char>(static_cast<unsigned char>(value));
+    return out;
+  }
   /// -1 when the key is absent or holds the "none" of some converters, 2^32 - 1.
   TokenId id(std::string_view key, std::size_t vocab_size) {
     const std::optional<std::uint64_t> value = take(file_.unsigned_value(key));
@@ -80,6 +86,8 @@ Expected<TokenizerSpec> read_token_spec(const gguf::File& file) {
   spec.add_bos = keys.flag("tokenizer.ggml.add_bos_token");
   spec.add_eos = keys.flag("tokenizer.ggml.add_eos_token");
   spec.add_space_prefix = keys.flag("tokenizer.ggml.add_space_prefix");
+  spec.remove_extra_whitespaces = keys.flag("tokenizer.ggml.remove_extra_whitespaces");
+  spec.charsmap = keys.octets("tokenizer.ggml.precompiled_charsmap");
   spec.chat_template = keys.text("tokenizer.chat_template");
   if (keys.error()) return tl::unexpected<Error>(*keys.error());
   return spec;

@@ -28,15 +28,17 @@ enum class TokenKind : std::uint8_t {
 /// The views must outlive make_tokenizer() only.
 struct TokenizerSpec {
   std::string
-      model;        ///< "gpt2" (byte-level BPE), "gemma4" (BPE over characters), "llama" (SentencePiece BPE)
+      model;        ///< "gpt2" (byte-level BPE), "gemma4" (BPE over characters), "llama" (SentencePiece BPE),
+                    ///< "t5" (SentencePiece unigram)
   std::string pre;  ///< name of the pre-tokenizer; empty: "default"
   std::string file_name;  ///< general.name: some families strip space around their special tokens
   std::vector<std::string_view> tokens;
   std::vector<TokenKind> kinds;          ///< empty: all normal
-  std::vector<float> scores;             ///< "llama" only
+  std::vector<float> scores;             ///< "llama" and "t5"
   std::vector<std::string_view> merges;  ///< BPE only: "left right", the first is the strongest
   TokenId bos = -1, eos = -1, eot = -1, eom = -1, unknown = -1;
-  std::optional<bool> add_bos, add_eos, add_space_prefix;
+  std::optional<bool> add_bos, add_eos, add_space_prefix, remove_extra_whitespaces;
+  std::string charsmap;  ///< "t5": SentencePiece's precompiled normalisation
   std::string chat_template;
 };
 

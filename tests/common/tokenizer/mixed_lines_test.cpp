@@ -33,8 +33,10 @@ std::vector<std::string> read_rows(const std::string& path) {
   return rows;
 }
 
-void check_lines(const std::filesystem::path& model, const std::string& vocabulary) {
-  if (!std::filesystem::exists(model)) GTEST_SKIP() << model << " is absent (TROUPE_MODELS names its folder)";
+void check_lines(const std::filesystem::path& model, const std::string& vocabulary,
+                 SpecialTokens special = SpecialTokens::parse) {
+  if (!std::filesystem::exists(model))
+    GTEST_SKIP() << model << " is absent (TROUPE_MODELS and TROUPE_PEER_SOURCE name its folder)";
   const auto tokenizer = load_tokenizer(model);
   ASSERT_NE(tokenizer, nullptr);
   const auto lines = read_rows("tests/golden/tokenizer_lines.txt");
@@ -44,7 +46,7 @@ void check_lines(const std::filesystem::path& model, const std::string& vocabula
   std::size_t wrong = 0;
   for (std::size_t i = 0; i < kLines; ++i) {
     const std::string text = nlohmann::json::parse(lines[i]).get<std::string>();
-    const auto ids = tokenizer->encode(text, SpecialTokens::parse, false);
+    const auto ids = tokenizer->encode(text, special, false);
     ASSERT_TRUE(ids.has_value()) << to_string(ids.error());
     if (digest(*ids) == digests[i]) continue;
     if (++wrong <= 5)
@@ -59,6 +61,10 @@ TEST(MixedLines, EqualHuggingFaceOnSmolLm2) {
 
 TEST(MixedLines, EqualHuggingFaceOnGemma3) {
   check_lines(models() / "gemma-3-270m.Q4_K_M.gguf", "gemma3");
+}
+
+TEST(MixedLines, EqualSentencePieceOnAUnigramVocabulary) {
+  check_lines(peer_vocabularies() / "ggml-vocab-nomic-bert-moe.gguf", "nomic-bert-moe", SpecialTokens::as_text);
 }
 
 }  // namespace
