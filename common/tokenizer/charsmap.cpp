@@ -7,8 +7,8 @@
 namespace troupe {
 namespace {
 
-// A unit of the array: label in the low byte (with bit 31 it is a value, not a node), a flag whether a value hangs below,
-// and the offset of its children.
+// A unit of the array: label in the low byte (with bit 31 it is a value, not a node), a flag whether a value
+// hangs below, and the offset of its children.
 std::uint32_t label_of(std::uint32_t unit) {
   return unit & (1U << 31 | 0xFFU);
 }
@@ -29,11 +29,12 @@ Expected<CharsMap> CharsMap::read(std::string_view blob) {
   if (blob.empty()) return map;
   std::uint32_t bytes = 0;
   if (blob.size() < sizeof bytes)
-    return fail(Errc::file_malformed, fmt::format("precompiled_charsmap has {} bytes, expected 4 or more", blob.size()));
+    return fail(Errc::file_malformed,
+                fmt::format("precompiled_charsmap has {} bytes, expected 4 or more", blob.size()));
   std::memcpy(&bytes, blob.data(), sizeof bytes);
   if (bytes % 4 != 0 || bytes == 0 || bytes > blob.size() - sizeof bytes)
-    return fail(Errc::file_malformed,
-                fmt::format("precompiled_charsmap states a trie of {} bytes, has {}", bytes, blob.size() - sizeof bytes));
+    return fail(Errc::file_malformed, fmt::format("precompiled_charsmap states a trie of {} bytes, has {}",
+                                                  bytes, blob.size() - sizeof bytes));
   map.units_.resize(bytes / 4);
   std::memcpy(map.units_.data(), blob.data() + sizeof bytes, bytes);
   map.replacements_ = blob.substr(sizeof bytes + bytes);

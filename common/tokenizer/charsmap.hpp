@@ -1,6 +1,6 @@
 #pragma once
-// SentencePiece's precompiled normalisation: a double-array trie (Darts, as of darts-clone) from character sequences to
-// their replacements. Every index is checked: the blob comes from a file.
+// SentencePiece's precompiled normalisation: a double-array trie (Darts, as of darts-clone) from character
+// sequences to their replacements. Every index is checked: the blob comes from a file.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,8 +15,8 @@ namespace troupe {
 class CharsMap {
  public:
   CharsMap() = default;  ///< replaces nothing
-  /// `blob`: u32 size of the trie in bytes, its u32 units, then replacements that end with a zero byte; empty is as
-  /// absent. Errors: file_malformed.
+  /// `blob`: u32 size of the trie in bytes, its u32 units, then replacements that end with a zero byte; empty
+  /// is as absent. Errors: file_malformed.
   [[nodiscard]] static Expected<CharsMap> read(std::string_view blob);
 
   struct Match {

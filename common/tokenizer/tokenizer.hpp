@@ -1,6 +1,6 @@
 #pragma once
 // Text to token ids and back, by the rules a GGUF file names: byte-level BPE with its pre-tokenizer, or
-// SentencePiece (BPE by score) with byte fallback. Immutable after construction; Threads: any.
+// SentencePiece (BPE by score, or unigram) with byte fallback. Immutable after construction; Threads: any.
 #include <cstdint>
 #include <memory>
 #include <span>

@@ -1,5 +1,6 @@
-// SentencePiece's unigram model (Kudo 2018, arXiv 1804.10959): of all ways to cut a text into tokens, the one whose
-// scores (log-probabilities) have the greatest sum, found by Viterbi's algorithm over a trie of the vocabulary.
+// SentencePiece's unigram model (Kudo 2018, arXiv 1804.10959): of all ways to cut a text into tokens, the one
+// whose scores (log-probabilities) have the greatest sum, found by Viterbi's algorithm over a trie of the
+// vocabulary.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -18,7 +19,8 @@ constexpr float kUnknownPenalty = 10.0F;  // below the lowest score of the vocab
 
 class UnigramEncoder final : public FragmentEncoder {
  public:
-  UnigramEncoder(const TokenizerSpec& spec, const Vocabulary& vocabulary, CharsMap charsmap, bool add_space_prefix)
+  UnigramEncoder(const TokenizerSpec& spec, const Vocabulary& vocabulary, CharsMap charsmap,
+                 bool add_space_prefix)
       : vocabulary_(vocabulary),
         charsmap_(std::move(charsmap)),
         scores_(spec.scores),
@@ -38,7 +40,8 @@ class UnigramEncoder final : public FragmentEncoder {
     const std::string normal = normalized(text, starts_text);
     if (normal.empty()) return;
     struct Best {
-      float score = -std::numeric_limits<float>::infinity();  // in float32, as SentencePiece: near ties fall as there
+      float score =
+          -std::numeric_limits<float>::infinity();  // in float32, as SentencePiece: near ties fall as there
       std::uint32_t begin = 0;
       TokenId id = -1;  // -1: a character that no token covers
     };
@@ -145,13 +148,14 @@ class UnigramEncoder final : public FragmentEncoder {
   bool add_space_prefix_;
   bool collapse_spaces_;
   float unknown_score_ = 0;
-  PairMap children_;                   // (node, byte) -> node
+  PairMap children_;                    // (node, byte) -> node
   std::vector<TokenId> tokens_ = {-1};  // of each node; the root is 0
 };
 
 }  // namespace
 
-Expected<std::unique_ptr<FragmentEncoder>> make_unigram_encoder(const TokenizerSpec& spec, const Vocabulary& vocabulary,
+Expected<std::unique_ptr<FragmentEncoder>> make_unigram_encoder(const TokenizerSpec& spec,
+                                                                const Vocabulary& vocabulary,
                                                                 bool add_space_prefix) {
   if (spec.scores.size() != vocabulary.size())
     return fail(Errc::file_malformed, fmt::format("tokenizer.ggml.scores has {} entries, expected {}",
