@@ -21,8 +21,8 @@ namespace troupe::backend {
 
 inline constexpr std::uint32_t kPageSlots = 64;  ///< slots of a KV page, and keys of one attention split
 
-/// activation, activation_wide: backend-private rows made by prepare(), of 8 or 16 bits where the weights are quantised.
-enum class DType : std::uint8_t { f32, f16, i32, activation, activation_wide };
+/// activation: backend-private rows made by prepare().
+enum class DType : std::uint8_t { f32, f16, i32, activation };
 enum class Numerics : std::uint8_t { fast, reference };  ///< quantised activations and f16 KV, or float32 throughout
 enum class Isa : std::uint8_t { automatic, scalar, avx2, avx512 };
 
@@ -143,7 +143,6 @@ class Backend {
 
   // Memory. Errors: does_not_fit. Buffers start zeroed.
   [[nodiscard]] virtual Expected<std::unique_ptr<Buffer>> allocate(std::size_t bytes) = 0;
-  /// Enough for both forms of prepared rows.
   [[nodiscard]] virtual std::size_t activation_bytes(std::uint32_t rows, std::uint32_t cols) const = 0;
   /// [n, k] from GGUF blocks, n rows of k contiguous elements. Errors: file_unsupported, shape_mismatch.
   [[nodiscard]] virtual Expected<std::unique_ptr<Weight>> make_matrix(gguf::TensorType type, std::uint32_t n, std::uint32_t k,
@@ -175,12 +174,11 @@ class Backend {
   virtual void embed(Stream& stream, const Weight& table, TensorRef ids, float scale, TensorRef out) = 0;
   /// out = x / sqrt(mean(x^2) + eps) * weight, row by row; x may alias out. Rows may be heads: pass [T * H, d] views.
   virtual void rms_norm(Stream& stream, TensorRef x, const Weight& weight, float eps, TensorRef out) = 0;
-  /// Rows in the form linear() multiplies, as `activation.dtype` says: integers of 8 or (wide: where single channels dwarf
-  /// their neighbours) 16 bits per block of 32 with a scale. Under Numerics::reference both are f32.
+  /// Rows in the form linear() multiplies: 8-bit integers with a scale per block of 32, and for the blocks of the largest
+  /// scales also what rounding left (README, "Arithmetic"). Under Numerics::reference f32.
   virtual void prepare(Stream& stream, TensorRef x, TensorRef activation) = 0;
   /// rms_norm then prepare, the same bits as the two calls.
   virtual void norm_prepare(Stream& stream, TensorRef x, const Weight& weight, float eps, TensorRef activation) = 0;
-  /// `activation` has the dtype it was prepared with.
   /// out[t, n] = sum_k activation[t, k] * weight[n, k] (+ bias[n]); bias may be null.
   virtual void linear(Stream& stream, TensorRef activation, const Weight& weight, const Weight* bias, TensorRef out) = 0;
   /// out = a + b.

@@ -110,11 +110,8 @@ class Runner final : public ModelRunner {
   TensorRef heads(const BufferPtr& buffer, std::uint32_t count, std::uint32_t dim) const {
     return {buffer.get(), 0, DType::f32, rows_ * count, dim, dim};
   }
-  /// DType::activation_wide for inputs with outliers, where 8 bits lose most: attention's, the gated product and the
-  /// head's (few rows need it, and half of what is left of the error is there).
-  TensorRef activation(std::uint32_t cols, DType dtype = DType::activation) const {
-    return {activation_.get(), 0, dtype, rows_, cols, cols};
-  }
+  /// The prepared rows.
+  TensorRef activation(std::uint32_t cols) const { return {activation_.get(), 0, DType::activation, rows_, cols, cols}; }
   TensorRef numbers(const BufferPtr& buffer, std::uint32_t count) const { return {buffer.get(), 0, DType::i32, 1, count, count}; }
   TensorRef ids() const { return numbers(ids_, rows_); }
 
@@ -134,7 +131,7 @@ class Runner final : public ModelRunner {
     const LayerWeights& w = weights_.layers[layer];
     const std::uint32_t q_cols = config_.heads * config_.key_dim, k_cols = config_.kv_heads * config_.key_dim;
     const std::uint32_t v_cols = config_.kv_heads * config_.value_dim, o_cols = config_.heads * config_.value_dim;
-    const TensorRef input = activation(config_.width, DType::activation_wide);
+    const TensorRef input = activation(config_.width);
     backend_->norm_prepare(*stream_, floats(x_, config_.width), *w.attn_norm, config_.norm_eps, input);
     backend_->linear(*stream_, input, *w.q, w.q_bias.get(), floats(q_, q_cols));
     backend_->linear(*stream_, input, *w.k, w.k_bias.get(), floats(k_, k_cols));
@@ -149,7 +146,7 @@ class Runner final : public ModelRunner {
     const backend::AttentionParams params{layer, config_.heads, config_.window[layer], config_.attention_scale,
                                           config_.attention_softcap};
     backend_->attention(*stream_, layout_, *kv_, plan, params, floats(q_, q_cols), floats(attended_, o_cols));
-    const TensorRef attended = activation(o_cols, DType::activation_wide);
+    const TensorRef attended = activation(o_cols);
     backend_->prepare(*stream_, floats(attended_, o_cols), attended);
     add_result(*w.attn_output, attended, w.attn_post_norm.get());
   }
@@ -171,7 +168,7 @@ class Runner final : public ModelRunner {
     backend_->linear(*stream_, activation(config_.width), *w.up, nullptr, floats(up_, cols));
     const auto kind = config_.activation == GateActivation::silu ? backend::Activation::silu : backend::Activation::gelu_tanh;
     backend_->gated(*stream_, kind, floats(gate_, cols), floats(up_, cols), floats(gate_, cols));
-    const TensorRef product = activation(cols, DType::activation_wide);
+    const TensorRef product = activation(cols);
     backend_->prepare(*stream_, floats(gate_, cols), product);
     add_result(*w.down, product, w.ffn_post_norm.get());
   }
@@ -191,7 +188,7 @@ class Runner final : public ModelRunner {
       TensorRef rows = numbers(logit_rows_, count);
       rows.offset_bytes = begin * sizeof(std::int32_t);
       const TensorRef x{y_.get(), 0, DType::f32, count, config_.width, config_.width};
-      const TensorRef act{activation_.get(), 0, DType::activation_wide, count, config_.width, config_.width};
+      const TensorRef act{activation_.get(), 0, DType::activation, count, config_.width, config_.width};
       const TensorRef logits{logits_.get(), 0, DType::f32, count, config_.vocab, config_.vocab};
       backend_->gather_rows(*stream_, floats(x_, config_.width), rows, x);
       backend_->norm_prepare(*stream_, x, *weights_.output_norm, config_.norm_eps, act);

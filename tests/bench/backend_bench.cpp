@@ -1,5 +1,4 @@
 // Speed of the backend's ops on the shapes of SmolLM2 135M: products in Gop/s, then one whole token through all layers.
-// Prepared rows are of 16 bits where the engine's are: inputs of q, k, v, of attention's output, of ffn_down and of the head.
 // Usage: backend_bench [threads] [isa: automatic scalar avx2 avx512] [part: all ops model prefill decode1 decode32 far]
 // With one thread the caller's CPU time is counted, so that other programs on the machine disturb less.
 #include <time.h>
@@ -30,7 +29,7 @@ class Bench {
   explicit Bench(const CpuOptions& options) : backend(std::move(*make_cpu_backend(options))), stream(backend->make_stream()) {}
 
   Held tensor(std::uint32_t rows, std::uint32_t cols, DType dtype = DType::f32) {
-    const bool prepared = dtype == DType::activation || dtype == DType::activation_wide;
+    const bool prepared = dtype == DType::activation;
     const std::size_t bytes = prepared ? backend->activation_bytes(rows, cols) : std::size_t{rows} * cols * 4;
     Held held{std::move(*backend->allocate(bytes)), {}};
     held.ref = {held.buffer.get(), 0, dtype, rows, cols, cols};
@@ -90,7 +89,7 @@ double typical(const std::function<void()>& call) {
   return times[times.size() / 2];
 }
 
-void products(Bench& bench, DType dtype) {
+void products(Bench& bench) {
   struct Shape {
     TensorType type;
     const char* name;
@@ -104,11 +103,11 @@ void products(Bench& bench, DType dtype) {
                                      {TensorType::f32, "f32", 1536, 576}};
   for (const Shape& shape : shapes) {
     const auto weight = bench.matrix(shape.type, shape.n, shape.k);
-    std::printf("%s%s %6u x %-5u", shape.name, dtype == DType::activation_wide ? " wide" : "", shape.n, shape.k);
+    std::printf("%s %6u x %-5u", shape.name, shape.n, shape.k);
     for (const std::uint32_t rows : {1U, 4U, 8U, 16U, 64U, 512U}) {
       if (std::uint64_t{rows} * shape.n > 4000000) continue;
       const Held x = bench.noise(rows, shape.k);
-      const Held activation = bench.tensor(rows, shape.k, dtype);
+      const Held activation = bench.tensor(rows, shape.k, DType::activation);
       const Held out = bench.tensor(rows, shape.n);
       bench.backend->prepare(*bench.stream, x.ref, activation.ref);
       const double seconds = typical([&] { bench.backend->linear(*bench.stream, activation.ref, *weight, nullptr, out.ref); });
@@ -157,9 +156,9 @@ class Model {
     const Held x = bench.noise(rows, kD), q = bench.tensor(rows, kD), k = bench.tensor(rows, kKv), v = bench.tensor(rows, kKv),
                mixed = bench.tensor(rows, kD), gate = bench.tensor(rows, kFfn), up = bench.tensor(rows, kFfn),
                table = bench.tensor(rows, 64), small = bench.tensor(rows, kD, DType::activation),
-               wide = bench.tensor(rows, kD, DType::activation_wide), large = bench.tensor(rows, kFfn, DType::activation_wide),
+               large = bench.tensor(rows, kFfn, DType::activation),
                logits = bench.tensor(std::min(heads, kHeadRows), kVocab),
-               last = bench.tensor(std::min(heads, kHeadRows), kD, DType::activation_wide);
+               last = bench.tensor(std::min(heads, kHeadRows), kD, DType::activation);
     Backend& b = *bench.backend;
     Stream& s = *bench.stream;
     double parts[6] = {};
@@ -174,11 +173,11 @@ class Model {
       timed(0, [&] { b.rope_table(s, {.dims = 64, .base = 1e5, .scale = 1.0, .freq_factors = {}}, position.ref, table.ref); });
       for (std::uint32_t i = 0; i < kLayers; ++i) {
         const Layer& w = layers[i];
-        timed(0, [&] { b.norm_prepare(s, x.ref, *norm, 1e-5F, wide.ref); });
+        timed(0, [&] { b.norm_prepare(s, x.ref, *norm, 1e-5F, small.ref); });
         timed(1, [&] {
-          b.linear(s, wide.ref, *w.q, nullptr, q.ref);
-          b.linear(s, wide.ref, *w.k, nullptr, k.ref);
-          b.linear(s, wide.ref, *w.v, nullptr, v.ref);
+          b.linear(s, small.ref, *w.q, nullptr, q.ref);
+          b.linear(s, small.ref, *w.k, nullptr, k.ref);
+          b.linear(s, small.ref, *w.v, nullptr, v.ref);
         });
         timed(2, [&] {
           b.rope(s, RopeStyle::adjacent, table.ref, 9, q.ref);
@@ -188,8 +187,8 @@ class Model {
         timed(3, [&] {
           b.attention(s, layout, *kv, *plan, {.layer = i, .heads = 9, .window = 0, .scale = 0.125F, .softcap = 0.0F}, q.ref, mixed.ref);
         });
-        timed(0, [&] { b.prepare(s, mixed.ref, wide.ref); });
-        timed(1, [&] { b.linear(s, wide.ref, *w.o, nullptr, mixed.ref); });
+        timed(0, [&] { b.prepare(s, mixed.ref, small.ref); });
+        timed(1, [&] { b.linear(s, small.ref, *w.o, nullptr, mixed.ref); });
         timed(0, [&] {
           b.add(s, x.ref, mixed.ref, x.ref);
           b.norm_prepare(s, x.ref, *norm, 1e-5F, small.ref);
@@ -268,10 +267,7 @@ int main(int argc, char** argv) {
   Bench bench(options);
   std::printf("%s\n", bench.backend->info().name.c_str());
   const std::string part = argc > 3 ? argv[3] : "all";
-  if (part == "all" || part == "ops") {
-    products(bench, DType::activation);
-    products(bench, DType::activation_wide);
-  }
+  if (part == "all" || part == "ops") products(bench);
   if (part != "ops") model(bench, part);
   return 0;
 }

@@ -53,14 +53,13 @@ const std::int32_t* int_row(const TensorRef& tensor) {
 }
 
 std::byte* activation_rows(const TensorRef& tensor, const ActivationLayout& layout) {
-  TROUPE_CHECK(tensor.dtype == DType::activation || tensor.dtype == DType::activation_wide, "prepared rows were expected");
+  TROUPE_CHECK(tensor.dtype == DType::activation, "prepared rows were expected");
   TROUPE_CHECK(tensor.buffer != nullptr, "prepared rows without a buffer");
   return range(*tensor.buffer, tensor.offset_bytes, tensor.rows * layout.row_bytes());
 }
 
 CpuBackend::CpuBackend(Isa isa, std::uint32_t threads, Numerics numerics)
-    : kernels_(kernels_for(isa)), numerics_(numerics), pool_(threads), attention_scratch_(pool_.threads()),
-      words_(pool_.threads()) {}
+    : kernels_(kernels_for(isa)), numerics_(numerics), pool_(threads), attention_scratch_(pool_.threads()) {}
 
 DeviceInfo CpuBackend::info() const {
   return {"cpu " + std::string(isa_name(kernels_.isa)) + ", " + std::to_string(pool_.threads()) + " threads", kernels_.isa,
@@ -68,7 +67,7 @@ DeviceInfo CpuBackend::info() const {
 }
 
 std::string CpuBackend::numerics_id() const {
-  return numerics_ == Numerics::fast ? "arith2-act32w-kvf16" : "arith1-ref-kvf32";
+  return numerics_ == Numerics::fast ? "arith3-act32r-kvf16" : "arith1-ref-kvf32";
 }
 
 Expected<std::unique_ptr<Buffer>> CpuBackend::allocate(std::size_t bytes) {
@@ -78,7 +77,7 @@ Expected<std::unique_ptr<Buffer>> CpuBackend::allocate(std::size_t bytes) {
 }
 
 std::size_t CpuBackend::activation_bytes(std::uint32_t rows, std::uint32_t cols) const {
-  return rows * activation_layout(cols, DType::activation_wide).row_bytes();
+  return rows * activation_layout(cols).row_bytes();
 }
 
 Expected<std::unique_ptr<Weight>> CpuBackend::make_matrix(gguf::TensorType type, std::uint32_t n, std::uint32_t k,

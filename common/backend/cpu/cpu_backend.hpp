@@ -98,8 +98,8 @@ class CpuBackend final : public Backend {
   void softcap(Stream& stream, TensorRef x, float cap) override;
 
  private:
-  [[nodiscard]] ActivationLayout activation_layout(std::uint32_t cols, DType dtype) const {
-    return {numerics_ == Numerics::fast, cols, dtype == DType::activation_wide};
+  [[nodiscard]] ActivationLayout activation_layout(std::uint32_t cols) const {
+    return {numerics_ == Numerics::fast, cols};
   }
   /// Runs `op` now, or keeps it for the graph being captured.
   template <class Op>
@@ -113,7 +113,6 @@ class CpuBackend final : public Backend {
   /// body(row, worker) for every row; in parallel when `elements` a row make it worth while.
   template <class Body>
   void for_rows(std::uint32_t rows, std::size_t elements, const Body& body);
-  void quantize(const float* x, const ActivationLayout& layout, std::byte* record) const;
   void store_prepared(const float* x, const ActivationLayout& layout, std::byte* record) const;
 
   const Kernels& kernels_;
@@ -127,8 +126,6 @@ class CpuBackend final : public Backend {
   std::vector<float> partials_;
   std::vector<std::uint16_t> kv_halves_;
   std::vector<SlotRun> slot_runs_;
-  std::mutex linear_turn_;
-  std::vector<std::vector<std::int16_t>> words_;  ///< of each thread; guarded by linear_turn_
 };
 
 template <class Body>

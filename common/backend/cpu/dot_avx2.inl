@@ -29,69 +29,53 @@ TROUPE_INLINE void load_group(const std::byte* block, int group, __m256i* codes)
   }
 }
 
-/// Codes below 16, inputs down to -128: 8 pairs of products stay within 30720, so 16-bit sums are exact and are widened once.
+/// Codes below 16, inputs within +-127: 8 pairs of products stay within 30480, so 16-bit sums are exact and are widened once.
 template <class F, int kRows>
 TROUPE_INLINE void dot_nibbles(const std::byte* block, const std::int8_t* x, std::size_t stride, int part, __m256i (*isum)[2]) {
   constexpr int kGroups = 8 / F::kParts;
-  __m256i words[kRows][F::kPlanes][2];
-  clear(words[0][0], 2 * kRows * F::kPlanes);
+  __m256i words[kRows][2];
+  clear(words[0], 2 * kRows);
 #pragma GCC unroll 8
   for (int i = 0; i < kGroups; ++i) {
     const int group = F::kHalves ? 4 * part + i : i / 2 + 4 * (i % 2);
     __m256i codes[2];
     load_group<F>(block, group, codes);
 #pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r)
+    for (int r = 0; r < kRows; ++r) {
+      const __m256i inputs = four_inputs(x + static_cast<std::size_t>(r) * stride + 4 * group);
 #pragma GCC unroll 8
-      for (int plane = 0; plane < F::kPlanes; ++plane) {
-        const __m256i inputs = four_inputs(x + static_cast<std::size_t>(r) * stride + 32 * plane + 4 * group);
-#pragma GCC unroll 8
-        for (int side = 0; side < 2; ++side) {
-          __m256i& sum = words[r][plane][side];
-          sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes[side], inputs));
-        }
-      }
+      for (int side = 0; side < 2; ++side)
+        words[r][side] = _mm256_add_epi16(words[r][side], _mm256_maddubs_epi16(codes[side], inputs));
+    }
   }
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 8
-    for (int side = 0; side < 2; ++side) {
-      const __m256i low = sum_pairs(words[r][F::kPlanes - 1][side]);
-      isum[r][side] = F::kPlanes == 1 ? low
-                                      : _mm256_add_epi32(_mm256_madd_epi16(words[r][0][side], _mm256_set1_epi16(256)), low);
-    }
+    for (int side = 0; side < 2; ++side) isum[r][side] = sum_pairs(words[r][side]);
 }
 
-/// Codes below 64, inputs down to -128: two pairs of products stay within 32256. One plane after the other.
+/// Codes below 64, inputs within +-127: two pairs of products stay within 32004.
 template <class F, int kRows>
 TROUPE_INLINE void dot_small(const std::byte* block, const std::int8_t* x, std::size_t stride, int part, __m256i (*isum)[2]) {
   constexpr int kGroups = 8 / F::kParts;
   clear(isum[0], 2 * kRows);
 #pragma GCC unroll 8
-  for (int plane = 0; plane < F::kPlanes; ++plane) {
-    if (plane == 1)
+  for (int i = 0; i < kGroups; i += 2) {
+    const int group = part * kGroups + i;
+    __m256i codes[2];
+    __m256i next[2];
+    load_group<F>(block, group, codes);
+    load_group<F>(block, group + 1, next);
 #pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r)
+    for (int r = 0; r < kRows; ++r) {
+      const std::int8_t* at = x + static_cast<std::size_t>(r) * stride + 4 * group;
+      const __m256i inputs = four_inputs(at);
+      const __m256i next_inputs = four_inputs(at + 4);
 #pragma GCC unroll 8
-        for (int side = 0; side < 2; ++side) isum[r][side] = _mm256_slli_epi32(isum[r][side], 8);
-#pragma GCC unroll 8
-    for (int i = 0; i < kGroups; i += 2) {
-      const int group = part * kGroups + i;
-      __m256i codes[2];
-      __m256i next[2];
-      load_group<F>(block, group, codes);
-      load_group<F>(block, group + 1, next);
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
-        const std::int8_t* at = x + static_cast<std::size_t>(r) * stride + 32 * plane + 4 * group;
-        const __m256i inputs = four_inputs(at);
-        const __m256i next_inputs = four_inputs(at + 4);
-#pragma GCC unroll 8
-        for (int side = 0; side < 2; ++side) {
-          const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(codes[side], inputs),
-                                                 _mm256_maddubs_epi16(next[side], next_inputs));
-          isum[r][side] = _mm256_add_epi32(isum[r][side], sum_pairs(pairs));
-        }
+      for (int side = 0; side < 2; ++side) {
+        const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(codes[side], inputs),
+                                               _mm256_maddubs_epi16(next[side], next_inputs));
+        isum[r][side] = _mm256_add_epi32(isum[r][side], sum_pairs(pairs));
       }
     }
   }
@@ -123,47 +107,10 @@ TROUPE_INLINE void dot_bytes(const std::byte* block, const std::int8_t* x, std::
   }
 }
 
-/// Four 16-bit inputs, repeated for each of 4 outputs.
-TROUPE_INLINE __m256i four_words(const std::int16_t* x) {
-  long long words;
-  __builtin_memcpy(&words, x, 8);
-  return _mm256_set1_epi64x(words);
-}
-
-/// The same with inputs of 16 bits, from widen_rows(): products of words. One side: outputs 0 1 4 5, then 2 3 6 7.
-template <int kRows>
-TROUPE_INLINE void dot_words(const std::byte* block, const std::int16_t* x, std::size_t stride, int side, __m256i (*isum)[2]) {
-  __m256i sums[kRows][2];
-  clear(sums[0], 2 * kRows);
-#pragma GCC unroll 8
-  for (int group = 0; group < 8; ++group) {
-    const __m256i bytes = load_256(block + 64 * group + 32 * side);
-    const __m256i zero_point = _mm256_set1_epi16(128);
-    const __m256i codes[2] = {
-        _mm256_sub_epi16(_mm256_unpacklo_epi8(bytes, _mm256_setzero_si256()), zero_point),
-        _mm256_sub_epi16(_mm256_unpackhi_epi8(bytes, _mm256_setzero_si256()), zero_point)};
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-      const __m256i inputs = four_words(x + static_cast<std::size_t>(r) * stride + 4 * group);
-#pragma GCC unroll 8
-      for (int i = 0; i < 2; ++i) sums[r][i] = _mm256_add_epi32(sums[r][i], _mm256_madd_epi16(codes[i], inputs));
-    }
-  }
-#pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r) isum[r][side] = _mm256_hadd_epi32(sums[r][0], sums[r][1]);
-}
-
-/// Whether rows of 16 bits are multiplied as words: codes of 8 bits leave no room for a second plane's pairs.
-template <class F>
-constexpr bool uses_words() {
-  return F::kPlanes == 2 && F::kZeroShift == 7;
-}
-
 /// So many rows fit sixteen registers.
 template <class F>
 constexpr std::uint32_t most_rows() {
-  if (F::kNibbles) return F::kPlanes == 2 ? 2 : 4;
-  return F::kZeroShift == 7 ? 4 : 3;
+  return F::kNibbles || F::kZeroShift == 7 ? 4 : 3;
 }
 
 template <class F, int kRows>
@@ -182,9 +129,16 @@ TROUPE_INLINE __m256 load_scales_8(const std::byte* p) {
   return _mm256_cvtph_ps(load_128(p));
 }
 
-/// As add_block(), for the side's 8 outputs.
+/// As add_block(), for 8 outputs a side, with the zero point taken off where dot() did not take it off each code.
 template <class F>
-TROUPE_INLINE void add_sides(__m256* acc, const __m256i* isum, const std::byte* scales, const BlockMeta& x, int part) {
+TROUPE_INLINE void add_sides(__m256* acc, __m256i* isum, const std::byte* block, const BlockMeta& x, int part) {
+  const std::byte* scales = block + F::kCodeBytes + F::kScaleStep * static_cast<std::size_t>(part);
+  if constexpr (F::kZero && F::kZeroShift != 7) {
+    const __m256i minus =
+        _mm256_slli_epi32(_mm256_set1_epi32(F::kHalves ? x.minus_half_sums[part] : x.minus_sum), F::kZeroShift);
+#pragma GCC unroll 8
+    for (int side = 0; side < 2; ++side) isum[side] = _mm256_add_epi32(isum[side], minus);
+  }
   const __m256 d = _mm256_set1_ps(x.d);
   const __m256 sum = _mm256_set1_ps(F::kHalves ? x.half_sums[part] : x.sum);
 #pragma GCC unroll 8
@@ -221,57 +175,50 @@ class Fetch {
   std::size_t step_ = 64;
 };
 
+/// One row's residuals. Not inlined: copies for each row would only fill the instruction cache.
+template <class F>
+__attribute__((noinline)) F32x16 add_residuals(const LinearJob& job, std::uint32_t panel, std::uint32_t row, F32x16 sums) {
+  const std::byte* weights = job.panels + panel * job.panel_bytes;
+  const Residual* rest = residuals_of(job, row);
+  __m256 acc[2] = {sums.lo, sums.hi};
+  for (std::uint32_t i = 0; i < job.residuals; ++i, ++rest) {
+    const std::byte* block = weights + rest->meta.block * F::kBlockBytes;
+    for (int part = 0; part < F::kParts; ++part) {
+      __m256i isum[1][2];
+      dot<F, 1>(block, rest->codes, 0, part, isum);
+      add_sides<F>(acc, isum[0], block, rest->meta, part);
+    }
+  }
+  return {acc[0], acc[1]};
+}
+
 template <class F, int kRows>
 void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   const std::byte* block = job.panels + panel * job.panel_bytes;
   const std::int8_t* x = codes_of(job, row);
   const BlockMeta* meta = meta_of(job, row);
-  const std::int16_t* words = job.words + row % kRowsAtOnce * job.k;
   const Fetch fetch = Fetch::make<F>(job, row, most_rows<F>());
   __m256 acc[kRows][2];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
   const std::uint32_t blocks = job.k / kBlock;
-  for (std::uint32_t b = 0; b < blocks; ++b, block += F::kBlockBytes, x += F::kRowStep, words += kBlock, ++meta) {
+  for (std::uint32_t b = 0; b < blocks; ++b, block += F::kBlockBytes, x += kBlock, ++meta) {
     fetch(block);
 #pragma GCC unroll 8
     for (int part = 0; part < F::kParts; ++part) {
       __m256i isum[kRows][2];
-      if constexpr (uses_words<F>()) {
-        dot_words<kRows>(block, words, job.k, 0, isum);
-        dot_words<kRows>(block, words, job.k, 1, isum);
-      } else {
-        dot<F, kRows>(block, x, job.row_bytes, part, isum);
-      }
+      dot<F, kRows>(block, x, job.row_bytes, part, isum);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
         const std::size_t skip = static_cast<std::size_t>(r) * job.row_bytes;
         const BlockMeta& row_meta = *reinterpret_cast<const BlockMeta*>(reinterpret_cast<const std::byte*>(meta) + skip);
-        if constexpr (F::kZero && F::kZeroShift != 7) {  // the other products take the zero point off each code
-          const __m256i minus = _mm256_slli_epi32(
-              _mm256_set1_epi32(F::kHalves ? row_meta.minus_half_sums[part] : row_meta.minus_sum), F::kZeroShift);
-#pragma GCC unroll 8
-          for (int side = 0; side < 2; ++side) isum[r][side] = _mm256_add_epi32(isum[r][side], minus);
-        }
-        add_sides<F>(acc[r], isum[r], block + F::kCodeBytes + F::kScaleStep * static_cast<std::size_t>(part), row_meta, part);
+        add_sides<F>(acc[r], isum[r], block, row_meta, part);
       }
     }
   }
 #pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r)
-    finish_output(job, panel, row + static_cast<std::uint32_t>(r), F32x16{acc[r][0], acc[r][1]});
-}
-
-/// Puts 16-bit codes together from their planes, for formats that multiply words.
-TROUPE_INLINE void ready_rows(const LinearJob& job, std::uint32_t row, std::uint32_t count) {
-  if (!job.wide || job.format.zero_shift != 7 || job.kind != PanelKind::quantized) return;
-  for (std::uint32_t r = 0; r < count; ++r) {
-    const std::int8_t* x = codes_of(job, row + r);
-    std::int16_t* to = job.words + std::size_t{(row + r) % kRowsAtOnce} * job.k;
-    for (std::uint32_t i = 0; i < job.k; i += 16, x += i % kBlock == 0 ? 48 : 16, to += 16) {
-      const __m256i high = _mm256_slli_epi16(_mm256_cvtepi8_epi16(load_128(x)), 8);
-      const __m256i low = _mm256_cvtepi8_epi16(load_128(x + 32));
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_add_epi16(high, low));
-    }
+  for (int r = 0; r < kRows; ++r) {
+    const std::uint32_t at = row + static_cast<std::uint32_t>(r);
+    finish_output(job, panel, at, add_residuals<F>(job, panel, at, F32x16{acc[r][0], acc[r][1]}));
   }
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "common/backend/backend.hpp"
+#include "common/backend/cpu/activation.hpp"
 #include "common/backend/cpu/packed_weight.hpp"
 
 namespace troupe::backend::cpu {
@@ -24,8 +25,8 @@ struct LinearJob {
   const std::byte* rows = nullptr;  ///< codes, or floats
   std::size_t row_bytes = 0;
   std::size_t meta_offset = 0;
-  bool wide = false;  ///< codes of 16 bits
-  std::int16_t* words = nullptr;  ///< [kRowsAtOnce, k] of working memory
+  std::size_t residual_offset = 0;
+  std::uint32_t residuals = 0;  ///< of each row
   std::uint32_t row_count = 0;
   const float* bias = nullptr;
   float* out = nullptr;
@@ -84,8 +85,7 @@ struct Kernels {
   std::uint32_t direct_rows;  ///< tiles of at most so many rows read halves as fast as converted floats
   void (*linear)(const LinearJob& job);
   void (*rms_norm)(const float* x, const float* weight, std::uint32_t n, float eps, float* out);
-  void (*quantize)(const float* x, std::uint32_t n, std::byte* record, std::size_t meta_offset);
-  void (*quantize_wide)(const float* x, std::uint32_t n, std::byte* record, std::size_t meta_offset);
+  void (*quantize)(const float* x, const ActivationLayout& layout, std::byte* record);  ///< all but the float row
   void (*add)(const float* a, const float* b, std::uint32_t n, float* out);
   void (*scale)(const float* x, std::uint32_t n, float factor, float* out);
   void (*gated)(Activation activation, const float* gate, const float* up, std::uint32_t n, float* out);

@@ -48,10 +48,39 @@ TROUPE_INLINE void load_codes(const std::byte* block, __m512i* groups) {
   }
 }
 
+/// Where the sum of a part starts: minus the zero point times the inputs.
+template <class F>
+TROUPE_INLINE __m512i zero_point(const BlockMeta& x, int part) {
+  if constexpr (!F::kZero) return _mm512_setzero_si512();
+  return _mm512_slli_epi32(_mm512_set1_epi32(F::kHalves ? x.minus_half_sums[part] : x.minus_sum), F::kZeroShift);
+}
+
 /// Two scales a block leave registers for eight rows.
 template <class F>
 constexpr std::uint32_t most_rows() {
   return F::kHalves ? 8 : 16;
+}
+
+/// One row's residuals. Not inlined: sixteen copies a format would only fill the instruction cache.
+template <class F>
+__attribute__((noinline)) F32x16 add_residuals(const LinearJob& job, std::uint32_t panel, std::uint32_t row, F32x16 acc) {
+  constexpr int kGroups = 8 / F::kParts;
+  const std::byte* weights = job.panels + panel * job.panel_bytes;
+  const Residual* rest = residuals_of(job, row);
+  for (std::uint32_t i = 0; i < job.residuals; ++i, ++rest) {
+    const std::byte* block = weights + rest->meta.block * F::kBlockBytes;
+    __m512i codes[8];
+    load_codes<F>(block, codes);
+    for (int part = 0; part < F::kParts; ++part) {
+      const std::size_t offset = F::kScaleStep * static_cast<std::size_t>(part);
+      __m512i isum = zero_point<F>(rest->meta, part);
+      for (int g = part * kGroups; g < (part + 1) * kGroups; ++g)
+        isum = _mm512_dpbusd_epi32(isum, codes[g], four_inputs(rest->codes + 4 * g));
+      acc = add_block<F>(acc, I32x16{isum}, load_scales<F>(block + F::kCodeBytes + offset),
+                         F::kMin ? load_scales<F>(block + F::kMinOffset + offset) : zero(), rest->meta, part);
+    }
+  }
+  return acc;
 }
 
 template <class F, int kRows>
@@ -64,7 +93,7 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   F32x16 acc[kRows];
   for (int r = 0; r < kRows; ++r) acc[r] = zero();
   const std::uint32_t blocks = job.k / kBlock;
-  for (std::uint32_t b = 0; b < blocks; ++b, block += F::kBlockBytes, x += F::kRowStep, ++meta) {
+  for (std::uint32_t b = 0; b < blocks; ++b, block += F::kBlockBytes, x += kBlock, ++meta) {
     for (std::size_t line = 0; line < F::kBlockBytes; line += 64) _mm_prefetch(block + kAhead + line, _MM_HINT_T0);
     __m512i codes[8];
     load_codes<F>(block, codes);
@@ -76,27 +105,19 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
       for (int r = 0; r < kRows; ++r) {
         const std::size_t skip = static_cast<std::size_t>(r) * job.row_bytes;
         const BlockMeta& row_meta = *reinterpret_cast<const BlockMeta*>(reinterpret_cast<const std::byte*>(meta) + skip);
-        __m512i isum = _mm512_setzero_si512();
-        if constexpr (F::kZero)
-          isum = _mm512_slli_epi32(
-              _mm512_set1_epi32(F::kHalves ? row_meta.minus_half_sums[part] : row_meta.minus_sum), F::kZeroShift);
-        if constexpr (F::kPlanes == 2) {
-          __m512i high = _mm512_setzero_si512();
-          for (int g = part * kGroups; g < (part + 1) * kGroups; ++g)
-            high = _mm512_dpbusd_epi32(high, codes[g], four_inputs(x + skip + 4 * g));
-          isum = _mm512_add_epi32(isum, _mm512_slli_epi32(high, 8));
-        }
-        constexpr std::size_t kLast = 32 * (F::kPlanes - 1);  // the only plane, or the low one
+        __m512i isum = zero_point<F>(row_meta, part);
         for (int g = part * kGroups; g < (part + 1) * kGroups; ++g)
-          isum = _mm512_dpbusd_epi32(isum, codes[g], four_inputs(x + skip + kLast + 4 * g));
+          isum = _mm512_dpbusd_epi32(isum, codes[g], four_inputs(x + skip + 4 * g));
         acc[r] = add_block<F>(acc[r], I32x16{isum}, scales, mins, row_meta, part);
       }
     }
   }
-  for (int r = 0; r < kRows; ++r) finish_output(job, panel, row + static_cast<std::uint32_t>(r), acc[r]);
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    const std::uint32_t at = row + static_cast<std::uint32_t>(r);
+    finish_output(job, panel, at, add_residuals<F>(job, panel, at, acc[r]));
+  }
 }
-
-TROUPE_INLINE void ready_rows(const LinearJob&, std::uint32_t, std::uint32_t) {}
 
 #include "common/backend/cpu/linear_walk.inl"
 

@@ -20,13 +20,6 @@ constexpr std::uint32_t kTileVectors = 1;
 #include "common/backend/cpu/attention_page.inl"
 #include "common/backend/cpu/linear.inl"
 
-/// A block's input, of 8 bits or of two planes.
-template <class F>
-TROUPE_INLINE int input(const std::int8_t* x, int i) {
-  if constexpr (F::kPlanes == 2) return 256 * x[i] + x[32 + i];
-  return x[i];
-}
-
 /// Adds the products of 16 inputs, from `first` on, to the 16 outputs' sums.
 template <class F>
 TROUPE_INLINE void dot_half(const std::uint8_t* codes, int half, const std::int8_t* x, I32x16& isum) {
@@ -36,31 +29,39 @@ TROUPE_INLINE void dot_half(const std::uint8_t* codes, int half, const std::int8
       for (int i = 0; i < 4; ++i) {
         const int both = at[4 * lane + i];
         const int code = !F::kNibbles ? both : half == 0 ? both & 15 : both >> 4;
-        isum.v[lane] += code * input<F>(x, 16 * half + 4 * group + i);
+        isum.v[lane] += code * x[16 * half + 4 * group + i];
       }
   }
+}
+
+template <class F>
+TROUPE_INLINE F32x16 add_product(F32x16 acc, const std::byte* block, const std::int8_t* x, const BlockMeta& meta) {
+  const std::uint8_t* codes = reinterpret_cast<const std::uint8_t*>(block);
+  for (int part = 0; part < F::kParts; ++part) {
+    I32x16 isum;
+    const std::int32_t minus = F::kHalves ? meta.minus_half_sums[part] : meta.minus_sum;
+    for (int lane = 0; lane < 16; ++lane) isum.v[lane] = F::kZero ? minus * (1 << F::kZeroShift) : 0;
+    dot_half<F>(codes, part, x, isum);
+    if constexpr (!F::kHalves) dot_half<F>(codes, 1, x, isum);
+    const std::size_t offset = F::kScaleStep * static_cast<std::size_t>(part);
+    const F32x16 mins = F::kMin ? load_scales<F>(block + F::kMinOffset + offset) : zero();
+    acc = add_block<F>(acc, isum, load_scales<F>(block + F::kCodeBytes + offset), mins, meta, part);
+  }
+  return acc;
 }
 
 template <class F, int kRows>
 void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   static_assert(kRows == 1);
-  const std::byte* block = job.panels + panel * job.panel_bytes;
+  const std::byte* weights = job.panels + panel * job.panel_bytes;
   const std::int8_t* x = codes_of(job, row);
   const BlockMeta* meta = meta_of(job, row);
   F32x16 acc = zero();
-  for (std::uint32_t b = 0; b < job.k / kBlock; ++b, block += F::kBlockBytes, x += F::kRowStep, ++meta) {
-    const std::uint8_t* codes = reinterpret_cast<const std::uint8_t*>(block);
-    for (int part = 0; part < F::kParts; ++part) {
-      I32x16 isum;
-      const std::int32_t minus = F::kHalves ? meta->minus_half_sums[part] : meta->minus_sum;
-      for (int lane = 0; lane < 16; ++lane) isum.v[lane] = F::kZero ? minus * (1 << F::kZeroShift) : 0;
-      dot_half<F>(codes, part, x, isum);
-      if constexpr (!F::kHalves) dot_half<F>(codes, 1, x, isum);
-      const std::size_t offset = F::kScaleStep * static_cast<std::size_t>(part);
-      const F32x16 mins = F::kMin ? load_scales<F>(block + F::kMinOffset + offset) : zero();
-      acc = add_block<F>(acc, isum, load_scales<F>(block + F::kCodeBytes + offset), mins, *meta, part);
-    }
-  }
+  for (std::uint32_t b = 0; b < job.k / kBlock; ++b)
+    acc = add_product<F>(acc, weights + b * F::kBlockBytes, x + b * kBlock, meta[b]);
+  const Residual* rest = residuals_of(job, row);
+  for (std::uint32_t i = 0; i < job.residuals; ++i)
+    acc = add_product<F>(acc, weights + rest[i].meta.block * F::kBlockBytes, rest[i].codes, rest[i].meta);
   finish_output(job, panel, row, acc);
 }
 
@@ -68,7 +69,6 @@ template <class F>
 constexpr std::uint32_t most_rows() {
   return 1;
 }
-TROUPE_INLINE void ready_rows(const LinearJob&, std::uint32_t, std::uint32_t) {}
 
 #include "common/backend/cpu/linear_walk.inl"
 

@@ -1,8 +1,8 @@
 // The walk over a matrix: a group of panels that fits the second cache level, blocks of rows, panels. Order of work only;
 // each output's own sum is inside quant_rows() or float_rows().
 
-/// A packed format known to the compiler, and whether rows are of 8 bits (one plane) or 16 (two).
-template <bool kNibblesV, bool kHalvesV, bool kMinV, bool kWideV, int kZeroShiftV, int kPlanesV>
+/// A packed format known to the compiler.
+template <bool kNibblesV, bool kHalvesV, bool kMinV, bool kWideV, int kZeroShiftV>
 struct Format {
   static constexpr bool kNibbles = kNibblesV;
   static constexpr bool kHalves = kHalvesV;
@@ -10,8 +10,6 @@ struct Format {
   static constexpr bool kWide = kWideV;
   static constexpr int kZeroShift = kZeroShiftV;
   static constexpr bool kZero = kZeroShiftV != 0;
-  static constexpr int kPlanes = kPlanesV;
-  static constexpr std::size_t kRowStep = 32 * kPlanesV;  ///< bytes of a row's codes a block
   static constexpr int kParts = kHalves ? 2 : 1;  ///< scales per block
   static constexpr std::size_t kCodeBytes = kNibbles ? 256 : 512;
   static constexpr std::size_t kScaleStep = kWide ? 64 : 32;
@@ -35,6 +33,10 @@ TROUPE_INLINE const BlockMeta* meta_of(const LinearJob& job, std::uint32_t row) 
 }
 TROUPE_INLINE const std::int8_t* codes_of(const LinearJob& job, std::uint32_t row) {
   return reinterpret_cast<const std::int8_t*>(job.rows + row * job.row_bytes);
+}
+
+TROUPE_INLINE const Residual* residuals_of(const LinearJob& job, std::uint32_t row) {
+  return reinterpret_cast<const Residual*>(job.rows + row * job.row_bytes + job.residual_offset);
 }
 
 /// One block's contribution to an output: product with the scales rounded once, then fused; the min right after.

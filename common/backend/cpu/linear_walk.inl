@@ -37,13 +37,12 @@ BlockFunction function_among(const QuantFormat& format) {
 }
 
 /// Q4_0 Q4_1 Q5_0 Q5_1 Q8_0, Q2_K Q3_K Q4_K Q5_K Q6_K.
-template <int kPlanes>
-BlockFunction planes_function(const QuantFormat& format) {
-  return function_among<Format<true, false, false, false, 3, kPlanes>, Format<true, false, true, false, 0, kPlanes>,
-                        Format<false, false, false, false, 4, kPlanes>, Format<false, false, true, false, 0, kPlanes>,
-                        Format<false, false, false, false, 7, kPlanes>, Format<true, true, true, true, 0, kPlanes>,
-                        Format<true, true, false, true, 2, kPlanes>, Format<true, false, true, true, 0, kPlanes>,
-                        Format<false, false, true, true, 0, kPlanes>, Format<false, true, false, true, 5, kPlanes>>(format);
+BlockFunction quant_function(const QuantFormat& format) {
+  return function_among<Format<true, false, false, false, 3>, Format<true, false, true, false, 0>,
+                        Format<false, false, false, false, 4>, Format<false, false, true, false, 0>,
+                        Format<false, false, false, false, 7>, Format<true, true, true, true, 0>,
+                        Format<true, true, false, true, 2>, Format<true, false, true, true, 0>,
+                        Format<false, false, true, true, 0>, Format<false, true, false, true, 5>>(format);
 }
 
 BlockFunction block_function(const LinearJob& job) {
@@ -51,7 +50,7 @@ BlockFunction block_function(const LinearJob& job) {
     case PanelKind::f32: return &float_block<PanelKind::f32>;
     case PanelKind::f16: return &float_block<PanelKind::f16>;
     case PanelKind::bf16: return &float_block<PanelKind::bf16>;
-    default: return job.wide ? planes_function<2>(job.format) : planes_function<1>(job.format);
+    default: return quant_function(job.format);
   }
 }
 
@@ -65,7 +64,6 @@ void linear(const LinearJob& job) {
     const std::uint32_t end = job.panel_end - begin < group ? job.panel_end : begin + group;
     for (std::uint32_t row = 0; row < job.row_count; row += kRowBlock) {
       const std::uint32_t count = job.row_count - row < kRowBlock ? job.row_count - row : kRowBlock;
-      ready_rows(job, row, count);
       for (std::uint32_t panel = begin; panel < end; ++panel) function(job, panel, row, count);
     }
   }
@@ -73,7 +71,7 @@ void linear(const LinearJob& job) {
 
 constexpr Kernels table(Isa isa) {
   return {.isa = isa, .direct_rows = isa == Isa::scalar ? 0 : kTileRows, .linear = linear, .rms_norm = rms_norm,
-          .quantize = quantize_row<false>, .quantize_wide = quantize_row<true>, .add = add_rows, .scale = scale_row,
+          .quantize = quantize_row, .add = add_rows, .scale = scale_row,
           .gated = gated, .softcap = softcap, .rope_half = rope_half, .rope_adjacent = rope_adjacent,
           .from_half = from_half, .to_half = to_half, .tile = tile, .softmax = softmax, .merge = merge,
           .attend = attend, .divide = divide_row, .exp = exp_row, .tanh = tanh_row, .sum_of_squares = sum_of_squares};

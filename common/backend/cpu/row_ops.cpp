@@ -48,18 +48,14 @@ void CpuBackend::rms_norm(Stream& stream, TensorRef x, const Weight& weight, flo
   });
 }
 
-void CpuBackend::quantize(const float* x, const ActivationLayout& layout, std::byte* record) const {
-  (layout.wide ? kernels_.quantize_wide : kernels_.quantize)(x, layout.cols, record, layout.meta_offset());
-}
-
 void CpuBackend::store_prepared(const float* x, const ActivationLayout& layout, std::byte* record) const {
-  if (layout.quantized) quantize(x, layout, record);
+  if (layout.quantized) kernels_.quantize(x, layout, record);
   if (!layout.quantized || float_matrices_) std::memcpy(record + layout.float_offset(), x, std::size_t{layout.cols} * 4);
 }
 
 void CpuBackend::prepare(Stream& stream, TensorRef x, TensorRef activation) {
   TROUPE_CHECK(same_shape(x, activation), "prepare: shapes");
-  const ActivationLayout layout = activation_layout(x.cols, activation.dtype);
+  const ActivationLayout layout = activation_layout(x.cols);
   const float* from = float_rows(x);
   std::byte* to = activation_rows(activation, layout);
   submit(stream, [=, this] {
@@ -71,7 +67,7 @@ void CpuBackend::prepare(Stream& stream, TensorRef x, TensorRef activation) {
 
 void CpuBackend::norm_prepare(Stream& stream, TensorRef x, const Weight& weight, float eps, TensorRef activation) {
   TROUPE_CHECK(same_shape(x, activation), "norm_prepare: shapes");
-  const ActivationLayout layout = activation_layout(x.cols, activation.dtype);
+  const ActivationLayout layout = activation_layout(x.cols);
   const float* w = vector_of(weight, x.cols);
   const float* from = float_rows(x);
   std::byte* to = activation_rows(activation, layout);
@@ -81,7 +77,7 @@ void CpuBackend::norm_prepare(Stream& stream, TensorRef x, const Weight& weight,
       std::byte* record = to + row * layout.row_bytes();
       float* normed = reinterpret_cast<float*>(record + layout.float_offset());
       kernels_.rms_norm(from + row * stride_of(x), w, x.cols, eps, normed);
-      if (layout.quantized) quantize(normed, layout, record);
+      if (layout.quantized) kernels_.quantize(normed, layout, record);
     });
   });
 }
@@ -90,25 +86,22 @@ void CpuBackend::linear(Stream& stream, TensorRef activation, const Weight& weig
   const PackedWeight& w = packed(weight);
   TROUPE_CHECK(w.kind() != PanelKind::vector, "linear: a matrix was expected");
   TROUPE_CHECK(activation.cols == w.cols() && activation.rows == out.rows && out.cols == w.rows(), "linear: shapes");
-  const ActivationLayout layout = activation_layout(activation.cols, activation.dtype);
+  const ActivationLayout layout = activation_layout(activation.cols);
   const bool quantized = w.kind() == PanelKind::quantized;
   const LinearJob job{.panels = w.data(), .panel_bytes = w.panel_bytes(), .kind = w.kind(), .format = w.format(),
                       .n = w.rows(), .k = w.cols(), .panel_begin = 0, .panel_end = w.panels(),
                       .rows = activation_rows(activation, layout) + (quantized ? 0 : layout.float_offset()),
                       .row_bytes = layout.row_bytes(), .meta_offset = layout.meta_offset(),
-                      .wide = layout.wide, .row_count = activation.rows,
+                      .residual_offset = layout.residual_offset(),
+                      .residuals = static_cast<std::uint32_t>(layout.residuals()), .row_count = activation.rows,
                       .bias = bias == nullptr ? nullptr : vector_of(*bias, w.rows()), .out = float_rows(out),
                       .out_stride = stride_of(out)};
   submit(stream, [job, this] {
     if (job.row_count == 0) return;
     const std::size_t work = std::size_t{job.n} * job.k * job.row_count;
     const std::uint32_t tasks = work < 4 * kSmallRowWork ? 1 : std::min(job.panel_end, 4 * pool_.threads());
-    const std::lock_guard turn(linear_turn_);
-    if (job.wide)
-      for (auto& words : words_) words.resize(std::max(words.size(), std::size_t{kRowsAtOnce} * job.k));
-    pool_.run(tasks, [&](std::uint32_t task, std::uint32_t worker) {
+    pool_.run(tasks, [&](std::uint32_t task, std::uint32_t) {
       LinearJob part = job;
-      part.words = words_[worker].data();
       part.panel_begin = static_cast<std::uint32_t>(std::uint64_t{job.panel_end} * task / tasks);
       part.panel_end = static_cast<std::uint32_t>(std::uint64_t{job.panel_end} * (task + 1) / tasks);
       kernels_.linear(part);

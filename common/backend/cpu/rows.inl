@@ -35,29 +35,19 @@ void rms_norm(const float* x, const float* weight, std::uint32_t n, float eps, f
   if (i < n) store_n(out + i, mul(mul(load_n(x + i, n - i), factor), load_n(weight + i, n - i)), n - i);
 }
 
-/// 16 codes, narrow or as two planes; their sum.
-template <bool kWide>
-TROUPE_INLINE std::int32_t store_codes(std::int8_t* codes, I32x16 a) {
-  if constexpr (!kWide) {
-    store_bytes(codes, a);
-    return sum_bytes(codes);
-  }
-  store_bytes(codes, high_byte(a));
-  store_bytes(codes + 32, low_byte(a));
-  return 256 * sum_bytes(codes) + sum_bytes(codes + 32);
+/// 16 codes; their sum.
+TROUPE_INLINE std::int32_t store_codes(std::int8_t* codes, F32x16 scaled) {
+  store_bytes(codes, round_to_int(min(max(scaled, set1(-kMostCode)), set1(kMostCode))));
+  return sum_bytes(codes);
 }
 
-template <bool kWide>
 TROUPE_INLINE void quantize_block(F32x16 first, F32x16 second, std::int8_t* codes, BlockMeta& meta) {
-  constexpr float kMost = kWide ? kWideCode : kNarrowCode;
   const float amax = tree_max(max(abs(first), abs(second)));
   const bool tiny = !(amax >= kSmallestBlock);
-  meta.d = tiny ? 0.0F : amax / kMost;
-  const F32x16 inverse = set1(tiny ? 0.0F : kMost / amax);
-  const F32x16 low = set1(-kMost);
-  const F32x16 high = set1(kMost);
-  const std::int32_t sum_a = store_codes<kWide>(codes, round_to_int(min(max(mul(first, inverse), low), high)));
-  const std::int32_t sum_b = store_codes<kWide>(codes + 16, round_to_int(min(max(mul(second, inverse), low), high)));
+  meta.d = tiny ? 0.0F : amax / kMostCode;
+  const F32x16 inverse = set1(tiny ? 0.0F : kMostCode / amax);
+  const std::int32_t sum_a = store_codes(codes, mul(first, inverse));
+  const std::int32_t sum_b = store_codes(codes + 16, mul(second, inverse));
   meta.sum = meta.d * static_cast<float>(sum_a + sum_b);
   meta.half_sums[0] = meta.d * static_cast<float>(sum_a);
   meta.half_sums[1] = meta.d * static_cast<float>(sum_b);
@@ -71,12 +61,39 @@ TROUPE_INLINE F32x16 load_upto(const float* x, std::uint32_t i, std::uint32_t n)
   return i < n ? load_n(x + i, n - i) : zero();
 }
 
-template <bool kWide>
-void quantize_row(const float* x, std::uint32_t n, std::byte* record, std::size_t meta_offset) {
+/// The block that comes next by falling d, then rising number.
+TROUPE_INLINE std::uint32_t next_largest(const BlockMeta* meta, std::uint32_t blocks, float last_d, std::uint32_t last) {
+  std::uint32_t best = blocks;
+  for (std::uint32_t b = 0; b < blocks; ++b) {
+    const bool open = meta[b].d < last_d || (meta[b].d == last_d && b > last);
+    if (open && (best == blocks || meta[b].d > meta[best].d)) best = b;
+  }
+  return best;
+}
+
+/// x - d * codes, rounded once.
+TROUPE_INLINE F32x16 rest_of(F32x16 x, float d, const std::int8_t* codes) {
+  return fma(set1(-d), to_float(load_bytes(codes)), x);
+}
+
+void quantize_row(const float* x, const ActivationLayout& layout, std::byte* record) {
+  const std::uint32_t n = layout.cols;
   std::int8_t* codes = reinterpret_cast<std::int8_t*>(record);
-  BlockMeta* meta = reinterpret_cast<BlockMeta*>(record + meta_offset);
-  for (std::uint32_t i = 0; i < n; i += 32, codes += kWide ? 64 : 32)
-    quantize_block<kWide>(load_upto(x, i, n), load_upto(x, i + 16, n), codes, *meta++);
+  BlockMeta* meta = reinterpret_cast<BlockMeta*>(record + layout.meta_offset());
+  const auto blocks = static_cast<std::uint32_t>(layout.blocks());
+  for (std::uint32_t b = 0; b < blocks; ++b)
+    quantize_block(load_upto(x, 32 * b, n), load_upto(x, 32 * b + 16, n), codes + 32 * b, meta[b]);
+  Residual* residual = reinterpret_cast<Residual*>(record + layout.residual_offset());
+  std::uint32_t at = 0;
+  float last_d = __builtin_inff();
+  for (std::size_t i = 0; i < layout.residuals(); ++i, ++residual) {
+    at = next_largest(meta, blocks, last_d, at);
+    if (at == blocks) at = 0;  // only where a row is not a number: then no result is
+    last_d = meta[at].d;
+    quantize_block(rest_of(load_upto(x, 32 * at, n), last_d, codes + 32 * at),
+                   rest_of(load_upto(x, 32 * at + 16, n), last_d, codes + 32 * at + 16), residual->codes, residual->meta);
+    residual->meta.block = at;
+  }
 }
 
 void add_rows(const float* a, const float* b, std::uint32_t n, float* out) {

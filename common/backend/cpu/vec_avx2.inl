@@ -75,10 +75,10 @@ TROUPE_INLINE F32x16 power_of_two(I32x16 n) { return {power_8(n.lo), power_8(n.h
 TROUPE_INLINE I32x16 round_to_int(F32x16 a) { return {_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)}; }
 TROUPE_INLINE I32x16 half_of(I32x16 a) { return {_mm256_srai_epi32(a.lo, 1), _mm256_srai_epi32(a.hi, 1)}; }
 TROUPE_INLINE I32x16 minus(I32x16 a, I32x16 b) { return {_mm256_sub_epi32(a.lo, b.lo), _mm256_sub_epi32(a.hi, b.hi)}; }
-TROUPE_INLINE __m256i high_byte_8(__m256i a) { return _mm256_srai_epi32(_mm256_add_epi32(a, _mm256_set1_epi32(128)), 8); }
-TROUPE_INLINE I32x16 high_byte(I32x16 a) { return {high_byte_8(a.lo), high_byte_8(a.hi)}; }
-TROUPE_INLINE __m256i low_byte_8(__m256i a) { return _mm256_srai_epi32(_mm256_slli_epi32(a, 24), 24); }
-TROUPE_INLINE I32x16 low_byte(I32x16 a) { return {low_byte_8(a.lo), low_byte_8(a.hi)}; }
+TROUPE_INLINE I32x16 load_bytes(const std::int8_t* p) {
+  const __m128i bytes = load_128(p);
+  return {_mm256_cvtepi8_epi32(bytes), _mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8))};
+}
 TROUPE_INLINE void store_bytes(std::int8_t* p, I32x16 a) {
   // packs works inside 128-bit halves: the permutation puts the four groups of four words back in order.
   const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a.lo, a.hi), 0xd8);

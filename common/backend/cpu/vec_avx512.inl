@@ -53,8 +53,9 @@ TROUPE_INLINE F32x16 power_of_two(I32x16 n) {
 TROUPE_INLINE I32x16 round_to_int(F32x16 a) { return {_mm512_cvtps_epi32(a.v)}; }
 TROUPE_INLINE I32x16 half_of(I32x16 a) { return {_mm512_srai_epi32(a.v, 1)}; }
 TROUPE_INLINE I32x16 minus(I32x16 a, I32x16 b) { return {_mm512_sub_epi32(a.v, b.v)}; }
-TROUPE_INLINE I32x16 high_byte(I32x16 a) { return {_mm512_srai_epi32(_mm512_add_epi32(a.v, _mm512_set1_epi32(128)), 8)}; }
-TROUPE_INLINE I32x16 low_byte(I32x16 a) { return {_mm512_srai_epi32(_mm512_slli_epi32(a.v, 24), 24)}; }
+TROUPE_INLINE I32x16 load_bytes(const std::int8_t* p) {
+  return {_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
 TROUPE_INLINE void store_bytes(std::int8_t* p, I32x16 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a.v));
 }

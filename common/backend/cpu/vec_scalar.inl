@@ -63,14 +63,10 @@ TROUPE_INLINE I32x16 minus(I32x16 a, I32x16 b) {
   for (int i = 0; i < 16; ++i) a.v[i] -= b.v[i];
   return a;
 }
-/// a = 256 * high_byte + low_byte with low_byte in [-128, 127].
-TROUPE_INLINE I32x16 high_byte(I32x16 a) {
-  for (int i = 0; i < 16; ++i) a.v[i] = (a.v[i] + 128) >> 8;
-  return a;
-}
-TROUPE_INLINE I32x16 low_byte(I32x16 a) {
-  for (int i = 0; i < 16; ++i) a.v[i] -= ((a.v[i] + 128) >> 8) * 256;
-  return a;
+TROUPE_INLINE I32x16 load_bytes(const std::int8_t* p) {
+  I32x16 r;
+  for (int i = 0; i < 16; ++i) r.v[i] = p[i];
+  return r;
 }
 /// Values in [-128, 127].
 TROUPE_INLINE void store_bytes(std::int8_t* p, I32x16 a) {

@@ -38,7 +38,7 @@ class Layer {
   Layer(Rig& owner, std::uint32_t rows, bool prompt)
       : rig(owner), x(rig.floats(rows, kD, Numbers(1).many(std::size_t{rows} * kD))), q(rig.empty(rows, kD)), k(rig.empty(rows, kKv)),
         v(rig.empty(rows, kKv)),
-        mixed(rig.empty(rows, kD)), wide(rig.activation(rows, kD, DType::activation_wide)), small(rig.activation(rows, kD)),
+        mixed(rig.empty(rows, kD)), small(rig.activation(rows, kD)),
         table(rig.empty(rows, 64)) {
     const std::uint32_t pages = prompt ? (rows + 63) / 64 : 3 * rows;
     layout = {.layers = 1, .kv_heads = 1, .key_dim = 64, .value_dim = 64, .dtype = DType::f16, .pages = pages};
@@ -65,10 +65,10 @@ class Layer {
   void run() {
     Backend& b = *rig.backend;
     Stream& s = *rig.stream;
-    b.norm_prepare(s, x.ref, *norm, 1e-5F, wide.ref);
-    b.linear(s, wide.ref, *square, nullptr, q.ref);
-    b.linear(s, wide.ref, *narrow, nullptr, k.ref);
-    b.linear(s, wide.ref, *narrow, nullptr, v.ref);
+    b.norm_prepare(s, x.ref, *norm, 1e-5F, small.ref);
+    b.linear(s, small.ref, *square, nullptr, q.ref);
+    b.linear(s, small.ref, *narrow, nullptr, k.ref);
+    b.linear(s, small.ref, *narrow, nullptr, v.ref);
     b.rope(s, RopeStyle::adjacent, table.ref, 3, q.ref);
     b.rope(s, RopeStyle::half, table.ref, 1, k.ref);
     b.kv_write(s, layout, *kv, 0, k.ref, v.ref, slots.ref);
@@ -84,7 +84,7 @@ class Layer {
  private:
   static constexpr std::uint32_t kD = 192, kKv = 64;
   Rig& rig;
-  Held x, q, k, v, mixed, wide, small, table, slots, positions;
+  Held x, q, k, v, mixed, small, table, slots, positions;
   KvLayout layout;
   std::unique_ptr<Buffer> kv;
   std::unique_ptr<AttentionPlan> plan;

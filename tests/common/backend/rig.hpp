@@ -56,9 +56,6 @@ inline const std::vector<gguf::TensorType>& all_types() {
   return types;
 }
 
-/// Prepared rows of 8 bits and of 16.
-inline constexpr DType kPrecisions[] = {DType::activation, DType::activation_wide};
-
 /// A device tensor that owns its buffer.
 struct Held {
   std::unique_ptr<Buffer> buffer;
@@ -85,8 +82,8 @@ class Rig {
     backend->upload(*stream, *held.buffer, 0, std::as_bytes(std::span(values)));
     return held;
   }
-  Held activation(std::uint32_t rows, std::uint32_t cols, DType dtype = DType::activation) {
-    return hold(rows, cols, dtype, backend->activation_bytes(rows, cols));
+  Held activation(std::uint32_t rows, std::uint32_t cols) {
+    return hold(rows, cols, DType::activation, backend->activation_bytes(rows, cols));
   }
   std::unique_ptr<Weight> matrix(gguf::TensorType type, std::uint32_t n, std::uint32_t k, const std::vector<std::byte>& blocks) {
     auto weight = backend->make_matrix(type, n, k, blocks);
@@ -107,10 +104,9 @@ class Rig {
   }
 
   /// prepare + linear of x [rows, k].
-  std::vector<float> linear(const std::vector<float>& x, std::uint32_t rows, const Weight& weight, const Weight* bias = nullptr,
-                            DType dtype = DType::activation) {
+  std::vector<float> linear(const std::vector<float>& x, std::uint32_t rows, const Weight& weight, const Weight* bias = nullptr) {
     Held in = floats(rows, weight.cols(), x);
-    Held prepared = activation(rows, weight.cols(), dtype);
+    Held prepared = activation(rows, weight.cols());
     Held out = empty(rows, weight.rows());
     backend->prepare(*stream, in.ref, prepared.ref);
     backend->linear(*stream, prepared.ref, weight, bias, out.ref);
