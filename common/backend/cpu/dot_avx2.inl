@@ -156,8 +156,9 @@ class Fetch {
   template <class F>
   static Fetch make(const LinearJob& job, std::uint32_t row, std::uint32_t most) {
     Fetch fetch;
-    if (row >= kRowsAtOnce) return fetch;
-    const std::uint32_t rows = job.row_count < kRowsAtOnce ? job.row_count : kRowsAtOnce;
+    const std::uint32_t together = rows_at_once(job);
+    if (row >= together) return fetch;
+    const std::uint32_t rows = job.row_count < together ? job.row_count : together;
     const std::uint32_t passes = (rows + most - 1) / most;
     fetch.from_ = (passes > 1 ? job.panel_bytes : kAhead) + row / most * 64;
     fetch.end_ = fetch.from_ - row / most * 64 + F::kBlockBytes;
@@ -175,13 +176,14 @@ class Fetch {
   std::size_t step_ = 64;
 };
 
-/// One row's residuals. Not inlined: copies for each row would only fill the instruction cache.
+/// One row's residuals from `first` on. Not inlined: copies for each row would only fill the instruction cache.
 template <class F>
-__attribute__((noinline)) F32x16 add_residuals(const LinearJob& job, std::uint32_t panel, std::uint32_t row, F32x16 sums) {
+__attribute__((noinline)) F32x16 add_residuals(const LinearJob& job, std::uint32_t panel, std::uint32_t row,
+                                                std::uint32_t first, F32x16 sums) {
   const std::byte* weights = job.panels + panel * job.panel_bytes;
-  const Residual* rest = residuals_of(job, row);
+  const Residual* rest = residuals_of(job, row) + first;
   __m256 acc[2] = {sums.lo, sums.hi};
-  for (std::uint32_t i = 0; i < job.residuals; ++i, ++rest) {
+  for (std::uint32_t i = first; i < job.residuals; ++i, ++rest) {
     const std::byte* block = weights + rest->meta.block * F::kBlockBytes;
     for (int part = 0; part < F::kParts; ++part) {
       __m256i isum[1][2];
@@ -194,7 +196,8 @@ __attribute__((noinline)) F32x16 add_residuals(const LinearJob& job, std::uint32
 
 template <class F, int kRows>
 void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
-  const std::byte* block = job.panels + panel * job.panel_bytes;
+  const std::byte* weights = job.panels + panel * job.panel_bytes;
+  const std::byte* block = weights;
   const std::int8_t* x = codes_of(job, row);
   const BlockMeta* meta = meta_of(job, row);
   const Fetch fetch = Fetch::make<F>(job, row, most_rows<F>());
@@ -202,7 +205,14 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
   const std::uint32_t blocks = job.k / kBlock;
-  for (std::uint32_t b = 0; b < blocks; ++b, block += F::kBlockBytes, x += kBlock, ++meta) {
+  const std::uint32_t common = common_residuals(job, row, kRows);
+  for (std::uint32_t b = 0; b < blocks + common; ++b, block += F::kBlockBytes, x += kBlock, ++meta) {
+    if (b >= blocks) {
+      const Residual& rest = residuals_of(job, row)[b - blocks];
+      block = weights + rest.meta.block * F::kBlockBytes;
+      x = rest.codes;
+      meta = &rest.meta;
+    }
     fetch(block);
 #pragma GCC unroll 8
     for (int part = 0; part < F::kParts; ++part) {
@@ -219,6 +229,7 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
     const std::uint32_t at = row + static_cast<std::uint32_t>(r);
-    finish_output(job, panel, at, add_residuals<F>(job, panel, at, F32x16{acc[r][0], acc[r][1]}));
+    const F32x16 sums{acc[r][0], acc[r][1]};
+    finish_output(job, panel, at, common == job.residuals ? sums : add_residuals<F>(job, panel, at, common, sums));
   }
 }

@@ -10,8 +10,6 @@
 
 namespace troupe::backend::cpu {
 
-inline constexpr std::uint32_t kRowsAtOnce = 16;  ///< rows that go together over a group of panels
-
 /// out[r, n] for a range of panels of one matrix and all rows of a call.
 struct LinearJob {
   const std::byte* panels = nullptr;

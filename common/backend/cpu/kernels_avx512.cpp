@@ -61,13 +61,14 @@ constexpr std::uint32_t most_rows() {
   return F::kHalves ? 8 : 16;
 }
 
-/// One row's residuals. Not inlined: sixteen copies a format would only fill the instruction cache.
+/// One row's residuals from `first` on. Not inlined: sixteen copies a format would only fill the instruction cache.
 template <class F>
-__attribute__((noinline)) F32x16 add_residuals(const LinearJob& job, std::uint32_t panel, std::uint32_t row, F32x16 acc) {
+__attribute__((noinline)) F32x16 add_residuals(const LinearJob& job, std::uint32_t panel, std::uint32_t row,
+                                                std::uint32_t first, F32x16 acc) {
   constexpr int kGroups = 8 / F::kParts;
   const std::byte* weights = job.panels + panel * job.panel_bytes;
-  const Residual* rest = residuals_of(job, row);
-  for (std::uint32_t i = 0; i < job.residuals; ++i, ++rest) {
+  const Residual* rest = residuals_of(job, row) + first;
+  for (std::uint32_t i = first; i < job.residuals; ++i, ++rest) {
     const std::byte* block = weights + rest->meta.block * F::kBlockBytes;
     __m512i codes[8];
     load_codes<F>(block, codes);
@@ -86,14 +87,27 @@ __attribute__((noinline)) F32x16 add_residuals(const LinearJob& job, std::uint32
 template <class F, int kRows>
 void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   constexpr int kGroups = 8 / F::kParts;
+  constexpr int kTogether = 4;  // rows whose sums advance side by side: one sum alone waits for each of its products
   constexpr std::size_t kAhead = 3072;  // bytes; a matrix is one stream, and most calls read it in one pass
-  const std::byte* block = job.panels + panel * job.panel_bytes;
+  const std::byte* weights = job.panels + panel * job.panel_bytes;
+  const std::byte* block = weights;
   const std::int8_t* x = codes_of(job, row);
   const BlockMeta* meta = meta_of(job, row);
+  const auto offset_of = [&](int r) __attribute__((always_inline)) { return static_cast<std::size_t>(r) * job.row_bytes; };
+  const auto meta_at = [&](const BlockMeta* m, int r) __attribute__((always_inline)) -> const BlockMeta& {
+    return *reinterpret_cast<const BlockMeta*>(reinterpret_cast<const std::byte*>(m) + offset_of(r));
+  };
   F32x16 acc[kRows];
   for (int r = 0; r < kRows; ++r) acc[r] = zero();
   const std::uint32_t blocks = job.k / kBlock;
-  for (std::uint32_t b = 0; b < blocks; ++b, block += F::kBlockBytes, x += kBlock, ++meta) {
+  const std::uint32_t common = common_residuals(job, row, kRows);
+  for (std::uint32_t b = 0; b < blocks + common; ++b, block += F::kBlockBytes, x += kBlock, ++meta) {
+    if (b >= blocks) {
+      const Residual& rest = residuals_of(job, row)[b - blocks];
+      block = weights + rest.meta.block * F::kBlockBytes;
+      x = rest.codes;
+      meta = &rest.meta;
+    }
     for (std::size_t line = 0; line < F::kBlockBytes; line += 64) _mm_prefetch(block + kAhead + line, _MM_HINT_T0);
     __m512i codes[8];
     load_codes<F>(block, codes);
@@ -102,20 +116,25 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
       const F32x16 scales = load_scales<F>(block + F::kCodeBytes + offset);
       const F32x16 mins = F::kMin ? load_scales<F>(block + F::kMinOffset + offset) : zero();
 #pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) {
-        const std::size_t skip = static_cast<std::size_t>(r) * job.row_bytes;
-        const BlockMeta& row_meta = *reinterpret_cast<const BlockMeta*>(reinterpret_cast<const std::byte*>(meta) + skip);
-        __m512i isum = zero_point<F>(row_meta, part);
+      for (int first = 0; first < kRows; first += kTogether) {
+        const int count = kRows - first < kTogether ? kRows - first : kTogether;
+        __m512i isum[kTogether];
+#pragma GCC unroll 16
+        for (int r = 0; r < count; ++r) isum[r] = zero_point<F>(meta_at(meta, first + r), part);
+#pragma GCC unroll 8
         for (int g = part * kGroups; g < (part + 1) * kGroups; ++g)
-          isum = _mm512_dpbusd_epi32(isum, codes[g], four_inputs(x + skip + 4 * g));
-        acc[r] = add_block<F>(acc[r], I32x16{isum}, scales, mins, row_meta, part);
+#pragma GCC unroll 16
+          for (int r = 0; r < count; ++r) isum[r] = _mm512_dpbusd_epi32(isum[r], codes[g], four_inputs(x + offset_of(first + r) + 4 * g));
+#pragma GCC unroll 16
+        for (int r = 0; r < count; ++r)
+          acc[first + r] = add_block<F>(acc[first + r], I32x16{isum[r]}, scales, mins, meta_at(meta, first + r), part);
       }
     }
   }
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
     const std::uint32_t at = row + static_cast<std::uint32_t>(r);
-    finish_output(job, panel, at, add_residuals<F>(job, panel, at, acc[r]));
+    finish_output(job, panel, at, common == job.residuals ? acc[r] : add_residuals<F>(job, panel, at, common, acc[r]));
   }
 }
 

@@ -28,6 +28,12 @@ TROUPE_INLINE F32x16 load_scales(const std::byte* p) {
   return load_half(reinterpret_cast<const std::uint16_t*>(p));
 }
 
+/// Rows that go together over a group of panels: as many as leave room for a panel in the first cache level.
+TROUPE_INLINE std::uint32_t rows_at_once(const LinearJob& job) {
+  constexpr std::size_t kRoom = std::size_t{24} << 10;
+  return 16 * (job.k + job.k / kBlock * sizeof(BlockMeta)) <= kRoom || job.kind != PanelKind::quantized ? 16 : 8;
+}
+
 TROUPE_INLINE const BlockMeta* meta_of(const LinearJob& job, std::uint32_t row) {
   return reinterpret_cast<const BlockMeta*>(job.rows + row * job.row_bytes + job.meta_offset);
 }
@@ -37,6 +43,16 @@ TROUPE_INLINE const std::int8_t* codes_of(const LinearJob& job, std::uint32_t ro
 
 TROUPE_INLINE const Residual* residuals_of(const LinearJob& job, std::uint32_t row) {
   return reinterpret_cast<const Residual*>(job.rows + row * job.row_bytes + job.residual_offset);
+}
+
+/// How many first residuals are of the same blocks in rows [row, row + count): those are multiplied like blocks.
+TROUPE_INLINE std::uint32_t common_residuals(const LinearJob& job, std::uint32_t row, std::uint32_t count) {
+  for (std::uint32_t i = 0; i < job.residuals; ++i) {
+    const std::uint32_t block = residuals_of(job, row)[i].meta.block;
+    for (std::uint32_t r = row + 1; r < row + count; ++r)
+      if (residuals_of(job, r)[i].meta.block != block) return i;
+  }
+  return job.residuals;
 }
 
 /// One block's contribution to an output: product with the scales rounded once, then fused; the min right after.

@@ -56,14 +56,14 @@ BlockFunction block_function(const LinearJob& job) {
 
 void linear(const LinearJob& job) {
   constexpr std::size_t kGroupBytes = std::size_t{256} << 10;
-  constexpr std::uint32_t kRowBlock = kRowsAtOnce;
+  const std::uint32_t row_block = rows_at_once(job);
   const BlockFunction function = block_function(job);
   const auto fitting = static_cast<std::uint32_t>(kGroupBytes / job.panel_bytes);
   const std::uint32_t group = fitting == 0 ? 1 : fitting;
   for (std::uint32_t begin = job.panel_begin; begin < job.panel_end; begin += group) {
     const std::uint32_t end = job.panel_end - begin < group ? job.panel_end : begin + group;
-    for (std::uint32_t row = 0; row < job.row_count; row += kRowBlock) {
-      const std::uint32_t count = job.row_count - row < kRowBlock ? job.row_count - row : kRowBlock;
+    for (std::uint32_t row = 0; row < job.row_count; row += row_block) {
+      const std::uint32_t count = job.row_count - row < row_block ? job.row_count - row : row_block;
       for (std::uint32_t panel = begin; panel < end; ++panel) function(job, panel, row, count);
     }
   }
