@@ -126,6 +126,13 @@ struct AttentionParams {
   float softcap = 0.0f;      ///< 0: none; else s = cap * tanh(s / cap)
 };
 
+/// One matrix of Backend::linear_group(); the bias may be null.
+struct Product {
+  const Weight* weight = nullptr;
+  const Weight* bias = nullptr;
+  TensorRef out;
+};
+
 struct DeviceInfo {
   std::string name;       ///< "cpu avx512-vnni, 2 threads"
   Isa isa = Isa::scalar;  ///< what automatic resolved to
@@ -166,6 +173,8 @@ class Backend {
   // Copies; asynchronous on a device, host memory must live until synchronize(). Out of range is a programmer's fault.
   virtual void upload(Stream& stream, Buffer& to, std::size_t offset, std::span<const std::byte> from) = 0;
   virtual void download(Stream& stream, std::span<std::byte> to, const Buffer& from, std::size_t offset) = 0;
+  /// The memory itself where the host can read it, valid after synchronize() until the next op writes it; else empty: download().
+  [[nodiscard]] virtual std::span<const std::byte> host_view(const Buffer& buffer) const = 0;
   virtual void copy(Stream& stream, Buffer& to, std::size_t to_offset, const Buffer& from, std::size_t from_offset,
                     std::size_t bytes) = 0;
 
@@ -180,11 +189,19 @@ class Backend {
   /// rms_norm then prepare, the same bits as the two calls.
   virtual void norm_prepare(Stream& stream, TensorRef x, const Weight& weight, float eps, TensorRef activation) = 0;
   /// out[t, n] = sum_k activation[t, k] * weight[n, k] (+ bias[n]); bias may be null.
-  virtual void linear(Stream& stream, TensorRef activation, const Weight& weight, const Weight* bias, TensorRef out) = 0;
+  void linear(Stream& stream, TensorRef activation, const Weight& weight, const Weight* bias, TensorRef out) {
+    const Product product{&weight, bias, out};
+    linear_group(stream, activation, {&product, 1});
+  }
+  /// linear() of 1 to kMostProducts matrices on the same rows, as one op: the same bits, one wait instead of several.
+  virtual void linear_group(Stream& stream, TensorRef activation, std::span<const Product> products) = 0;
+  static constexpr std::size_t kMostProducts = 4;
   /// out = a + b.
   virtual void add(Stream& stream, TensorRef a, TensorRef b, TensorRef out) = 0;
   /// out = act(gate) * up.
   virtual void gated(Stream& stream, Activation activation, TensorRef gate, TensorRef up, TensorRef out) = 0;
+  /// gated then prepare, the same bits as the two calls; the product itself is kept nowhere.
+  virtual void gated_prepare(Stream& stream, Activation activation, TensorRef gate, TensorRef up, TensorRef prepared) = 0;
   /// cos and sin of every row's position, once a step: table f32 [T, dims] = cos [dims/2] then sin [dims/2]; positions i32 [1, T].
   virtual void rope_table(Stream& stream, const RopeParams& params, TensorRef positions, TensorRef table) = 0;
   /// Rotates each of `heads` heads of x [T, heads * d] in place.
@@ -192,6 +209,9 @@ class Backend {
   /// Stores k [T, G * key_dim] and v [T, G * value_dim] at physical slots (page * 64 + slot), i32 [1, T].
   virtual void kv_write(Stream& stream, const KvLayout& layout, Buffer& kv, std::uint32_t layer, TensorRef k, TensorRef v,
                         TensorRef slots) = 0;
+  /// rope of q [T, H * key_dim] and k, then kv_write, the same bits as the three calls. q and k are rotated in place.
+  virtual void rope_write(Stream& stream, RopeStyle style, TensorRef table, const KvLayout& layout, Buffer& kv, std::uint32_t layer,
+                          TensorRef q, TensorRef k, TensorRef v, TensorRef slots) = 0;
   /// Copies one slot of every layer to another (tree rows accepted by verification).
   virtual void kv_move(Stream& stream, const KvLayout& layout, Buffer& kv, std::uint32_t from_slot, std::uint32_t to_slot) = 0;
   [[nodiscard]] virtual std::unique_ptr<AttentionPlan> plan_attention(Stream& stream, const AttentionBatch& batch) = 0;

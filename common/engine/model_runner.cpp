@@ -13,7 +13,7 @@ using backend::DType;
 using backend::TensorRef;
 using BufferPtr = std::unique_ptr<Buffer>;
 
-constexpr std::uint32_t kLogitRows = 16;  ///< rows of the head computed at once: bounds the logits' memory
+constexpr std::uint32_t kLogitRows = 32;  ///< rows of the head computed at once: bounds the logits' memory
 
 backend::RopeParams rope_params(const RopeSpec& spec) { return {spec.dims, spec.base, spec.scale, spec.freq_factors}; }
 
@@ -64,7 +64,6 @@ class Runner final : public ModelRunner {
       TROUPE_TRY(buffer);
       *need.buffer = std::move(*buffer);
     }
-    host_logits_.resize(std::size_t{kLogitRows} * config_.vocab);
     return {};
   }
 
@@ -133,16 +132,17 @@ class Runner final : public ModelRunner {
     const std::uint32_t v_cols = config_.kv_heads * config_.value_dim, o_cols = config_.heads * config_.value_dim;
     const TensorRef input = activation(config_.width);
     backend_->norm_prepare(*stream_, floats(x_, config_.width), *w.attn_norm, config_.norm_eps, input);
-    backend_->linear(*stream_, input, *w.q, w.q_bias.get(), floats(q_, q_cols));
-    backend_->linear(*stream_, input, *w.k, w.k_bias.get(), floats(k_, k_cols));
-    backend_->linear(*stream_, input, *w.v, w.v_bias.get(), floats(v_, v_cols));
+    const backend::Product qkv[] = {{w.q.get(), w.q_bias.get(), floats(q_, q_cols)},
+                                    {w.k.get(), w.k_bias.get(), floats(k_, k_cols)},
+                                    {w.v.get(), w.v_bias.get(), floats(v_, v_cols)}};
+    backend_->linear_group(*stream_, input, qkv);
     if (config_.qk_norm) {
       const TensorRef q = heads(q_, config_.heads, config_.key_dim), k = heads(k_, config_.kv_heads, config_.key_dim);
       backend_->rms_norm(*stream_, q, *w.q_norm, config_.norm_eps, q);
       backend_->rms_norm(*stream_, k, *w.k_norm, config_.norm_eps, k);
     }
-    rotate(layer, floats(q_, q_cols), floats(k_, k_cols));
-    backend_->kv_write(*stream_, layout_, *kv_, layer, floats(k_, k_cols), floats(v_, v_cols), numbers(slots_, rows_));
+    backend_->rope_write(*stream_, rope_style(), rope_table(layer), layout_, *kv_, layer, floats(q_, q_cols),
+                         floats(k_, k_cols), floats(v_, v_cols), numbers(slots_, rows_));
     const backend::AttentionParams params{layer, config_.heads, config_.window[layer], config_.attention_scale,
                                           config_.attention_softcap};
     backend_->attention(*stream_, layout_, *kv_, plan, params, floats(q_, q_cols), floats(attended_, o_cols));
@@ -151,25 +151,28 @@ class Runner final : public ModelRunner {
     add_result(*w.attn_output, attended, w.attn_post_norm.get());
   }
 
-  void rotate(std::uint32_t layer, TensorRef q, TensorRef k) {
-    if (config_.rope_style == PairStyle::none) return;
-    const auto style = config_.rope_style == PairStyle::half ? backend::RopeStyle::half : backend::RopeStyle::adjacent;
+  [[nodiscard]] TensorRef rope_table(std::uint32_t layer) const {
+    if (config_.rope_style == PairStyle::none) return {};
     const std::size_t which = config_.rope_of[layer];
-    const TensorRef table = floats(rope_tables_[which], ropes_[which].dims);
-    backend_->rope(*stream_, style, table, config_.heads, q);
-    backend_->rope(*stream_, style, table, config_.kv_heads, k);
+    return floats(rope_tables_[which], ropes_[which].dims);
+  }
+  [[nodiscard]] backend::RopeStyle rope_style() const {
+    switch (config_.rope_style) {
+      case PairStyle::half: return backend::RopeStyle::half;
+      case PairStyle::adjacent: return backend::RopeStyle::adjacent;
+      default: return backend::RopeStyle::none;
+    }
   }
 
   void ffn_part(std::uint32_t layer) {
     const LayerWeights& w = weights_.layers[layer];
     const std::uint32_t cols = config_.ffn_width;
     backend_->norm_prepare(*stream_, floats(x_, config_.width), *w.ffn_norm, config_.norm_eps, activation(config_.width));
-    backend_->linear(*stream_, activation(config_.width), *w.gate, nullptr, floats(gate_, cols));
-    backend_->linear(*stream_, activation(config_.width), *w.up, nullptr, floats(up_, cols));
+    const backend::Product gate_up[] = {{w.gate.get(), nullptr, floats(gate_, cols)}, {w.up.get(), nullptr, floats(up_, cols)}};
+    backend_->linear_group(*stream_, activation(config_.width), gate_up);
     const auto kind = config_.activation == GateActivation::silu ? backend::Activation::silu : backend::Activation::gelu_tanh;
-    backend_->gated(*stream_, kind, floats(gate_, cols), floats(up_, cols), floats(gate_, cols));
     const TensorRef product = activation(cols);
-    backend_->prepare(*stream_, floats(gate_, cols), product);
+    backend_->gated_prepare(*stream_, kind, floats(gate_, cols), floats(up_, cols), product);
     add_result(*w.down, product, w.ffn_post_norm.get());
   }
 
@@ -194,11 +197,20 @@ class Runner final : public ModelRunner {
       backend_->norm_prepare(*stream_, x, *weights_.output_norm, config_.norm_eps, act);
       backend_->linear(*stream_, act, weights_.head(), nullptr, logits);
       if (config_.logit_softcap > 0) backend_->softcap(*stream_, logits, config_.logit_softcap);
-      const std::span<float> host(host_logits_.data(), std::size_t{count} * config_.vocab);
-      backend_->download(*stream_, std::as_writable_bytes(host), *logits_, 0);
-      backend_->synchronize(*stream_);
+      const std::span<const float> host = logits_on_host(std::size_t{count} * config_.vocab);
       for (std::uint32_t i = 0; i < count; ++i) on_logits(begin + i, host.subspan(std::size_t{i} * config_.vocab, config_.vocab));
     }
+  }
+
+  /// The first logits, read where they are or copied.
+  std::span<const float> logits_on_host(std::size_t count) {
+    backend_->synchronize(*stream_);
+    if (const auto view = backend_->host_view(*logits_); !view.empty())
+      return {reinterpret_cast<const float*>(view.data()), count};
+    host_logits_.resize(count);
+    backend_->download(*stream_, std::as_writable_bytes(std::span(host_logits_)), *logits_, 0);
+    backend_->synchronize(*stream_);
+    return host_logits_;
   }
 
   const std::shared_ptr<const Model> model_;
@@ -211,7 +223,7 @@ class Runner final : public ModelRunner {
   ModelWeights weights_;
   BufferPtr x_, y_, q_, k_, v_, attended_, gate_, up_, activation_, ids_, positions_, slots_, logit_rows_, logits_, kv_;
   std::vector<BufferPtr> rope_tables_;
-  std::vector<float> host_logits_;
+  std::vector<float> host_logits_;  ///< where the backend's memory is not the host's
   std::uint32_t rows_ = 0;
 };
 

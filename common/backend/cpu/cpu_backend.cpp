@@ -128,6 +128,8 @@ void CpuBackend::download(Stream& stream, std::span<std::byte> to, const Buffer&
   });
 }
 
+std::span<const std::byte> CpuBackend::host_view(const Buffer& buffer) const { return {buffer_of(buffer).data(), buffer.bytes()}; }
+
 void CpuBackend::copy(Stream& stream, Buffer& to, std::size_t to_offset, const Buffer& from, std::size_t from_offset,
                       std::size_t bytes) {
   std::byte* target = range(to, to_offset, bytes);

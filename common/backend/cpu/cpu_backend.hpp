@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <utility>
+#include <unordered_map>
 #include <vector>
 
 #include "common/backend/backend.hpp"
@@ -36,9 +37,26 @@ class CpuGraph final : public Graph {
   std::vector<std::function<void()>> ops;
 };
 
+/// Packed weights that are read next.
+struct Ahead {
+  const std::byte* data = nullptr;
+  std::size_t bytes = 0;
+};
+
 class CpuStream final : public Stream {
  public:
+  /// Says that `now` is read, and returns what was read after it the last time.
+  Ahead follow(Ahead now) {
+    if (last_ != nullptr) *last_ = now;
+    last_ = &next_[now.data];
+    return *last_;
+  }
+
   std::unique_ptr<CpuGraph> capture;  ///< set between begin_capture and end_capture
+
+ private:
+  std::unordered_map<const std::byte*, Ahead> next_;  ///< by the data that is read before; nodes stay where they are
+  Ahead* last_ = nullptr;
 };
 
 /// Rows first .. first + count of kv_write, whose slots follow one another in a page.
@@ -76,6 +94,7 @@ class CpuBackend final : public Backend {
 
   void upload(Stream& stream, Buffer& to, std::size_t offset, std::span<const std::byte> from) override;
   void download(Stream& stream, std::span<std::byte> to, const Buffer& from, std::size_t offset) override;
+  [[nodiscard]] std::span<const std::byte> host_view(const Buffer& buffer) const override;
   void copy(Stream& stream, Buffer& to, std::size_t to_offset, const Buffer& from, std::size_t from_offset,
             std::size_t bytes) override;
 
@@ -83,13 +102,16 @@ class CpuBackend final : public Backend {
   void rms_norm(Stream& stream, TensorRef x, const Weight& weight, float eps, TensorRef out) override;
   void prepare(Stream& stream, TensorRef x, TensorRef activation) override;
   void norm_prepare(Stream& stream, TensorRef x, const Weight& weight, float eps, TensorRef activation) override;
-  void linear(Stream& stream, TensorRef activation, const Weight& weight, const Weight* bias, TensorRef out) override;
+  void linear_group(Stream& stream, TensorRef activation, std::span<const Product> products) override;
   void add(Stream& stream, TensorRef a, TensorRef b, TensorRef out) override;
   void gated(Stream& stream, Activation activation, TensorRef gate, TensorRef up, TensorRef out) override;
+  void gated_prepare(Stream& stream, Activation activation, TensorRef gate, TensorRef up, TensorRef prepared) override;
   void rope_table(Stream& stream, const RopeParams& params, TensorRef positions, TensorRef table) override;
   void rope(Stream& stream, RopeStyle style, TensorRef table, std::uint32_t heads, TensorRef x) override;
   void kv_write(Stream& stream, const KvLayout& layout, Buffer& kv, std::uint32_t layer, TensorRef k, TensorRef v,
                 TensorRef slots) override;
+  void rope_write(Stream& stream, RopeStyle style, TensorRef table, const KvLayout& layout, Buffer& kv, std::uint32_t layer,
+                  TensorRef q, TensorRef k, TensorRef v, TensorRef slots) override;
   void kv_move(Stream& stream, const KvLayout& layout, Buffer& kv, std::uint32_t from_slot, std::uint32_t to_slot) override;
   [[nodiscard]] std::unique_ptr<AttentionPlan> plan_attention(Stream& stream, const AttentionBatch& batch) override;
   void attention(Stream& stream, const KvLayout& layout, const Buffer& kv, const AttentionPlan& plan,
@@ -113,6 +135,7 @@ class CpuBackend final : public Backend {
   /// body(row, worker) for every row; in parallel when `elements` a row make it worth while.
   template <class Body>
   void for_rows(std::uint32_t rows, std::size_t elements, const Body& body);
+  [[nodiscard]] LinearJob linear_job(TensorRef activation, const Product& product) const;
   void store_prepared(const float* x, const ActivationLayout& layout, std::byte* record) const;
 
   const Kernels& kernels_;

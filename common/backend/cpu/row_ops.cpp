@@ -1,5 +1,6 @@
 // Ops that work row by row, and the matrix product.
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "common/backend/cpu/cpu_backend.hpp"
@@ -82,30 +83,77 @@ void CpuBackend::norm_prepare(Stream& stream, TensorRef x, const Weight& weight,
   });
 }
 
-void CpuBackend::linear(Stream& stream, TensorRef activation, const Weight& weight, const Weight* bias, TensorRef out) {
-  const PackedWeight& w = packed(weight);
+LinearJob CpuBackend::linear_job(TensorRef activation, const Product& product) const {
+  const PackedWeight& w = packed(*product.weight);
   TROUPE_CHECK(w.kind() != PanelKind::vector, "linear: a matrix was expected");
-  TROUPE_CHECK(activation.cols == w.cols() && activation.rows == out.rows && out.cols == w.rows(), "linear: shapes");
+  TROUPE_CHECK(activation.cols == w.cols() && activation.rows == product.out.rows && product.out.cols == w.rows(),
+               "linear: shapes");
   const ActivationLayout layout = activation_layout(activation.cols);
   const bool quantized = w.kind() == PanelKind::quantized;
-  const LinearJob job{.panels = w.data(), .panel_bytes = w.panel_bytes(), .kind = w.kind(), .format = w.format(),
-                      .n = w.rows(), .k = w.cols(), .panel_begin = 0, .panel_end = w.panels(),
-                      .rows = activation_rows(activation, layout) + (quantized ? 0 : layout.float_offset()),
-                      .row_bytes = layout.row_bytes(), .meta_offset = layout.meta_offset(),
-                      .residual_offset = layout.residual_offset(),
-                      .residuals = static_cast<std::uint32_t>(layout.residuals()), .row_count = activation.rows,
-                      .bias = bias == nullptr ? nullptr : vector_of(*bias, w.rows()), .out = float_rows(out),
-                      .out_stride = stride_of(out)};
-  submit(stream, [job, this] {
-    if (job.row_count == 0) return;
-    const std::size_t work = std::size_t{job.n} * job.k * job.row_count;
-    const std::uint32_t tasks = work < 4 * kSmallRowWork ? 1 : std::min(job.panel_end, 4 * pool_.threads());
+  return {.panels = w.data(), .panel_bytes = w.panel_bytes(), .kind = w.kind(), .format = w.format(),
+          .n = w.rows(), .k = w.cols(), .panel_begin = 0, .panel_end = w.panels(),
+          .rows = activation_rows(activation, layout) + (quantized ? 0 : layout.float_offset()),
+          .row_bytes = layout.row_bytes(), .meta_offset = layout.meta_offset(), .residual_offset = layout.residual_offset(),
+          .residuals = static_cast<std::uint32_t>(layout.residuals()), .row_count = activation.rows,
+          .bias = product.bias == nullptr ? nullptr : vector_of(*product.bias, w.rows()), .out = float_rows(product.out),
+          .out_stride = stride_of(product.out)};
+}
+
+namespace {
+
+constexpr std::uint32_t kRowsThatWait = 4;
+constexpr std::size_t kMostAhead = std::size_t{256} << 10;  ///< bytes, a part of the second cache level
+
+/// The matrices of a group one after the other, cut into tasks of about as many bytes each.
+struct LinearGroup {
+  std::array<LinearJob, Backend::kMostProducts> jobs;
+  std::size_t count = 0;
+
+  [[nodiscard]] std::size_t bytes() const {
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < count; ++i) total += jobs[i].panel_end * jobs[i].panel_bytes;
+    return total;
+  }
+  [[nodiscard]] std::uint32_t panels() const {
+    std::uint32_t total = 0;
+    for (std::size_t i = 0; i < count; ++i) total += jobs[i].panel_end;
+    return total;
+  }
+  /// Every panel that begins in [begin, end) of the group's bytes.
+  void run(const Kernels& kernels, std::size_t begin, std::size_t end) const {
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto panel = [&](std::size_t byte) {
+        const std::size_t inside = byte <= at ? 0 : (byte - at + jobs[i].panel_bytes - 1) / jobs[i].panel_bytes;
+        return static_cast<std::uint32_t>(std::min<std::size_t>(inside, jobs[i].panel_end));
+      };
+      LinearJob part = jobs[i];
+      part.panel_begin = panel(begin);
+      part.panel_end = panel(end);
+      if (part.panel_begin < part.panel_end) kernels.linear(part);
+      at += jobs[i].panel_end * jobs[i].panel_bytes;
+    }
+  }
+};
+
+}  // namespace
+
+void CpuBackend::linear_group(Stream& stream, TensorRef activation, std::span<const Product> products) {
+  TROUPE_CHECK(!products.empty() && products.size() <= kMostProducts, "linear_group: 1 to 4 matrices");
+  LinearGroup group;
+  for (const Product& product : products) group.jobs[group.count++] = linear_job(activation, product);
+  const std::size_t bytes = group.bytes();
+  const Ahead ahead = static_cast<CpuStream&>(stream).follow({group.jobs[0].panels, bytes});
+  submit(stream, [group, bytes, ahead, this] {
+    const std::uint32_t rows = group.jobs[0].row_count;
+    if (rows == 0) return;
+    const std::size_t work = std::size_t{group.panels()} * kLanes * group.jobs[0].k * rows;
+    const std::uint32_t tasks = work < 4 * kSmallRowWork ? 1 : std::min(group.panels(), 4 * pool_.threads());
     pool_.run(tasks, [&](std::uint32_t task, std::uint32_t) {
-      LinearJob part = job;
-      part.panel_begin = static_cast<std::uint32_t>(std::uint64_t{job.panel_end} * task / tasks);
-      part.panel_end = static_cast<std::uint32_t>(std::uint64_t{job.panel_end} * (task + 1) / tasks);
-      kernels_.linear(part);
+      group.run(kernels_, bytes * task / tasks, bytes * (task + 1) / tasks);
     });
+    // Few rows wait for memory, and the ops between two products leave it idle.
+    if (rows <= kRowsThatWait) pool_.prefetch_while_idle(ahead.data, std::min(ahead.bytes, kMostAhead));
   });
 }
 
@@ -130,6 +178,23 @@ void CpuBackend::gated(Stream& stream, Activation activation, TensorRef gate, Te
     for_rows(gate.rows, 2 * std::size_t{gate.cols}, [&](std::uint32_t row) {
       kernels_.gated(activation, from_gate + row * stride_of(gate), from_up + row * stride_of(up), gate.cols,
                      to + row * stride_of(out));
+    });
+  });
+}
+
+void CpuBackend::gated_prepare(Stream& stream, Activation activation, TensorRef gate, TensorRef up, TensorRef prepared) {
+  TROUPE_CHECK(same_shape(gate, up) && same_shape(gate, prepared), "gated_prepare: shapes");
+  const ActivationLayout layout = activation_layout(gate.cols);
+  const float* from_gate = float_rows(gate);
+  const float* from_up = float_rows(up);
+  std::byte* to = activation_rows(prepared, layout);
+  submit(stream, [=, this] {
+    for_rows(gate.rows, 3 * std::size_t{gate.cols}, [&](std::uint32_t row) {
+      // As in norm_prepare, the row's float part is its own working memory.
+      std::byte* record = to + row * layout.row_bytes();
+      float* product = reinterpret_cast<float*>(record + layout.float_offset());
+      kernels_.gated(activation, from_gate + row * stride_of(gate), from_up + row * stride_of(up), gate.cols, product);
+      if (layout.quantized) kernels_.quantize(product, layout, record);
     });
   });
 }
@@ -159,34 +224,77 @@ void CpuBackend::rope_table(Stream& stream, const RopeParams& params, TensorRef 
   });
 }
 
-void CpuBackend::rope(Stream& stream, RopeStyle style, TensorRef table, std::uint32_t heads, TensorRef x) {
-  if (style == RopeStyle::none) return;
+namespace {
+
+/// Rotates the heads of rows, which may be of several tensors: angles are laid out once a row.
+class Rotation {
+ public:
+  Rotation(const Kernels& kernels, RopeStyle style, std::uint32_t pairs, const float* angles)
+      : kernels_(kernels), style_(style), pairs_(pairs), angles_(angles) {
+    if (style != RopeStyle::adjacent) return;
+    for (std::uint32_t i = 0; i < pairs; ++i) {
+      wide_cosines_[2 * i] = wide_cosines_[2 * i + 1] = angles[i];
+      wide_sines_[2 * i] = -angles[pairs + i];
+      wide_sines_[2 * i + 1] = angles[pairs + i];
+    }
+  }
+  void operator()(float* row, std::uint32_t heads, std::size_t step) const {
+    for (std::uint32_t head = 0; head < heads; ++head, row += step) {
+      if (style_ == RopeStyle::half)
+        kernels_.rope_half(row, angles_, angles_ + pairs_, pairs_);
+      else
+        kernels_.rope_adjacent(row, wide_cosines_, wide_sines_, 2 * pairs_);
+    }
+  }
+
+ private:
+  const Kernels& kernels_;
+  RopeStyle style_;
+  std::uint32_t pairs_;
+  const float* angles_;
+  float wide_cosines_[kMostRopeDims];
+  float wide_sines_[kMostRopeDims];
+};
+
+void check_rope(TensorRef table, std::uint32_t heads, TensorRef x) {
   TROUPE_CHECK(heads > 0 && x.cols % heads == 0 && table.rows == x.rows && table.cols <= x.cols / heads, "rope: shapes");
   TROUPE_CHECK(table.cols <= kMostRopeDims, "rope: a head wider than any model has");
+}
+
+}  // namespace
+
+void CpuBackend::rope(Stream& stream, RopeStyle style, TensorRef table, std::uint32_t heads, TensorRef x) {
+  if (style == RopeStyle::none) return;
+  check_rope(table, heads, x);
   const float* angles = float_rows(table);
   float* values = float_rows(x);
-  const std::uint32_t pairs = table.cols / 2;
   submit(stream, [=, this] {
     for_rows(x.rows, x.cols, [&](std::uint32_t row) {
-      const float* cosines = angles + row * stride_of(table);
-      float* heads_of_row = values + row * stride_of(x);
-      const std::size_t step = x.cols / heads;
-      if (style == RopeStyle::half) {
-        for (std::uint32_t head = 0; head < heads; ++head)
-          kernels_.rope_half(heads_of_row + head * step, cosines, cosines + pairs, pairs);
-        return;
-      }
-      float wide_cosines[kMostRopeDims];
-      float wide_sines[kMostRopeDims];
-      for (std::uint32_t i = 0; i < pairs; ++i) {
-        wide_cosines[2 * i] = wide_cosines[2 * i + 1] = cosines[i];
-        wide_sines[2 * i] = -cosines[pairs + i];
-        wide_sines[2 * i + 1] = cosines[pairs + i];
-      }
-      for (std::uint32_t head = 0; head < heads; ++head)
-        kernels_.rope_adjacent(heads_of_row + head * step, wide_cosines, wide_sines, 2 * pairs);
+      const Rotation rotate(kernels_, style, table.cols / 2, angles + row * stride_of(table));
+      rotate(values + row * stride_of(x), heads, x.cols / heads);
     });
   });
+}
+
+void CpuBackend::rope_write(Stream& stream, RopeStyle style, TensorRef table, const KvLayout& layout, Buffer& kv,
+                            std::uint32_t layer, TensorRef q, TensorRef k, TensorRef v, TensorRef slots) {
+  if (style != RopeStyle::none) {
+    TROUPE_CHECK(layout.key_dim > 0 && q.cols % layout.key_dim == 0 && q.rows == k.rows, "rope_write: shapes");
+    const std::uint32_t heads = q.cols / layout.key_dim;
+    check_rope(table, heads, q);
+    check_rope(table, layout.kv_heads, k);
+    const float* angles = float_rows(table);
+    float* queries = float_rows(q);
+    float* keys = float_rows(k);
+    submit(stream, [=, this, step = std::size_t{layout.key_dim}, kv_heads = layout.kv_heads] {
+      for_rows(q.rows, std::size_t{q.cols} + k.cols, [&](std::uint32_t row) {
+        const Rotation rotate(kernels_, style, table.cols / 2, angles + row * stride_of(table));
+        rotate(queries + row * stride_of(q), heads, step);
+        rotate(keys + row * stride_of(k), kv_heads, step);
+      });
+    });
+  }
+  kv_write(stream, layout, kv, layer, k, v, slots);
 }
 
 void CpuBackend::gather_rows(Stream& stream, TensorRef x, TensorRef rows, TensorRef out) {

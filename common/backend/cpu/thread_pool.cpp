@@ -66,11 +66,28 @@ void ThreadPool::park() {
   sleepers_.fetch_sub(1, std::memory_order_seq_cst);
 }
 
+void ThreadPool::prefetch_while_idle(const std::byte* data, std::size_t bytes) {
+  ahead_end_.store(0, std::memory_order_relaxed);
+  const auto begin = reinterpret_cast<std::uintptr_t>(data);
+  ahead_.store(begin, std::memory_order_relaxed);
+  ahead_end_.store(begin + bytes, std::memory_order_relaxed);
+}
+
+bool ThreadPool::prefetch_some() {
+  constexpr std::uintptr_t kChunk = 2048;  // bytes: little enough to notice a new job soon
+  if (ahead_.load(std::memory_order_relaxed) >= ahead_end_.load(std::memory_order_relaxed)) return false;
+  const std::uintptr_t at = ahead_.fetch_add(kChunk, std::memory_order_relaxed);
+  for (std::uintptr_t line = 0; line < kChunk; line += 64) _mm_prefetch(reinterpret_cast<const char*>(at + line), _MM_HINT_T1);
+  return true;
+}
+
 void ThreadPool::work(std::uint32_t worker) {
   const FloatState state;
   std::uint32_t idle = 0;
   while (!stop_.load(std::memory_order_relaxed)) {
     if (claim_and_run(worker)) {
+      idle = 0;
+    } else if (prefetch_some()) {
       idle = 0;
     } else if (++idle <= spins_) {
       _mm_pause();

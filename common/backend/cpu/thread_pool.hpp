@@ -5,6 +5,7 @@
 // Waiting spins for some microseconds (the gap between two ops of a step) and then parks, so an idle backend costs nothing.
 #include <atomic>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <thread>
@@ -43,6 +44,9 @@ class ThreadPool {
     }, &body);
   }
 
+  /// Bytes that idle workers ask the memory for until the next job comes: those it will read. Replaces what was set before.
+  void prefetch_while_idle(const std::byte* data, std::size_t bytes);
+
   static constexpr std::uint32_t kMaxTasks = 65535;
 
  private:
@@ -53,6 +57,7 @@ class ThreadPool {
   bool claim_and_run(std::uint32_t worker);
   [[nodiscard]] bool claimable() const;
   void park();
+  bool prefetch_some();
 
   // epoch (32 bits) | tasks (16) | next (16): a claim is one compare-and-swap, and the epoch makes a late one harmless.
   alignas(64) std::atomic<std::uint64_t> ticket_{0};
@@ -60,6 +65,9 @@ class ThreadPool {
   std::atomic<bool> caller_parked_{false};
   std::atomic<std::uint32_t> sleepers_{0};
   std::atomic<bool> stop_{false};
+  // Addresses; a torn pair is harmless, for a prefetch never faults.
+  alignas(64) std::atomic<std::uintptr_t> ahead_{0};
+  std::atomic<std::uintptr_t> ahead_end_{0};
   // Written before a job's ticket, read only by who holds a claim of it.
   Function function_ = nullptr;
   const void* context_ = nullptr;

@@ -53,6 +53,7 @@ class Timed final : public TimedBackend {
   void download(Stream& stream, std::span<std::byte> to, const Buffer& from, std::size_t offset) override {
     timed<OpKind::copies>(&Backend::download, stream, to, from, offset);
   }
+  std::span<const std::byte> host_view(const Buffer& buffer) const override { return inner_->host_view(buffer); }
   void copy(Stream& stream, Buffer& to, std::size_t to_offset, const Buffer& from, std::size_t from_offset,
             std::size_t bytes) override {
     timed<OpKind::copies>(&Backend::copy, stream, to, to_offset, from, from_offset, bytes);
@@ -70,15 +71,18 @@ class Timed final : public TimedBackend {
   void norm_prepare(Stream& stream, TensorRef x, const Weight& weight, float eps, TensorRef activation) override {
     timed<OpKind::rows>(&Backend::norm_prepare, stream, x, weight, eps, activation);
   }
-  void linear(Stream& stream, TensorRef activation, const Weight& weight, const Weight* bias, TensorRef out) override {
-    product(activation, weight);
-    timed<OpKind::products>(&Backend::linear, stream, activation, weight, bias, out);
+  void linear_group(Stream& stream, TensorRef activation, std::span<const backend::Product> products) override {
+    for (const backend::Product& each : products) product(activation, *each.weight);
+    timed<OpKind::products>(&Backend::linear_group, stream, activation, products);
   }
   void add(Stream& stream, TensorRef a, TensorRef b, TensorRef out) override {
     timed<OpKind::rows>(&Backend::add, stream, a, b, out);
   }
   void gated(Stream& stream, Activation activation, TensorRef gate, TensorRef up, TensorRef out) override {
     timed<OpKind::rows>(&Backend::gated, stream, activation, gate, up, out);
+  }
+  void gated_prepare(Stream& stream, Activation activation, TensorRef gate, TensorRef up, TensorRef prepared) override {
+    timed<OpKind::rows>(&Backend::gated_prepare, stream, activation, gate, up, prepared);
   }
   void rope_table(Stream& stream, const RopeParams& params, TensorRef positions, TensorRef table) override {
     timed<OpKind::rows>(&Backend::rope_table, stream, params, positions, table);
@@ -88,10 +92,14 @@ class Timed final : public TimedBackend {
   }
   void kv_write(Stream& stream, const KvLayout& layout, Buffer& kv, std::uint32_t layer, TensorRef k, TensorRef v,
                 TensorRef slots) override {
-    timed<OpKind::attention>(&Backend::kv_write, stream, layout, kv, layer, k, v, slots);
+    timed<OpKind::rows>(&Backend::kv_write, stream, layout, kv, layer, k, v, slots);
+  }
+  void rope_write(Stream& stream, RopeStyle style, TensorRef table, const KvLayout& layout, Buffer& kv, std::uint32_t layer,
+                  TensorRef q, TensorRef k, TensorRef v, TensorRef slots) override {
+    timed<OpKind::rows>(&Backend::rope_write, stream, style, table, layout, kv, layer, q, k, v, slots);
   }
   void kv_move(Stream& stream, const KvLayout& layout, Buffer& kv, std::uint32_t from_slot, std::uint32_t to_slot) override {
-    timed<OpKind::attention>(&Backend::kv_move, stream, layout, kv, from_slot, to_slot);
+    timed<OpKind::rows>(&Backend::kv_move, stream, layout, kv, from_slot, to_slot);
   }
   std::unique_ptr<AttentionPlan> plan_attention(Stream& stream, const AttentionBatch& batch) override {
     return timed<OpKind::attention>(&Backend::plan_attention, stream, batch);

@@ -66,17 +66,15 @@ class Layer {
     Backend& b = *rig.backend;
     Stream& s = *rig.stream;
     b.norm_prepare(s, x.ref, *norm, 1e-5F, small.ref);
-    b.linear(s, small.ref, *square, nullptr, q.ref);
-    b.linear(s, small.ref, *narrow, nullptr, k.ref);
-    b.linear(s, small.ref, *narrow, nullptr, v.ref);
-    b.rope(s, RopeStyle::adjacent, table.ref, 3, q.ref);
-    b.rope(s, RopeStyle::half, table.ref, 1, k.ref);
-    b.kv_write(s, layout, *kv, 0, k.ref, v.ref, slots.ref);
+    const Product qkv[] = {{square.get(), nullptr, q.ref}, {narrow.get(), nullptr, k.ref}, {narrow.get(), nullptr, v.ref}};
+    b.linear_group(s, small.ref, qkv);
+    b.rope_write(s, RopeStyle::adjacent, table.ref, layout, *kv, 0, q.ref, k.ref, v.ref, slots.ref);
     b.attention(s, layout, *kv, *plan, {.layer = 0, .heads = 3, .window = 0, .scale = 0.125F, .softcap = 0.0F}, q.ref,
                 mixed.ref);
     b.prepare(s, mixed.ref, small.ref);
     b.linear(s, small.ref, *square, nullptr, q.ref);
-    b.gated(s, Activation::silu, q.ref, x.ref, q.ref);
+    b.gated_prepare(s, Activation::silu, q.ref, x.ref, small.ref);
+    b.linear(s, small.ref, *square, nullptr, q.ref);
     b.add(s, x.ref, q.ref, x.ref);
     b.synchronize(s);
   }

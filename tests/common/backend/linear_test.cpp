@@ -139,6 +139,36 @@ TEST(Linear, GivesTheSameBitsForEveryThreadCount) {
   }
 }
 
+TEST(Linear, GivesTheSameBitsInAGroup) {
+  // Matrices of other types and widths, one with a bias; tasks end inside them.
+  constexpr std::uint32_t kK = 512;
+  const std::pair<TensorType, std::uint32_t> matrices[] = {
+      {TensorType::q4_k, 70}, {TensorType::q8_0, 16}, {TensorType::f16, 33}, {TensorType::q5_0, 200}};
+  for (const Isa isa : supported_isas())
+    for (const std::uint32_t threads : {1U, 3U})
+      for (const std::uint32_t rows : {1U, 4U, 37U}) {
+        Numbers numbers(rows);
+        Rig rig(isa, threads);
+        const auto x = numbers.many(std::size_t{rows} * kK);
+        const auto bias = rig.vector(numbers.many(16));
+        std::vector<std::unique_ptr<Weight>> weights;
+        for (const auto& [type, n] : matrices) weights.push_back(rig.matrix(type, n, kK, blocks_of(type, numbers.many(std::size_t{n} * kK))));
+        Held in = rig.floats(rows, kK, x);
+        Held prepared = rig.activation(rows, kK);
+        std::vector<Held> outs;
+        std::vector<Product> products;
+        for (const auto& weight : weights) {
+          outs.push_back(rig.empty(rows, weight->rows()));
+          products.push_back({weight.get(), weight->rows() == 16 ? bias.get() : nullptr, outs.back().ref});
+        }
+        rig.backend->prepare(*rig.stream, in.ref, prepared.ref);
+        rig.backend->linear_group(*rig.stream, prepared.ref, products);
+        for (std::size_t i = 0; i < weights.size(); ++i)
+          ASSERT_TRUE(same_bits(rig.read(outs[i]), rig.linear(x, rows, *weights[i], products[i].bias)))
+              << rig.backend->info().name << ", " << rows << " rows, " << type_name(matrices[i].first);
+      }
+}
+
 TEST(Linear, KeepsExtremeCodesExact) {
   // Every code at its end and every input at +-127: where a saturating or overflowing product would show.
   for (const TensorType type : {TensorType::q8_0, TensorType::q4_0, TensorType::q5_1, TensorType::q6_k}) {

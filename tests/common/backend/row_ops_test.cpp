@@ -71,6 +71,66 @@ TEST(NormPrepare, GivesTheBytesOfNormThenPrepare) {
         }
 }
 
+TEST(GatedPrepare, GivesTheBytesOfGatedThenPrepare) {
+  for (const Isa isa : supported_isas())
+    for (const Numerics numerics : {Numerics::fast, Numerics::reference})
+      for (const Activation kind : {Activation::silu, Activation::gelu_tanh}) {
+        Rig rig(isa, 2, numerics);
+        Numbers numbers(9);
+        Held gate = rig.floats(11, 1536, numbers.many(std::size_t{11} * 1536, 3.0F));
+        Held up = rig.floats(11, 1536, numbers.many(std::size_t{11} * 1536, 3.0F));
+        const auto matrix = rig.matrix(gguf::TensorType::q8_0, 48, 1536,
+                                       blocks_of(gguf::TensorType::q8_0, numbers.many(std::size_t{48} * 1536)));
+        Held product = rig.empty(11, 1536);
+        Held two = rig.activation(11, 1536);
+        Held one = rig.activation(11, 1536);
+        Held out_two = rig.empty(11, 48);
+        Held out_one = rig.empty(11, 48);
+        rig.backend->gated(*rig.stream, kind, gate.ref, up.ref, product.ref);
+        rig.backend->prepare(*rig.stream, product.ref, two.ref);
+        rig.backend->gated_prepare(*rig.stream, kind, gate.ref, up.ref, one.ref);
+        rig.backend->linear(*rig.stream, two.ref, *matrix, nullptr, out_two.ref);
+        rig.backend->linear(*rig.stream, one.ref, *matrix, nullptr, out_one.ref);
+        ASSERT_TRUE(same_bits(rig.read(out_two), rig.read(out_one)));
+      }
+}
+
+TEST(RopeWrite, GivesTheBytesOfRopeThenKvWrite) {
+  constexpr std::uint32_t kRows = 21;
+  for (const Isa isa : supported_isas())
+    for (const RopeStyle style : {RopeStyle::none, RopeStyle::adjacent, RopeStyle::half}) {
+      Rig rig(isa, 2);
+      Numbers numbers(5);
+      const KvLayout layout{.layers = 2, .kv_heads = 2, .key_dim = 48, .value_dim = 32, .dtype = DType::f16, .pages = 2};
+      std::vector<std::int32_t> places, slot;
+      for (std::uint32_t i = 0; i < kRows; ++i) places.push_back(static_cast<std::int32_t>(i * 3));
+      for (std::uint32_t i = 0; i < kRows; ++i) slot.push_back(static_cast<std::int32_t>(i < 9 ? i + 60 : i + 70));
+      Held positions = rig.ints(places), slots = rig.ints(slot), table = rig.empty(kRows, 32);
+      rig.backend->rope_table(*rig.stream, {.dims = 32, .base = 1e4, .scale = 1.0, .freq_factors = {}}, positions.ref, table.ref);
+      const auto q = numbers.many(kRows * 6 * 48), k = numbers.many(kRows * 2 * 48), v = numbers.many(kRows * 2 * 32);
+      std::vector<float> first;
+      for (const bool together : {false, true}) {
+        Held queries = rig.floats(kRows, 6 * 48, q), keys = rig.floats(kRows, 2 * 48, k), values = rig.floats(kRows, 2 * 32, v);
+        auto kv = std::move(*rig.backend->allocate(layout.offset(2, 0)));
+        if (together) {
+          rig.backend->rope_write(*rig.stream, style, table.ref, layout, *kv, 1, queries.ref, keys.ref, values.ref, slots.ref);
+        } else {
+          rig.backend->rope(*rig.stream, style, table.ref, 6, queries.ref);
+          rig.backend->rope(*rig.stream, style, table.ref, 2, keys.ref);
+          rig.backend->kv_write(*rig.stream, layout, *kv, 1, keys.ref, values.ref, slots.ref);
+        }
+        auto got = rig.read(queries);
+        std::vector<float> pages(layout.offset(2, 0) / 4);
+        rig.backend->download(*rig.stream, std::as_writable_bytes(std::span(pages)), *kv, 0);
+        rig.backend->synchronize(*rig.stream);
+        got.insert(got.end(), pages.begin(), pages.end());
+        if (first.empty()) first = got;
+        ASSERT_TRUE(same_bits(first, got)) << rig.backend->info().name;
+      }
+      ASSERT_NE(first, std::vector<float>(first.size()));
+    }
+}
+
 TEST(Prepare, GivesTheSameBytesOnEveryInstructionSetForOddWidths) {
   for (const std::uint32_t width : {1U, 31U, 32U, 33U, 47U, 576U, 1100U}) {
     std::vector<float> first;
