@@ -1,15 +1,21 @@
 #include "common/backend/cpu/cpu_affinity.hpp"
 
+#include <fcntl.h>
 #include <sched.h>
+#include <unistd.h>
 
+#include <array>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace troupe::backend::cpu {
 namespace {
+
+using std::chrono::nanoseconds;
 
 constexpr std::uint32_t kMostCpus = 8192;  // what Linux can be built for
 
@@ -18,8 +24,25 @@ struct Mask {
   [[nodiscard]] std::size_t bytes() const { return words.size() * sizeof(cpu_set_t); }
 };
 
-// What this thread could use before it was bound; empty: it is not bound.
-thread_local std::vector<std::uint32_t> unbound_cpus;
+constexpr std::uint32_t kPiecesALook = 64;
+constexpr std::chrono::milliseconds kLookEvery{100};
+constexpr std::chrono::seconds kStayAway{2};
+constexpr int kCrowdedPart = 20;
+
+thread_local ThreadBinding* bound_thread = nullptr;
+
+/// The second number of schedstat: nanoseconds ready to run but not running.
+std::optional<nanoseconds> waited_time(int descriptor) {
+  std::array<char, 128> text{};
+  const ssize_t length = pread(descriptor, text.data(), text.size(), 0);
+  if (length <= 0) return std::nullopt;
+  const std::string_view line(text.data(), static_cast<std::size_t>(length));
+  const std::size_t space = line.find(' ');
+  std::int64_t value = 0;
+  if (space == line.npos || std::from_chars(line.data() + space + 1, line.data() + line.size(), value).ec != std::errc{})
+    return std::nullopt;
+  return nanoseconds(value);
+}
 
 /// The first number of "0-1,4" or of "12"; `otherwise` when there is none.
 std::uint32_t first_number(const std::filesystem::path& path, std::uint32_t otherwise) {
@@ -46,7 +69,7 @@ std::uint32_t node_of(const std::filesystem::path& folder) {
 }  // namespace
 
 std::vector<std::uint32_t> affinity_cpus() {
-  if (!unbound_cpus.empty()) return unbound_cpus;
+  if (bound_thread != nullptr) return bound_thread->before();
   Mask mask;
   std::vector<std::uint32_t> cpus;
   if (sched_getaffinity(0, mask.bytes(), mask.words.data()) != 0) return cpus;
@@ -71,17 +94,46 @@ std::vector<CpuPlace> usable_places() {
   return places;
 }
 
-ThreadBinding::ThreadBinding(std::uint32_t cpu) {
-  if (!unbound_cpus.empty()) return;
-  std::vector<std::uint32_t> before = affinity_cpus();
-  bound_ = !before.empty() && set_affinity({&cpu, 1});
-  if (bound_) unbound_cpus = std::move(before);
+bool CrowdWatch::update(nanoseconds now, nanoseconds waited) {
+  if (since_ < nanoseconds{0}) {
+    since_ = now;
+    waited_ = waited;
+  } else if (now - since_ >= kLookEvery) {
+    if ((waited - waited_) * kCrowdedPart > now - since_) until_ = now + kStayAway;
+    since_ = now;
+    waited_ = waited;
+  }
+  return now < until_;
+}
+
+ThreadBinding::ThreadBinding(std::uint32_t cpu) : cpu_(cpu) {
+  if (bound_thread != nullptr) return;
+  before_ = affinity_cpus();
+  if (before_.empty() || !set_affinity({&cpu_, 1})) return;
+  schedule_ = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+  bound_thread = this;
 }
 
 ThreadBinding::~ThreadBinding() {
-  if (!bound_) return;
-  set_affinity(unbound_cpus);
-  unbound_cpus.clear();
+  if (bound_thread != this) return;
+  bound_thread = nullptr;
+  if (schedule_ >= 0) close(schedule_);
+  set_affinity(before_);
+}
+
+void ThreadBinding::adjust() {
+  if (bound_thread == nullptr || ++bound_thread->pieces_ % kPiecesALook != 0) return;
+  bound_thread->look();
+}
+
+void ThreadBinding::look() {
+  const nanoseconds now = std::chrono::steady_clock::now().time_since_epoch();
+  if (schedule_ < 0 || now < next_look_) return;
+  next_look_ = now + kLookEvery;
+  const auto waited = waited_time(schedule_);
+  if (!waited || watch_.update(now, *waited) == away_) return;
+  away_ = !away_;
+  set_affinity(away_ ? std::span<const std::uint32_t>(before_) : std::span<const std::uint32_t>(&cpu_, 1));
 }
 
 }  // namespace troupe::backend::cpu

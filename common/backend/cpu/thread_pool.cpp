@@ -37,7 +37,8 @@ ThreadPool::ThreadPool(std::uint32_t threads, CoreLease lease)
   const std::vector<std::uint32_t> anywhere = affinity_cpus();
   for (std::uint32_t worker = 1; worker < threads; ++worker)
     workers_.emplace_back([this, worker, anywhere] {
-      set_affinity(pinned() ? lease_.cpus().subspan(worker, 1) : std::span(anywhere));
+      set_affinity(anywhere);
+      const auto binding = pinned() ? std::make_unique<ThreadBinding>(lease_.cpus()[worker]) : nullptr;
       work(worker);
     });
 }
@@ -71,6 +72,7 @@ bool ThreadPool::claim_and_run(std::uint32_t worker) {
       const std::lock_guard lock(mutex_);
       finished_.notify_one();
     }
+    ThreadBinding::adjust();
     return true;
   }
   return false;

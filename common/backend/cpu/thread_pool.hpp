@@ -4,7 +4,8 @@
 //
 // Waiting spins for some microseconds (the gap between two ops of a step) and then parks, so an idle backend costs nothing.
 // With a lease of CPUs each worker stays on its own; the thread that calls run() does only while it has a hold_thread(),
-// because loading and tests call from threads that have other work. Where CPUs are fewer than threads nothing spins or is pinned.
+// because loading and tests call from threads that have other work. A thread whose CPU somebody else uses roams for a while.
+// Where CPUs are fewer than threads nothing spins or is pinned.
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>

@@ -80,6 +80,21 @@ TEST_F(PinnedPool, RunsEachWorkerOnItsCpuAndTheCallerOnlyWhileItHoldsItsThread) 
   EXPECT_EQ(mask(), before);
 }
 
+TEST(CrowdWatch, SendsAThreadAwayFromACpuItWaitsForAndBringsItBack) {
+  using namespace std::chrono_literals;
+  cpu::CrowdWatch watch;
+  EXPECT_FALSE(watch.update(1s, 700ms)) << "what was before counts for nothing";
+  EXPECT_FALSE(watch.update(1100ms, 705ms)) << "a twentieth";
+  EXPECT_FALSE(watch.update(1150ms, 740ms)) << "too short to tell";
+  EXPECT_TRUE(watch.update(1200ms, 740ms));
+  EXPECT_TRUE(watch.update(2s, 740ms));
+  EXPECT_FALSE(watch.update(3200ms, 740ms)) << "two seconds later";
+  EXPECT_TRUE(watch.update(3300ms, 746ms));
+  EXPECT_TRUE(watch.update(5200ms, 1s)) << "still crowded where it went: longer";
+  EXPECT_TRUE(watch.update(7100ms, 1s));
+  EXPECT_FALSE(watch.update(7200ms, 1s));
+}
+
 TEST_F(PinnedPool, LeavesAPoolThatABoundThreadMakesFree) {
   const Cpus before = mask();
   cpu::ThreadPool pinned(1, lease(1));
