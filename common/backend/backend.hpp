@@ -139,6 +139,12 @@ struct DeviceInfo {
   std::uint32_t threads = 1;
 };
 
+/// Keeps a thread where its backend wants it, until destroyed by that thread.
+class ThreadHold {
+ public:
+  virtual ~ThreadHold() = default;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -158,6 +164,9 @@ class Backend {
   [[nodiscard]] virtual Expected<std::unique_ptr<Weight>> make_vector(gguf::TensorType type, std::uint32_t n,
                                                                       std::span<const std::byte> blocks) = 0;
   // An embedding table is a matrix too: embed() reads rows of a make_matrix() weight, so a tied head shares it.
+
+  /// For the one thread that drives streams for long: the CPU backend pins it beside its workers. May be null.
+  [[nodiscard]] virtual std::unique_ptr<ThreadHold> hold_thread() = 0;
 
   // Streams, events, graphs. The CPU stream runs an op at once and reports events as done.
   [[nodiscard]] virtual std::unique_ptr<Stream> make_stream() = 0;
@@ -228,6 +237,9 @@ struct CpuOptions {
   std::uint32_t threads = 0;  ///< 0: the CPUs this process may use
   Isa isa = Isa::automatic;
   Numerics numerics = Numerics::fast;
+  /// Keep each thread on a CPU of its own when as many are free of Troupe's other pools on this host; where they are not,
+  /// threads neither stay nor spin.
+  bool pin_threads = false;
 };
 /// Errors: invalid_argument when the machine lacks the asked instruction set.
 [[nodiscard]] Expected<std::unique_ptr<Backend>> make_cpu_backend(const CpuOptions& options);

@@ -49,6 +49,16 @@ std::vector<Option> rows() {
       // Computing
       {"engine.threads", integer, "0", kWorkers,
        "Compute threads; 0 takes the cores that affinity and cgroup allow.", "threads", "0", "1024"},
+      {"engine.pin_threads",
+       choice,
+       "auto",
+       kWorkers,
+       "auto: each compute thread keeps a CPU of its own, no other worker's of this user on this host; where too few are "
+       "free, threads neither keep CPUs nor spin. off: the kernel moves them as it likes.",
+       "",
+       "",
+       "",
+       {"auto", "off"}},
       {"engine.token_budget", integer, "512", kWorkers,
        "Rows that prompts fill a step up to, the streams' rows counted.", "rows", "1", "65536"},
       {"engine.itl_slo_ms", integer, "0", kWorkers,

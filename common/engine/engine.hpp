@@ -140,6 +140,8 @@ class Engine {
   /// Ends a request at the next layer boundary and frees its pages; no event follows. Unknown ids are ignored.
   virtual void cancel(const RequestId& id) = 0;
 
+  /// For the one thread that will call step() for long (Backend::hold_thread). May be null.
+  [[nodiscard]] virtual std::unique_ptr<backend::ThreadHold> hold_thread() { return nullptr; }
   [[nodiscard]] virtual bool has_work() const = 0;
   /// One hybrid batch: decode rows first, then prefill chunks up to the budget. `cancelled` is asked between layers.
   virtual StepOutput step(const std::function<bool()>& interrupted = {}) = 0;

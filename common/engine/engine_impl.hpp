@@ -32,6 +32,7 @@ class EngineImpl final : public Engine {
   std::uint32_t cached_tokens_for(std::string_view tenant, std::span<const TokenId> prompt) const override;
   void export_page(std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) const override;
   void cancel(const RequestId& id) override;
+  std::unique_ptr<backend::ThreadHold> hold_thread() override { return backend_->hold_thread(); }
   bool has_work() const override;
   StepOutput step(const std::function<bool()>& interrupted) override;
   std::uint64_t progress() const override { return progress_.load(std::memory_order_relaxed); }

@@ -73,6 +73,7 @@ bool EngineThread::take(std::deque<Command>& commands, bool stuck) {
 }
 
 void EngineThread::loop() {
+  const auto hold = engine_->hold_thread();
   std::deque<Command> commands;
   bool stuck = false;
   while (take(commands, stuck)) {

@@ -60,13 +60,15 @@ Expected<std::vector<std::uint32_t>> take_numbers(Arguments& arguments, std::str
 
 Expected<BenchModel> take_bench_model(Arguments& arguments, const Io& io) {
   const auto model_flag = take_flag(arguments, "--model"), folder = take_flag(arguments, "--models"),
-             isa_flag = take_flag(arguments, "--isa");
-  for (const auto* flag : {&model_flag, &folder, &isa_flag})
+             isa_flag = take_flag(arguments, "--isa"), pin = take_flag(arguments, "--pin");
+  for (const auto* flag : {&model_flag, &folder, &isa_flag, &pin})
     if (!*flag) return tl::unexpected<Error>(flag->error());
   const auto threads = take_number(arguments, "--threads", usable_cores(), 1, kMostThreads);
   if (!threads) return tl::unexpected<Error>(threads.error());
   const auto isa = parse_isa(isa_flag->value_or("automatic"));
   if (!isa) return tl::unexpected<Error>(isa.error());
+  if (const std::string which = pin->value_or("auto"); which != "auto" && which != "off")
+    return fail(Errc::config_invalid, "--pin: expected auto or off, found " + which);
   ConfigSources sources;  // the environment may name the cache
   if (*folder) sources.arguments = {"--models", **folder};
   sources.environment = io.environment;
@@ -79,6 +81,7 @@ Expected<BenchModel> take_bench_model(Arguments& arguments, const Io& io) {
   BenchModel bench{resolved->name, std::move(*model), {}};
   bench.cpu.threads = *threads;
   bench.cpu.isa = *isa;
+  bench.cpu.pin_threads = pin->value_or("auto") == "auto";
   return bench;
 }
 

@@ -60,6 +60,7 @@ Expected<worker::EngineSetup> load_engine(const Config& config, const ResolvedMo
   backend::CpuOptions cpu;
   cpu.threads = number(config, "engine.threads") == 0 ? usable_cores() : number(config, "engine.threads");
   cpu.isa = isa_of(config.text("engine.isa"));
+  cpu.pin_threads = config.text("engine.pin_threads") == "auto";
   cpu.numerics =
       config.text("engine.numerics") == "reference" ? backend::Numerics::reference : backend::Numerics::fast;
   auto made = backend::make_cpu_backend(cpu);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <set>
 #include <thread>
@@ -28,6 +29,7 @@ struct FakeEngineOptions {
   bool mute = false;  ///< steps make no tokens: a hang
   std::chrono::microseconds step_time{
       0};  ///< what a step costs; a real engine never floods the control plane
+  std::function<void(std::thread::id)> held{};  ///< told which thread hold_thread() was for
 };
 
 /// The token every correct engine draws next.
@@ -62,6 +64,10 @@ class FakeEngine final : public engine::Engine {
   std::size_t layer_page_bytes() const override { return options_.layer_page_bytes; }
   std::uint32_t layers() const override { return options_.layers; }
 
+  std::unique_ptr<backend::ThreadHold> hold_thread() override {
+    if (options_.held) options_.held(std::this_thread::get_id());
+    return nullptr;
+  }
   Expected<void> submit(engine::Request request) override {
     TROUPE_TRY(admit(request));
     Sequence sequence;

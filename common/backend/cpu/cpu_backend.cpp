@@ -16,7 +16,7 @@ Expected<std::unique_ptr<Backend>> make_cpu_backend(const CpuOptions& options) {
   if (options.threads > kMostThreads)
     return fail(Errc::invalid_argument, std::to_string(options.threads) + " threads; at most " + std::to_string(kMostThreads));
   const std::uint32_t threads = options.threads == 0 ? cpu::usable_cpus() : options.threads;
-  return std::make_unique<cpu::CpuBackend>(isa, threads, options.numerics);
+  return std::make_unique<cpu::CpuBackend>(isa, threads, options.numerics, cpu::lease_for(options, threads));
 }
 
 namespace cpu {
@@ -58,12 +58,16 @@ std::byte* activation_rows(const TensorRef& tensor, const ActivationLayout& layo
   return range(*tensor.buffer, tensor.offset_bytes, tensor.rows * layout.row_bytes());
 }
 
-CpuBackend::CpuBackend(Isa isa, std::uint32_t threads, Numerics numerics)
-    : kernels_(kernels_for(isa)), numerics_(numerics), pool_(threads), attention_scratch_(pool_.threads()) {}
+CpuBackend::CpuBackend(Isa isa, std::uint32_t threads, Numerics numerics, CoreLease lease)
+    : kernels_(kernels_for(isa)),
+      numerics_(numerics),
+      pool_(threads, std::move(lease)),
+      attention_scratch_(pool_.threads()) {}
 
 DeviceInfo CpuBackend::info() const {
-  return {"cpu " + std::string(isa_name(kernels_.isa)) + ", " + std::to_string(pool_.threads()) + " threads", kernels_.isa,
-          pool_.threads()};
+  return {"cpu " + std::string(isa_name(kernels_.isa)) + ", " + std::to_string(pool_.threads()) +
+              (pool_.pinned() ? " pinned threads" : " threads"),
+          kernels_.isa, pool_.threads()};
 }
 
 std::string CpuBackend::numerics_id() const {

@@ -69,7 +69,7 @@ class CpuEvent final : public Event {};
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(Isa isa, std::uint32_t threads, Numerics numerics);
+  CpuBackend(Isa isa, std::uint32_t threads, Numerics numerics, CoreLease lease);
 
   [[nodiscard]] DeviceInfo info() const override;
   [[nodiscard]] Numerics numerics() const override { return numerics_; }
@@ -82,6 +82,7 @@ class CpuBackend final : public Backend {
   [[nodiscard]] Expected<std::unique_ptr<Weight>> make_vector(gguf::TensorType type, std::uint32_t n,
                                                               std::span<const std::byte> blocks) override;
 
+  [[nodiscard]] std::unique_ptr<ThreadHold> hold_thread() override { return pool_.hold_thread(); }
   [[nodiscard]] std::unique_ptr<Stream> make_stream() override { return std::make_unique<CpuStream>(); }
   [[nodiscard]] std::unique_ptr<Event> make_event() override { return std::make_unique<CpuEvent>(); }
   void record(Stream&, Event&) override {}

@@ -1,11 +1,11 @@
 #include "common/backend/cpu/cpu_info.hpp"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <string>
+
+#include "common/backend/cpu/cpu_affinity.hpp"
 
 namespace troupe::backend {
 
@@ -79,10 +79,7 @@ std::uint32_t cpus_of_quota(std::string_view cpu_max) {
 }
 
 std::uint32_t usable_cpus() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::uint32_t cpus = 1;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) cpus = static_cast<std::uint32_t>(std::max(1, CPU_COUNT(&set)));
+  const auto cpus = static_cast<std::uint32_t>(std::max<std::size_t>(1, affinity_cpus().size()));
   const std::uint32_t quota = quota_cpus();
   return quota == 0 ? cpus : std::min(cpus, quota);
 }

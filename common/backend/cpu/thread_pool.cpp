@@ -2,6 +2,8 @@
 
 #include <immintrin.h>
 
+#include <utility>
+
 #include "common/backend/cpu/cpu_info.hpp"
 #include "common/base/error.hpp"
 
@@ -15,6 +17,10 @@ std::uint64_t make_ticket(std::uint64_t epoch, std::uint64_t tasks) { return epo
 std::uint32_t next_of(std::uint64_t ticket) { return static_cast<std::uint32_t>(ticket & 0xffff); }
 std::uint32_t tasks_of(std::uint64_t ticket) { return static_cast<std::uint32_t>(ticket >> 16 & 0xffff); }
 
+std::uint32_t spins_of(std::uint32_t threads, LeaseOutcome outcome) {
+  return outcome == LeaseOutcome::oversubscribed || threads > usable_cpus() ? 0 : kSpins;
+}
+
 }  // namespace
 
 FloatState::FloatState() : saved_(_mm_getcsr()) {
@@ -24,9 +30,21 @@ FloatState::~FloatState() {
   if (saved_ != kDefaultMxcsr) _mm_setcsr(saved_);
 }
 
-ThreadPool::ThreadPool(std::uint32_t threads) : spins_(threads > usable_cpus() ? 0 : kSpins) {
+ThreadPool::ThreadPool(std::uint32_t threads, CoreLease lease)
+    : lease_(std::move(lease)), spins_(spins_of(threads, lease_.outcome())) {
+  TROUPE_CHECK(!pinned() || lease_.cpus().size() == threads, "a lease of as many CPUs as threads");
+  // A new thread inherits its maker's affinity, which may be bound to one CPU.
+  const std::vector<std::uint32_t> anywhere = affinity_cpus();
   for (std::uint32_t worker = 1; worker < threads; ++worker)
-    workers_.emplace_back([this, worker] { work(worker); });
+    workers_.emplace_back([this, worker, anywhere] {
+      set_affinity(anywhere);
+      const auto binding = pinned() ? std::make_unique<ThreadBinding>(lease_.cpus()[worker]) : nullptr;
+      work(worker);
+    });
+}
+
+std::unique_ptr<ThreadHold> ThreadPool::hold_thread() {
+  return pinned() ? std::make_unique<ThreadBinding>(lease_.cpus().front()) : nullptr;
 }
 
 ThreadPool::~ThreadPool() {
@@ -54,6 +72,7 @@ bool ThreadPool::claim_and_run(std::uint32_t worker) {
       const std::lock_guard lock(mutex_);
       finished_.notify_one();
     }
+    ThreadBinding::adjust();
     return true;
   }
   return false;

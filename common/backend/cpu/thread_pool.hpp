@@ -3,13 +3,19 @@
 // sleeping or preempted worker delays nobody, and which thread runs a task can never show in a result.
 //
 // Waiting spins for some microseconds (the gap between two ops of a step) and then parks, so an idle backend costs nothing.
+// With a lease of CPUs each worker stays on its own; the thread that calls run() does only while it has a hold_thread(),
+// because loading and tests call from threads that have other work. A thread whose CPU somebody else uses roams for a while.
+// Where CPUs are fewer than threads nothing spins or is pinned.
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include "common/backend/cpu/core_lease.hpp"
 
 namespace troupe::backend::cpu {
 
@@ -28,12 +34,19 @@ class FloatState {
 class ThreadPool {
  public:
   /// `threads` counts the caller of run(), so threads - 1 are started.
-  explicit ThreadPool(std::uint32_t threads);
+  /// `lease` holds that many CPUs or none.
+  explicit ThreadPool(std::uint32_t threads, CoreLease lease = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   [[nodiscard]] std::uint32_t threads() const { return static_cast<std::uint32_t>(workers_.size()) + 1; }
+
+  [[nodiscard]] bool spins() const { return spins_ > 0; }
+  [[nodiscard]] bool pinned() const { return lease_.outcome() == LeaseOutcome::leased; }
+  /// Keeps the calling thread on the CPU left for the caller of run(). Null without a lease. Let go before the pool, on the
+  /// same thread. Threads: one holds it.
+  [[nodiscard]] std::unique_ptr<ThreadHold> hold_thread();
 
   /// Runs body(task, worker) for task in [0, tasks), worker in [0, threads()); returns when all are done. Not re-entrant.
   /// Threads: any; calls take turns.
@@ -72,7 +85,8 @@ class ThreadPool {
   Function function_ = nullptr;
   const void* context_ = nullptr;
 
-  std::uint32_t spins_;
+  const CoreLease lease_;
+  const std::uint32_t spins_;
   std::mutex turn_;   ///< one job at a time
   std::mutex mutex_;  ///< guards both condition variables
   std::condition_variable wake_;

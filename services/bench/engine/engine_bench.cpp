@@ -202,6 +202,7 @@ Expected<EngineReport> run_engine_bench(std::shared_ptr<const Model> model, cons
   static const SteadyClock kClock;
   auto engine = Engine::create(model, timed, settings, kClock, [&](double part) { progress(part * kLoadPart); });
   TROUPE_TRY(engine);
+  const auto hold = (*engine)->hold_thread();
   EngineBench bench(model, timed, std::move(*engine), options);
   const auto warm = bench.decode(options.streams.front());
   TROUPE_TRY(warm);
@@ -214,6 +215,7 @@ Expected<EngineReport> run_engine_bench(std::shared_ptr<const Model> model, cons
   report.weight_bytes = warm->ops.weight_bytes;
   backend::CpuOptions probe_options = options.cpu;
   probe_options.threads = report.threads;
+  probe_options.pin_threads = false;  // the engine has the CPUs, and the two take turns
   auto probe = backend::make_cpu_limit_probe(probe_options, report.weight_bytes);
   TROUPE_TRY(probe);
   report.rows.push_back({"prefill " + std::to_string(options.prefill_tokens), 1, 0, {}, 0});

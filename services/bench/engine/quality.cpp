@@ -64,6 +64,7 @@ class LogitsReader {
 Expected<std::unique_ptr<ModelRunner>> make_runner(const std::shared_ptr<const Model>& model, backend::CpuOptions cpu,
                                                    backend::Numerics numerics, std::uint32_t pages, std::string* device) {
   cpu.numerics = numerics;
+  cpu.pin_threads = false;  // two backends take turns on the same CPUs
   auto made = backend::make_cpu_backend(cpu);
   TROUPE_TRY(made);
   *device = (*made)->info().name;

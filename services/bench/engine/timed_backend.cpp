@@ -36,6 +36,7 @@ class Timed final : public TimedBackend {
     return inner_->make_vector(type, n, blocks);
   }
 
+  std::unique_ptr<ThreadHold> hold_thread() override { return inner_->hold_thread(); }
   std::unique_ptr<Stream> make_stream() override { return inner_->make_stream(); }
   std::unique_ptr<Event> make_event() override { return inner_->make_event(); }
   void record(Stream& stream, Event& event) override { inner_->record(stream, event); }

@@ -65,6 +65,20 @@ TEST(EngineThread, RunsWhatIsSubmittedToItsEndAndRests) {
   EXPECT_FALSE(thread.busy());
 }
 
+TEST(EngineThread, HoldsItsOwnThreadForTheBackendOnce) {
+  std::vector<std::thread::id> held;
+  test::FakeEngineOptions options;
+  options.held = [&](std::thread::id thread) { held.push_back(thread); };
+  Reports reports;
+  {
+    EngineThread thread(std::make_unique<test::FakeEngine>(options), nowhere(), reports.sink());
+    EXPECT_TRUE(thread.post(Submit{request(1, 10)}));
+    EXPECT_TRUE(reports.wait([](const auto& all) { return !all.empty(); }));
+  }
+  ASSERT_EQ(held.size(), 1u);
+  EXPECT_NE(held[0], std::this_thread::get_id());
+}
+
 TEST(EngineThread, ReportsARefusalByItsId) {
   Reports reports;
   EngineThread thread(std::make_unique<test::FakeEngine>(), nowhere(), reports.sink());
