@@ -42,19 +42,19 @@ def free_port():
 
 
 class Server:
-    """One command (`serve` or `up`) with its children, ready when /readyz says so."""
+    """One command (`serve` or `up`, or another program's) with its children, ready when /readyz says so."""
 
-    def __init__(self, arguments, port, deadline_s=120):
+    def __init__(self, arguments, port, deadline_s=120, program=None, ready="/readyz"):
         self.port = port
         self.log = tempfile.NamedTemporaryFile("w+", suffix=".log", delete=False)
-        self.process = subprocess.Popen([str(TROUPE), *arguments], stdout=self.log, stderr=subprocess.STDOUT,
+        self.process = subprocess.Popen([str(program or TROUPE), *arguments], stdout=self.log, stderr=subprocess.STDOUT,
                                         env=clean_environment(), start_new_session=True)
         until = time.monotonic() + deadline_s
         while True:
             if self.process.poll() is not None:
                 raise RuntimeError(f"{arguments} ended with {self.process.returncode}:\n{self.log_text()[-3000:]}")
             with contextlib.suppress(OSError):
-                if self.get("/readyz")[0] == 200:
+                if self.get(ready)[0] == 200:
                     return
             if time.monotonic() > until:
                 self.stop(signal.SIGKILL)
