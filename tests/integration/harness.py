@@ -42,24 +42,36 @@ def free_port():
 
 
 class Server:
-    """One command (`serve` or `up`) with its children, ready when /readyz says so."""
+    """One command (`serve` or `up`, or another program's) with its children, ready when /readyz says so."""
 
-    def __init__(self, arguments, port, deadline_s=120):
+    def __init__(self, arguments, port, deadline_s=120, program=None, ready="/readyz"):
         self.port = port
         self.log = tempfile.NamedTemporaryFile("w+", suffix=".log", delete=False)
-        self.process = subprocess.Popen([str(TROUPE), *arguments], stdout=self.log, stderr=subprocess.STDOUT,
+        self.process = subprocess.Popen([str(program or TROUPE), *arguments], stdout=self.log, stderr=subprocess.STDOUT,
                                         env=clean_environment(), start_new_session=True)
+        try:
+            self.wait_until_ready(arguments, deadline_s, ready)
+        except BaseException:  # also of an interrupt: nobody else knows the process yet
+            self.kill()
+            raise
+
+    def wait_until_ready(self, arguments, deadline_s, ready):
         until = time.monotonic() + deadline_s
         while True:
             if self.process.poll() is not None:
                 raise RuntimeError(f"{arguments} ended with {self.process.returncode}:\n{self.log_text()[-3000:]}")
             with contextlib.suppress(OSError):
-                if self.get("/readyz")[0] == 200:
+                if self.get(ready)[0] == 200:
                     return
             if time.monotonic() > until:
-                self.stop(signal.SIGKILL)
                 raise RuntimeError(f"{arguments} is not ready after {deadline_s} s:\n{self.log_text()[-3000:]}")
             time.sleep(0.05)
+
+    def kill(self):
+        for pid in self.descendants() if self.process.poll() is None else []:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
 
     def log_text(self):
         return pathlib.Path(self.log.name).read_text(errors="replace")

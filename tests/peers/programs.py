@@ -3,11 +3,23 @@
 import json
 import os
 import re
+import subprocess
+import sys
 
 import quiet
 
 PREFILL, CONTEXT, STEPS = 512, 160, 64
 PROMPT = CONTEXT - STEPS // 2  # mean context of the measured steps is CONTEXT
+
+
+def find_peer(isa=None):
+    """The folder of the peer's programs. Ends this program when they are not built or not this host's best."""
+    choice = ["--isa", isa] if isa == "avx2" else []
+    build = os.path.join(os.path.dirname(os.path.abspath(__file__)), "build")
+    done = subprocess.run([build, "--check", *choice], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(done.stderr.strip() or "error: tests/peers/build --check failed")
+    return done.stdout.strip().splitlines()[-1]
 
 
 def ours(troupe, model, threads, isa, streams):
