@@ -123,16 +123,21 @@ TROUPE_INLINE void dot(const std::byte* block, const std::int8_t* x, std::size_t
     dot_small<F, kRows>(block, x, stride, part, isum);
 }
 
-template <class F>
-TROUPE_INLINE __m256 load_scales_8(const std::byte* p) {
-  if constexpr (F::kWide) return _mm256_loadu_ps(reinterpret_cast<const float*>(p));
-  return _mm256_cvtph_ps(load_128(p));
+/// As load_scales() and load_mins(), a side's 8.
+template <class F, bool kMins>
+TROUPE_INLINE __m256 load_scales_8(const std::byte* block, const std::byte* factors, int part, int side) {
+  const std::byte* at = block + (kMins ? F::kMinOffset : F::kCodeBytes) + F::kScaleStep * static_cast<std::size_t>(part) +
+                        F::kScaleStep / 2 * static_cast<std::size_t>(side);
+  if constexpr (!F::kFactored) return _mm256_cvtph_ps(load_128(at));
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(at));
+  return _mm256_mul_ps(_mm256_cvtph_ps(load_128(factors + (kMins ? 32 : 0) + 16 * side)),
+                       _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)));
 }
 
 /// As add_block(), for 8 outputs a side, with the zero point taken off where dot() did not take it off each code.
 template <class F>
-TROUPE_INLINE void add_sides(__m256* acc, __m256i* isum, const std::byte* block, const BlockMeta& x, int part) {
-  const std::byte* scales = block + F::kCodeBytes + F::kScaleStep * static_cast<std::size_t>(part);
+TROUPE_INLINE void add_sides(__m256* acc, __m256i* isum, const std::byte* block, const std::byte* factors, const BlockMeta& x,
+                             int part) {
   if constexpr (F::kZero && F::kZeroShift != 7) {
     const __m256i minus =
         _mm256_slli_epi32(_mm256_set1_epi32(F::kHalves ? x.minus_half_sums[part] : x.minus_sum), F::kZeroShift);
@@ -143,9 +148,9 @@ TROUPE_INLINE void add_sides(__m256* acc, __m256i* isum, const std::byte* block,
   const __m256 sum = _mm256_set1_ps(F::kHalves ? x.half_sums[part] : x.sum);
 #pragma GCC unroll 8
   for (int side = 0; side < 2; ++side) {
-    const std::byte* at = scales + F::kScaleStep / 2 * static_cast<std::size_t>(side);
-    acc[side] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(isum[side]), _mm256_mul_ps(load_scales_8<F>(at), d), acc[side]);
-    if constexpr (F::kMin) acc[side] = _mm256_fmadd_ps(load_scales_8<F>(at + F::kScaleStep * F::kParts), sum, acc[side]);
+    const __m256 scales = load_scales_8<F, false>(block, factors, part, side);
+    acc[side] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(isum[side]), _mm256_mul_ps(scales, d), acc[side]);
+    if constexpr (F::kMin) acc[side] = _mm256_fmadd_ps(load_scales_8<F, true>(block, factors, part, side), sum, acc[side]);
   }
 }
 
@@ -188,7 +193,7 @@ __attribute__((noinline)) F32x16 add_residuals(const LinearJob& job, std::uint32
     for (int part = 0; part < F::kParts; ++part) {
       __m256i isum[1][2];
       dot<F, 1>(block, rest->codes, 0, part, isum);
-      add_sides<F>(acc, isum[0], block, rest->meta, part);
+      add_sides<F>(acc, isum[0], block, factors_at<F>(job, weights, rest->meta.block), rest->meta, part);
     }
   }
   return {acc[0], acc[1]};
@@ -207,9 +212,11 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   const std::uint32_t blocks = job.k / kBlock;
   const std::uint32_t common = common_residuals(job, row, kRows);
   for (std::uint32_t b = 0; b < blocks + common; ++b, block += F::kBlockBytes, x += kBlock, ++meta) {
+    const std::byte* factors = factors_at<F>(job, weights, b);
     if (b >= blocks) {
       const Residual& rest = residuals_of(job, row)[b - blocks];
       block = weights + rest.meta.block * F::kBlockBytes;
+      factors = factors_at<F>(job, weights, rest.meta.block);
       x = rest.codes;
       meta = &rest.meta;
     }
@@ -222,7 +229,7 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
       for (int r = 0; r < kRows; ++r) {
         const std::size_t skip = static_cast<std::size_t>(r) * job.row_bytes;
         const BlockMeta& row_meta = *reinterpret_cast<const BlockMeta*>(reinterpret_cast<const std::byte*>(meta) + skip);
-        add_sides<F>(acc[r], isum[r], block, row_meta, part);
+        add_sides<F>(acc[r], isum[r], block, factors, row_meta, part);
       }
     }
   }

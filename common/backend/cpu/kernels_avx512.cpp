@@ -70,15 +70,15 @@ __attribute__((noinline)) F32x16 add_residuals(const LinearJob& job, std::uint32
   const Residual* rest = residuals_of(job, row) + first;
   for (std::uint32_t i = first; i < job.residuals; ++i, ++rest) {
     const std::byte* block = weights + rest->meta.block * F::kBlockBytes;
+    const std::byte* factors = factors_at<F>(job, weights, rest->meta.block);
     __m512i codes[8];
     load_codes<F>(block, codes);
     for (int part = 0; part < F::kParts; ++part) {
-      const std::size_t offset = F::kScaleStep * static_cast<std::size_t>(part);
       __m512i isum = zero_point<F>(rest->meta, part);
       for (int g = part * kGroups; g < (part + 1) * kGroups; ++g)
         isum = _mm512_dpbusd_epi32(isum, codes[g], four_inputs(rest->codes + 4 * g));
-      acc = add_block<F>(acc, I32x16{isum}, load_scales<F>(block + F::kCodeBytes + offset),
-                         F::kMin ? load_scales<F>(block + F::kMinOffset + offset) : zero(), rest->meta, part);
+      acc = add_block<F>(acc, I32x16{isum}, load_scales<F>(block, factors, part),
+                         load_mins<F>(block, factors, part), rest->meta, part);
     }
   }
   return acc;
@@ -102,9 +102,11 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   const std::uint32_t blocks = job.k / kBlock;
   const std::uint32_t common = common_residuals(job, row, kRows);
   for (std::uint32_t b = 0; b < blocks + common; ++b, block += F::kBlockBytes, x += kBlock, ++meta) {
+    const std::byte* factors = factors_at<F>(job, weights, b);
     if (b >= blocks) {
       const Residual& rest = residuals_of(job, row)[b - blocks];
       block = weights + rest.meta.block * F::kBlockBytes;
+      factors = factors_at<F>(job, weights, rest.meta.block);
       x = rest.codes;
       meta = &rest.meta;
     }
@@ -112,9 +114,8 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
     __m512i codes[8];
     load_codes<F>(block, codes);
     for (int part = 0; part < F::kParts; ++part) {
-      const std::size_t offset = F::kScaleStep * static_cast<std::size_t>(part);
-      const F32x16 scales = load_scales<F>(block + F::kCodeBytes + offset);
-      const F32x16 mins = F::kMin ? load_scales<F>(block + F::kMinOffset + offset) : zero();
+      const F32x16 scales = load_scales<F>(block, factors, part);
+      const F32x16 mins = load_mins<F>(block, factors, part);
 #pragma GCC unroll 16
       for (int first = 0; first < kRows; first += kTogether) {
         const int count = kRows - first < kTogether ? kRows - first : kTogether;

@@ -35,7 +35,8 @@ TROUPE_INLINE void dot_half(const std::uint8_t* codes, int half, const std::int8
 }
 
 template <class F>
-TROUPE_INLINE F32x16 add_product(F32x16 acc, const std::byte* block, const std::int8_t* x, const BlockMeta& meta) {
+TROUPE_INLINE F32x16 add_product(F32x16 acc, const std::byte* block, const std::byte* factors, const std::int8_t* x,
+                                 const BlockMeta& meta) {
   const std::uint8_t* codes = reinterpret_cast<const std::uint8_t*>(block);
   for (int part = 0; part < F::kParts; ++part) {
     I32x16 isum;
@@ -43,9 +44,7 @@ TROUPE_INLINE F32x16 add_product(F32x16 acc, const std::byte* block, const std::
     for (int lane = 0; lane < 16; ++lane) isum.v[lane] = F::kZero ? minus * (1 << F::kZeroShift) : 0;
     dot_half<F>(codes, part, x, isum);
     if constexpr (!F::kHalves) dot_half<F>(codes, 1, x, isum);
-    const std::size_t offset = F::kScaleStep * static_cast<std::size_t>(part);
-    const F32x16 mins = F::kMin ? load_scales<F>(block + F::kMinOffset + offset) : zero();
-    acc = add_block<F>(acc, isum, load_scales<F>(block + F::kCodeBytes + offset), mins, meta, part);
+    acc = add_block<F>(acc, isum, load_scales<F>(block, factors, part), load_mins<F>(block, factors, part), meta, part);
   }
   return acc;
 }
@@ -58,10 +57,11 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   const BlockMeta* meta = meta_of(job, row);
   F32x16 acc = zero();
   for (std::uint32_t b = 0; b < job.k / kBlock; ++b)
-    acc = add_product<F>(acc, weights + b * F::kBlockBytes, x + b * kBlock, meta[b]);
+    acc = add_product<F>(acc, weights + b * F::kBlockBytes, factors_at<F>(job, weights, b), x + b * kBlock, meta[b]);
   const Residual* rest = residuals_of(job, row);
   for (std::uint32_t i = 0; i < job.residuals; ++i)
-    acc = add_product<F>(acc, weights + rest[i].meta.block * F::kBlockBytes, rest[i].codes, rest[i].meta);
+    acc = add_product<F>(acc, weights + rest[i].meta.block * F::kBlockBytes, factors_at<F>(job, weights, rest[i].meta.block),
+                         rest[i].codes, rest[i].meta);
   finish_output(job, panel, row, acc);
 }
 

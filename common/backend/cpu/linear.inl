@@ -2,30 +2,44 @@
 // each output's own sum is inside quant_rows() or float_rows().
 
 /// A packed format known to the compiler.
-template <bool kNibblesV, bool kHalvesV, bool kMinV, bool kWideV, int kZeroShiftV>
+template <bool kNibblesV, bool kHalvesV, bool kMinV, bool kFactoredV, int kZeroShiftV>
 struct Format {
   static constexpr bool kNibbles = kNibblesV;
   static constexpr bool kHalves = kHalvesV;
   static constexpr bool kMin = kMinV;
-  static constexpr bool kWide = kWideV;
+  static constexpr bool kFactored = kFactoredV;
   static constexpr int kZeroShift = kZeroShiftV;
   static constexpr bool kZero = kZeroShiftV != 0;
   static constexpr int kParts = kHalves ? 2 : 1;  ///< scales per block
   static constexpr std::size_t kCodeBytes = kNibbles ? 256 : 512;
-  static constexpr std::size_t kScaleStep = kWide ? 64 : 32;
+  static constexpr std::size_t kScaleStep = kFactored ? 16 : 32;
   static constexpr std::size_t kMinOffset = kCodeBytes + kScaleStep * kParts;
   static constexpr std::size_t kBlockBytes = kMinOffset + (kMin ? kScaleStep * kParts : 0);
+  static constexpr std::size_t kFactorBytes = kFactored ? (kMin ? 64 : 32) : 0;
   static constexpr bool matches(const QuantFormat& f) {
-    return f.nibbles == kNibbles && f.halves == kHalves && f.has_min == kMin && f.wide_scales == kWide &&
+    return f.nibbles == kNibbles && f.halves == kHalves && f.has_min == kMin && f.factored == kFactored &&
            f.zero_shift == kZeroShift;
   }
 };
 
-/// 16 scales or mins.
+/// The common factors of block b's eight, of the panel at `weights`.
 template <class F>
-TROUPE_INLINE F32x16 load_scales(const std::byte* p) {
-  if constexpr (F::kWide) return load(reinterpret_cast<const float*>(p));
-  return load_half(reinterpret_cast<const std::uint16_t*>(p));
+TROUPE_INLINE const std::byte* factors_at(const LinearJob& job, const std::byte* weights, std::uint32_t b) {
+  return weights + job.k / kBlock * F::kBlockBytes + b / 8 * F::kFactorBytes;
+}
+
+/// 16 scales of a block's part, or its mins.
+template <class F, bool kMins = false>
+TROUPE_INLINE F32x16 load_scales(const std::byte* block, const std::byte* factors, int part) {
+  const std::byte* at = block + (kMins ? F::kMinOffset : F::kCodeBytes) + F::kScaleStep * static_cast<std::size_t>(part);
+  if constexpr (!F::kFactored) return load_half(reinterpret_cast<const std::uint16_t*>(at));
+  return mul(load_half(reinterpret_cast<const std::uint16_t*>(factors + (kMins ? 32 : 0))),
+             to_float(load_bytes(reinterpret_cast<const std::int8_t*>(at))));
+}
+template <class F>
+TROUPE_INLINE F32x16 load_mins(const std::byte* block, const std::byte* factors, int part) {
+  if constexpr (!F::kMin) return zero();
+  return load_scales<F, true>(block, factors, part);
 }
 
 /// Rows that go together over a group of panels: as many as leave room for a panel in the first cache level.

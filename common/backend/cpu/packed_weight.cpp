@@ -23,6 +23,11 @@ float float_element(TensorType type, const std::byte* data, std::size_t index) {
   return type == TensorType::f16 ? half_to_float(bits) : bf16_to_float(bits);
 }
 
+void store_half(std::byte* to, float value) {
+  const std::uint16_t bits = float_to_half(value);
+  std::memcpy(to, &bits, 2);
+}
+
 /// Checks type and sizes; returns the file bytes of one row.
 Expected<std::size_t> row_bytes(TensorType type, std::uint64_t n, std::uint64_t k, std::size_t found) {
   const gguf::TensorTypeInfo* info = gguf::tensor_type_info(static_cast<std::uint32_t>(type));
@@ -72,7 +77,8 @@ Expected<std::unique_ptr<PackedWeight>> PackedWeight::matrix(TensorType type, st
   const bool quantized = quant_format(type, format) && numerics == Numerics::fast;
   const PanelKind kind = quantized ? PanelKind::quantized : float_kind(type, numerics);
   const std::size_t element = kind == PanelKind::f32 ? 4 : 2;
-  const std::size_t panel = quantized ? k / kBlock * format.block_bytes() : std::size_t{k} * kLanes * element;
+  const std::size_t panel = quantized ? k / kBlock * format.block_bytes() + k / (8 * kBlock) * format.factor_bytes()
+                                      : std::size_t{k} * kLanes * element;
   const std::size_t panels = (std::size_t{n} + kLanes - 1) / kLanes;
   ArenaBytes memory = arena.take(panels * panel);
   if (memory.data == nullptr) return fail(Errc::does_not_fit, std::to_string(panels * panel) + " bytes of weights");
@@ -126,17 +132,18 @@ void PackedWeight::pack_block(std::uint32_t n, std::uint32_t block, const Unpack
       at[64 * (group % 4) + 4 * lane + i % 4] |= group < 4 ? code : code << 4;
   }
   at += format_.code_bytes();
-  for (const auto* parts : {&from.scales, &from.mins}) {
-    if (parts == &from.mins && !format_.has_min) break;
+  std::byte* factors = factors_of(n, block);
+  for (const bool mins : {false, true}) {
+    if (mins && !format_.has_min) break;
     for (std::size_t half = 0; half < format_.scale_count(); ++half) {
       const std::size_t index = kLanes * half + lane;
-      const std::uint16_t bits = float_to_half((*parts)[half]);
-      if (format_.wide_scales)
-        std::memcpy(at + 4 * index, &(*parts)[half], 4);
+      if (format_.factored)
+        at[index] = static_cast<std::byte>((mins ? from.min_codes : from.scale_codes)[half]);
       else
-        std::memcpy(at + 2 * index, &bits, 2);
+        store_half(at + 2 * index, (mins ? from.mins : from.scales)[half]);
     }
     at += format_.scale_bytes();
+    if (format_.factored) store_half(factors + 2 * (std::size_t{mins ? kLanes : 0} + lane), mins ? from.min_factor : from.scale_factor);
   }
 }
 
@@ -158,7 +165,12 @@ void PackedWeight::unpack_block(std::uint32_t n, std::uint32_t block, UnpackedBl
     if (parts == &to.mins && !format_.has_min) break;
     for (std::size_t half = 0; half < 2; ++half) {
       const std::size_t index = kLanes * (format_.halves ? half : 0) + lane;
-      (*parts)[half] = float_element(format_.wide_scales ? TensorType::f32 : TensorType::f16, at, index);
+      if (format_.factored) {
+        const float factor = float_element(TensorType::f16, factors_of(n, block), (parts == &to.mins ? kLanes : 0) + lane);
+        (*parts)[half] = factor * static_cast<float>(std::to_integer<std::int8_t>(at[index]));
+      } else {
+        (*parts)[half] = float_element(TensorType::f16, at, index);
+      }
     }
     at += format_.scale_bytes();
   }

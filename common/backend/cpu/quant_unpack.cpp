@@ -19,6 +19,16 @@ void set_scale(UnpackedBlock& out, float scale, float min = 0.0F) {
   out.mins = {min, min};
 }
 
+/// Scale d * scale and min -(dmin * min) of a half.
+void set_half(UnpackedBlock& out, std::uint32_t half, float d, int scale, float dmin, std::uint32_t min) {
+  out.scale_factor = d;
+  out.scale_codes[half] = static_cast<std::int8_t>(scale);
+  out.min_factor = -dmin;
+  out.min_codes[half] = static_cast<std::int8_t>(min);
+  out.scales[half] = d * static_cast<float>(scale);
+  out.mins[half] = -dmin * static_cast<float>(min);
+}
+
 /// 16 bytes: codes 0..15 in the low nibbles, 16..31 in the high ones; the fifth bits in `high`.
 void unpack_nibbles(Bytes p, std::uint32_t high, UnpackedBlock& out) {
   for (std::uint32_t i = 0; i < 16; ++i) {
@@ -45,8 +55,7 @@ void unpack_q2_k(Bytes p, UnpackedBlock* out) {
   for (std::uint32_t b = 0; b < 8; ++b) {
     for (std::uint32_t half = 0; half < 2; ++half) {
       const std::uint32_t packed = p[2 * b + half];
-      out[b].scales[half] = d * static_cast<float>(packed & 15U);
-      out[b].mins[half] = -(dmin * static_cast<float>(packed >> 4));
+      set_half(out[b], half, d, static_cast<int>(packed & 15U), dmin, packed >> 4);
     }
     for (std::uint32_t i = 0; i < 32; ++i)
       out[b].codes[i] = code(std::uint32_t{p[16 + 32 * (b / 4) + i]} >> (2 * (b % 4)) & 3U);
@@ -62,8 +71,7 @@ void unpack_q3_k(Bytes p, UnpackedBlock* out) {
       const std::uint32_t s = 2 * b + half;
       const std::uint32_t low = std::uint32_t{scales[s % 8]} >> (s < 8 ? 0 : 4) & 15U;
       const std::uint32_t high = std::uint32_t{scales[8 + s % 4]} >> (2 * (s / 4)) & 3U;
-      out[b].scales[half] = d * static_cast<float>(static_cast<int>(low | high << 4) - 32);
-      out[b].mins[half] = 0.0F;
+      set_half(out[b], half, d, static_cast<int>(low | high << 4) - 32, 0.0F, 0);
     }
     for (std::uint32_t i = 0; i < 32; ++i) {
       const std::uint32_t low = std::uint32_t{p[32 + 32 * (b / 4) + i]} >> (2 * (b % 4)) & 3U;
@@ -81,7 +89,7 @@ void set_k_scales(Bytes scales, float d, float dmin, UnpackedBlock* out) {
       scale = (scales[4 + b] & 15U) | (std::uint32_t{scales[b - 4]} >> 6) << 4;
       min = std::uint32_t{scales[4 + b]} >> 4 | (std::uint32_t{scales[b]} >> 6) << 4;
     }
-    set_scale(out[b], d * static_cast<float>(scale), -(dmin * static_cast<float>(min)));
+    for (std::uint32_t half = 0; half < 2; ++half) set_half(out[b], half, d, static_cast<int>(scale), dmin, min);
   }
 }
 
@@ -114,8 +122,7 @@ void unpack_q6_k(Bytes p, UnpackedBlock* out) {
     const std::uint32_t quarter = b % 4;
     for (std::uint32_t half = 0; half < 2; ++half) {
       const std::uint32_t raw = p[192 + 2 * b + half];
-      out[b].scales[half] = d * static_cast<float>(static_cast<int>(raw ^ 0x80U) - 128);
-      out[b].mins[half] = 0.0F;
+      set_half(out[b], half, d, static_cast<int>(raw ^ 0x80U) - 128, 0.0F, 0);
     }
     for (std::uint32_t i = 0; i < 32; ++i) {
       const std::uint32_t low = std::uint32_t{p[64 * group + 32 * (quarter % 2) + i]} >> (4 * (quarter / 2)) & 15U;
@@ -135,11 +142,11 @@ bool quant_format(gguf::TensorType type, QuantFormat& format) {
     case q5_0: format = {.zero_shift = 4}; return true;
     case q5_1: format = {.has_min = true}; return true;
     case q8_0: format = {.zero_shift = 7}; return true;
-    case q2_k: format = {.nibbles = true, .halves = true, .has_min = true, .wide_scales = true}; return true;
-    case q3_k: format = {.nibbles = true, .halves = true, .wide_scales = true, .zero_shift = 2}; return true;
-    case q4_k: format = {.nibbles = true, .has_min = true, .wide_scales = true}; return true;
-    case q5_k: format = {.has_min = true, .wide_scales = true}; return true;
-    case q6_k: format = {.halves = true, .wide_scales = true, .zero_shift = 5}; return true;
+    case q2_k: format = {.nibbles = true, .halves = true, .has_min = true, .factored = true}; return true;
+    case q3_k: format = {.nibbles = true, .halves = true, .factored = true, .zero_shift = 2}; return true;
+    case q4_k: format = {.nibbles = true, .has_min = true, .factored = true}; return true;
+    case q5_k: format = {.has_min = true, .factored = true}; return true;
+    case q6_k: format = {.halves = true, .factored = true, .zero_shift = 5}; return true;
     case f32:
     case f16:
     case bf16: return false;

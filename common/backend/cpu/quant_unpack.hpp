@@ -13,12 +13,14 @@ struct QuantFormat {
   bool nibbles = false;         ///< codes below 16: two in a byte
   bool halves = false;          ///< a scale (and min) per 16 codes instead of per 32
   bool has_min = false;
-  bool wide_scales = false;     ///< scales are float (products of two numbers), else the file's own half
+  bool factored = false;        ///< scales are a byte times a half common to 8 blocks, mins too; else the file's own half
   std::uint8_t zero_shift = 0;  ///< 0: no zero point
   [[nodiscard]] std::size_t scale_count() const { return halves ? 2 : 1; }
   [[nodiscard]] std::size_t code_bytes() const { return nibbles ? 256 : 512; }  ///< of a block of 32 x 16 outputs
-  [[nodiscard]] std::size_t scale_bytes() const { return 16 * scale_count() * (wide_scales ? 4 : 2); }
+  [[nodiscard]] std::size_t scale_bytes() const { return 16 * scale_count() * (factored ? 1 : 2); }
   [[nodiscard]] std::size_t block_bytes() const { return code_bytes() + scale_bytes() * (has_min ? 2 : 1); }
+  /// Of the common factors of 8 blocks; they stand behind a panel's blocks.
+  [[nodiscard]] std::size_t factor_bytes() const { return factored ? (has_min ? 64 : 32) : 0; }
 };
 
 /// Whether `type` is a quantised one; `format` then says how it packs.
@@ -29,6 +31,11 @@ struct UnpackedBlock {
   std::array<std::uint8_t, 32> codes;
   std::array<float, 2> scales;
   std::array<float, 2> mins;
+  // Of factored formats: scale = scale_factor * scale_codes, min = min_factor * min_codes, both exact.
+  float scale_factor = 0.0F;
+  float min_factor = 0.0F;
+  std::array<std::int8_t, 2> scale_codes{};
+  std::array<std::int8_t, 2> min_codes{};
 };
 
 /// Unpacks one file block into block_elements / 32 blocks.
