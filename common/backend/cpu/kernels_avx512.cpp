@@ -110,7 +110,8 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
       x = rest.codes;
       meta = &rest.meta;
     }
-    for (std::size_t line = 0; line < F::kBlockBytes; line += 64) _mm_prefetch(block + kAhead + line, _MM_HINT_T0);
+    if constexpr (kRows > 4)
+      for (std::size_t line = 0; line < F::kBlockBytes; line += 64) _mm_prefetch(block + kAhead + line, _MM_HINT_T0);
     __m512i codes[8];
     load_codes<F>(block, codes);
     for (int part = 0; part < F::kParts; ++part) {
