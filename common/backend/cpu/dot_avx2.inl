@@ -189,11 +189,11 @@ __attribute__((noinline)) F32x16 add_residuals(const LinearJob& job, std::uint32
   const Residual* rest = residuals_of(job, row) + first;
   __m256 acc[2] = {sums.lo, sums.hi};
   for (std::uint32_t i = first; i < job.residuals; ++i, ++rest) {
-    const std::byte* block = weights + rest->meta.block * F::kBlockBytes;
+    const std::byte* block = block_at<F>(weights, rest->meta.block);
     for (int part = 0; part < F::kParts; ++part) {
       __m256i isum[1][2];
       dot<F, 1>(block, rest->codes, 0, part, isum);
-      add_sides<F>(acc, isum[0], block, factors_at<F>(job, weights, rest->meta.block), rest->meta, part);
+      add_sides<F>(acc, isum[0], block, factors_at<F>(weights, rest->meta.block), rest->meta, part);
     }
   }
   return {acc[0], acc[1]};
@@ -202,7 +202,6 @@ __attribute__((noinline)) F32x16 add_residuals(const LinearJob& job, std::uint32
 template <class F, int kRows>
 void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   const std::byte* weights = job.panels + panel * job.panel_bytes;
-  const std::byte* block = weights;
   const std::int8_t* x = codes_of(job, row);
   const BlockMeta* meta = meta_of(job, row);
   const Fetch fetch = Fetch::make<F>(job, row, most_rows<F>());
@@ -211,12 +210,13 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   for (int r = 0; r < kRows; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
   const std::uint32_t blocks = job.k / kBlock;
   const std::uint32_t common = common_residuals(job, row, kRows);
-  for (std::uint32_t b = 0; b < blocks + common; ++b, block += F::kBlockBytes, x += kBlock, ++meta) {
-    const std::byte* factors = factors_at<F>(job, weights, b);
+  for (std::uint32_t b = 0; b < blocks + common; ++b, x += kBlock, ++meta) {
+    const std::byte* block = block_at<F>(weights, b);
+    const std::byte* factors = factors_at<F>(weights, b);
     if (b >= blocks) {
       const Residual& rest = residuals_of(job, row)[b - blocks];
-      block = weights + rest.meta.block * F::kBlockBytes;
-      factors = factors_at<F>(job, weights, rest.meta.block);
+      block = block_at<F>(weights, rest.meta.block);
+      factors = factors_at<F>(weights, rest.meta.block);
       x = rest.codes;
       meta = &rest.meta;
     }

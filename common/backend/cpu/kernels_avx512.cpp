@@ -69,8 +69,8 @@ __attribute__((noinline)) F32x16 add_residuals(const LinearJob& job, std::uint32
   const std::byte* weights = job.panels + panel * job.panel_bytes;
   const Residual* rest = residuals_of(job, row) + first;
   for (std::uint32_t i = first; i < job.residuals; ++i, ++rest) {
-    const std::byte* block = weights + rest->meta.block * F::kBlockBytes;
-    const std::byte* factors = factors_at<F>(job, weights, rest->meta.block);
+    const std::byte* block = block_at<F>(weights, rest->meta.block);
+    const std::byte* factors = factors_at<F>(weights, rest->meta.block);
     __m512i codes[8];
     load_codes<F>(block, codes);
     for (int part = 0; part < F::kParts; ++part) {
@@ -90,7 +90,6 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   constexpr int kTogether = 4;  // rows whose sums advance side by side: one sum alone waits for each of its products
   constexpr std::size_t kAhead = 3072;  // bytes; a matrix is one stream, and most calls read it in one pass
   const std::byte* weights = job.panels + panel * job.panel_bytes;
-  const std::byte* block = weights;
   const std::int8_t* x = codes_of(job, row);
   const BlockMeta* meta = meta_of(job, row);
   const auto offset_of = [&](int r) __attribute__((always_inline)) { return static_cast<std::size_t>(r) * job.row_bytes; };
@@ -101,12 +100,13 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   for (int r = 0; r < kRows; ++r) acc[r] = zero();
   const std::uint32_t blocks = job.k / kBlock;
   const std::uint32_t common = common_residuals(job, row, kRows);
-  for (std::uint32_t b = 0; b < blocks + common; ++b, block += F::kBlockBytes, x += kBlock, ++meta) {
-    const std::byte* factors = factors_at<F>(job, weights, b);
+  for (std::uint32_t b = 0; b < blocks + common; ++b, x += kBlock, ++meta) {
+    const std::byte* block = block_at<F>(weights, b);
+    const std::byte* factors = factors_at<F>(weights, b);
     if (b >= blocks) {
       const Residual& rest = residuals_of(job, row)[b - blocks];
-      block = weights + rest.meta.block * F::kBlockBytes;
-      factors = factors_at<F>(job, weights, rest.meta.block);
+      block = block_at<F>(weights, rest.meta.block);
+      factors = factors_at<F>(weights, rest.meta.block);
       x = rest.codes;
       meta = &rest.meta;
     }

@@ -57,10 +57,10 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   const BlockMeta* meta = meta_of(job, row);
   F32x16 acc = zero();
   for (std::uint32_t b = 0; b < job.k / kBlock; ++b)
-    acc = add_product<F>(acc, weights + b * F::kBlockBytes, factors_at<F>(job, weights, b), x + b * kBlock, meta[b]);
+    acc = add_product<F>(acc, block_at<F>(weights, b), factors_at<F>(weights, b), x + b * kBlock, meta[b]);
   const Residual* rest = residuals_of(job, row);
   for (std::uint32_t i = 0; i < job.residuals; ++i)
-    acc = add_product<F>(acc, weights + rest[i].meta.block * F::kBlockBytes, factors_at<F>(job, weights, rest[i].meta.block),
+    acc = add_product<F>(acc, block_at<F>(weights, rest[i].meta.block), factors_at<F>(weights, rest[i].meta.block),
                          rest[i].codes, rest[i].meta);
   finish_output(job, panel, row, acc);
 }

@@ -22,10 +22,14 @@ struct Format {
   }
 };
 
-/// The common factors of block b's eight, of the panel at `weights`.
+/// Block b of the panel at `weights`, and the common factors of its eight.
 template <class F>
-TROUPE_INLINE const std::byte* factors_at(const LinearJob& job, const std::byte* weights, std::uint32_t b) {
-  return weights + job.k / kBlock * F::kBlockBytes + b / 8 * F::kFactorBytes;
+TROUPE_INLINE const std::byte* factors_at(const std::byte* weights, std::uint32_t b) {
+  return weights + b / 8 * (8 * F::kBlockBytes + F::kFactorBytes);
+}
+template <class F>
+TROUPE_INLINE const std::byte* block_at(const std::byte* weights, std::uint32_t b) {
+  return weights + b * F::kBlockBytes + (b / 8 + 1) * F::kFactorBytes;
 }
 
 /// 16 scales of a block's part, or its mins.

@@ -122,7 +122,7 @@ Expected<std::unique_ptr<PackedWeight>> PackedWeight::vector(TensorType type, st
 
 void PackedWeight::pack_block(std::uint32_t n, std::uint32_t block, const UnpackedBlock& from) {
   const std::uint32_t lane = n % kLanes;
-  std::byte* at = data_ + n / kLanes * panel_bytes_ + block * format_.block_bytes();
+  std::byte* at = data_ + n / kLanes * panel_bytes_ + format_.block_offset(block);
   for (std::uint32_t i = 0; i < kBlock; ++i) {
     const std::uint32_t group = i / 4;
     const std::byte code{from.codes[i]};
@@ -149,7 +149,7 @@ void PackedWeight::pack_block(std::uint32_t n, std::uint32_t block, const Unpack
 
 void PackedWeight::unpack_block(std::uint32_t n, std::uint32_t block, UnpackedBlock& to) const {
   const std::uint32_t lane = n % kLanes;
-  const std::byte* at = data_ + n / kLanes * panel_bytes_ + block * format_.block_bytes();
+  const std::byte* at = data_ + n / kLanes * panel_bytes_ + format_.block_offset(block);
   for (std::uint32_t i = 0; i < kBlock; ++i) {
     const std::uint32_t group = i / 4;
     if (!format_.nibbles) {

@@ -1,8 +1,9 @@
 #pragma once
 // Weights as the kernels want them: panels of 16 outputs, one vector lane each, blocks of 32 inputs in ascending k.
 //
-// A quantised panel is K/32 blocks of [codes][scales][mins], then for factored formats the factors of each 8 blocks. Byte 4 * lane + i of a 64-byte code group holds input
-// 4 * group + i of that lane; with nibbles, group g of 0..3 is in the low halves and group g + 4 in the high ones.
+// A quantised panel is K/32 blocks of [codes][scales][mins], for factored formats with the factors of 8 blocks in front of each
+// 8. Byte 4 * lane + i of a 64-byte code group holds input 4 * group + i of that lane; with nibbles, group g of 0..3 is in the
+// low halves and group g + 4 in the high ones.
 // A float panel is [K][16] of f32, f16 or bf16. Outputs past N are zero.
 #include <memory>
 #include <span>
@@ -48,7 +49,7 @@ class PackedWeight final : public Weight {
       : chunk_(std::move(memory.chunk)), data_(memory.data), bytes_(bytes), n_(n), k_(k), kind_(kind), format_(format),
         panel_bytes_(panel_bytes) {}
   [[nodiscard]] std::byte* factors_of(std::uint32_t n, std::uint32_t block) const {
-    return data_ + n / kLanes * panel_bytes_ + k_ / kBlock * format_.block_bytes() + block / 8 * format_.factor_bytes();
+    return data_ + n / kLanes * panel_bytes_ + format_.factors_offset(block);
   }
   void pack_block(std::uint32_t n, std::uint32_t block, const UnpackedBlock& from);
   void unpack_block(std::uint32_t n, std::uint32_t block, UnpackedBlock& to) const;

@@ -20,7 +20,12 @@ struct QuantFormat {
   [[nodiscard]] std::size_t scale_bytes() const { return 16 * scale_count() * (factored ? 1 : 2); }
   [[nodiscard]] std::size_t block_bytes() const { return code_bytes() + scale_bytes() * (has_min ? 2 : 1); }
   /// Of the common factors of 8 blocks; they stand behind a panel's blocks.
+  /// Common factors of 8 blocks, in front of them.
   [[nodiscard]] std::size_t factor_bytes() const { return factored ? (has_min ? 64 : 32) : 0; }
+  /// Where block `b` of a panel stands, and its factors. A panel is one stream without gaps: a far line now and then is a wait
+  /// that no prefetcher foresees.
+  [[nodiscard]] std::size_t block_offset(std::size_t b) const { return b * block_bytes() + (b / 8 + 1) * factor_bytes(); }
+  [[nodiscard]] std::size_t factors_offset(std::size_t b) const { return b / 8 * (8 * block_bytes() + factor_bytes()); }
 };
 
 /// Whether `type` is a quantised one; `format` then says how it packs.
