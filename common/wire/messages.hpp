@@ -558,13 +558,15 @@ struct Pong {
 
 /// Router to gateways: this node will not finish what it was given (dead, hung, replaced or gone).
 struct WorkerGone {
-  TROUPE_MESSAGE(WorkerGone, 1, 1);
+  TROUPE_MESSAGE(WorkerGone, 2, 1);
   NodeId node;
   std::string reason;
+  bool died = true;  ///< false: it left by itself
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("node", s.node);
     v("reason", s.reason);
+    v.since(2, "died", s.died);
   }
 };
 

@@ -185,7 +185,10 @@ bool GatewayState::replay(Requests::iterator at, const Error& why, TimePoint now
   if (!request.started) request.prompt_logprobs.clear();
   request.give_up_at = now + options_.replay_patience;
   if (settle_choices(at, out)) return false;
-  if (request.replays <= 1) {
+  if (request.lost >= options_.max_deaths && request.deaths.size() < request.lost) {  // no third worker before the router spoke
+    request.phase = Phase::placing;
+    request.ask_at = now + options_.death_patience;
+  } else if (request.replays <= 1) {
     ask_placement(request, now, out);
   } else {  // the next worker failed at once too: give the cluster time
     request.phase = Phase::placing;

@@ -87,9 +87,25 @@ void GatewayState::on_models(const wire::ModelTable& table) {
 void GatewayState::on_worker_gone(const wire::WorkerGone& gone, TimePoint now, actors::Outbox& out) {
   for (auto at = requests_.begin(); at != requests_.end();) {
     const auto here = at++;
+    if (gone.died && !outlives(here, gone.node, out)) continue;
     if (here->second.phase != Phase::placing && here->second.placement.decode == gone.node)
       replay(here, {Errc::peer_lost, "the worker is gone: " + gone.reason}, now, out);
   }
+}
+
+bool GatewayState::outlives(Requests::iterator at, const NodeId& dead, actors::Outbox& out) {
+  Request& request = at->second;
+  const auto among = [&](const std::vector<NodeId>& nodes) { return std::find(nodes.begin(), nodes.end(), dead) != nodes.end(); };
+  const bool placed = request.phase != Phase::placing;
+  const bool decoded = (placed && request.placement.decode == dead) || among(request.avoid);  // the loss was seen before
+  const bool prefilled = placed && !request.started && request.placement.prefill == dead;
+  if ((!decoded && !prefilled) || among(request.deaths)) return true;
+  request.deaths.push_back(dead);
+  if (request.deaths.size() < options_.max_deaths) return true;
+  ++counters_.quarantined;
+  log::error("request quarantined", {{"request", to_hex(request.job.id)}, {"deaths", request.deaths.size()}});
+  fail_request(at, {Errc::request_quarantined, std::to_string(request.deaths.size()) + " workers died while they worked on it"}, out);
+  return false;
 }
 
 void GatewayState::peer_lost(const std::string& address, TimePoint now, actors::Outbox& out) {
@@ -99,8 +115,10 @@ void GatewayState::peer_lost(const std::string& address, TimePoint now, actors::
   }
   for (auto at = requests_.begin(); at != requests_.end();) {
     const auto here = at++;
-    if (here->second.phase != Phase::placing && here->second.placement.decode_address == address)
-      replay(here, {Errc::peer_lost, "the connection to the worker ended"}, now, out);
+    Request& request = here->second;
+    if (request.phase == Phase::placing || request.placement.decode_address != address) continue;
+    ++request.lost;
+    replay(here, {Errc::peer_lost, "the connection to the worker ended"}, now, out);
   }
 }
 

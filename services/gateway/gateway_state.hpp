@@ -37,12 +37,14 @@ struct GatewayOptions {
   Duration probe_timeout = std::chrono::seconds(4);     ///< and replayed when the worker does not answer
   Duration resend_timeout = std::chrono::milliseconds(200);
   std::uint32_t max_replays = 8;
+  std::uint32_t max_deaths = 2;  ///< of workers that had a request: it may be what kills them
+  Duration death_patience = std::chrono::seconds(1);  ///< the router says within this time whether a lost worker died
   std::function<void(const class GatewayState&)> on_tick;  ///< with every heartbeat, for those who only look
 };
 
 struct GatewayCounters {
   std::uint64_t started = 0, finished = 0, failed = 0, cancelled = 0;
-  std::uint64_t replays = 0, resends = 0, probes = 0;
+  std::uint64_t replays = 0, resends = 0, probes = 0, quarantined = 0;
   std::uint64_t duplicate_tokens = 0, gaps = 0, stale_epochs = 0, unknown_requests = 0;
   std::uint64_t tokens = 0, malformed = 0, prompts_by_data = 0;
 };
@@ -90,7 +92,9 @@ class GatewayState final : public actors::RoleState {
     Phase phase = Phase::placing;
     Epoch epoch{1};
     std::vector<Choice> choices;
-    std::vector<NodeId> avoid;
+    std::vector<NodeId> avoid;   ///< decode workers that failed it
+    std::vector<NodeId> deaths;  ///< workers that died while they had it
+    std::uint32_t lost = 0;      ///< connections that ended while it was at their other end
     std::uint32_t replays = 0;  ///< since the last new token
     bool replayed = false;
     wire::Placement placement;
@@ -133,6 +137,8 @@ class GatewayState final : public actors::RoleState {
 
   void on_models(const wire::ModelTable& table);
   void on_worker_gone(const wire::WorkerGone& gone, TimePoint now, actors::Outbox& out);
+  /// false: it was one death too many, and the request is over.
+  bool outlives(Requests::iterator at, const NodeId& dead, actors::Outbox& out);
   bool check_timers(Requests::iterator at, TimePoint now, actors::Outbox& out);
   void beat(actors::Outbox& out);
 

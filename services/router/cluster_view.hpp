@@ -35,6 +35,7 @@ struct Node {
 struct GoneNode {
   Node node;
   std::string reason;
+  bool died = true;  ///< false: it left by itself
 };
 
 /// Threads: one.

@@ -47,7 +47,10 @@ void RouterState::receive(const std::string& from, const wire::Envelope& message
   delivery.on<wire::PlaceRequest>([&](const wire::PlaceRequest& m) { on_place(from, m, now, out); });
   delivery.on<wire::RequestEnded>([&](const wire::RequestEnded& m) { on_ended(m); });
   delivery.on<wire::Leave>([&](const wire::Leave& m) {
-    if (auto left = view_.leave(m.node, m.reason)) gone(*left, out);
+    auto left = view_.leave(m.node, m.reason);
+    if (!left) return;
+    left->died = false;
+    gone(*left, out);
   });
   delivery.on<wire::Ping>([&](const wire::Ping& m) { out.send(from, wire::Pong{m.number, options_.node}); });
   delivery.end();
@@ -231,10 +234,10 @@ void RouterState::on_ended(const wire::RequestEnded& ended) {
   placements_.erase(found);
 }
 
-void RouterState::tell_gone(const NodeId& node, const std::string& reason, actors::Outbox& out) {
+void RouterState::tell_gone(const NodeId& node, const std::string& reason, bool died, actors::Outbox& out) {
   for (const auto& [id, other] : view_.nodes())
     if (other.identity.role == wire::Role::gateway)
-      out.send(other.identity.control_address, wire::WorkerGone{node, reason});
+      out.send(other.identity.control_address, wire::WorkerGone{node, reason, died});
 }
 
 void RouterState::gone(const GoneNode& gone_node, actors::Outbox& out) {
@@ -243,7 +246,7 @@ void RouterState::gone(const GoneNode& gone_node, actors::Outbox& out) {
   log::warn("node gone", {{"name", who.name}, {"reason", gone_node.reason}});
   for (auto& [model, blocks] : indexes_) blocks.forget(who.node);
   if (who.role != wire::Role::gateway) {
-    tell_gone(who.node, gone_node.reason, out);
+    tell_gone(who.node, gone_node.reason, gone_node.died, out);
   } else {  // nobody will say that its requests ended
     for (const auto& [id, placed] : placements_)
       if (placed.gateway == who.control_address) release(placed);
@@ -273,7 +276,7 @@ void RouterState::tick(TimePoint now, actors::Outbox& out) {
   for (const NodeId& node : hung) {
     ++counters_.hangs;
     log::error("node hangs", {{"name", view_.find(node)->identity.name}});
-    tell_gone(node, "no progress under work", out);
+    tell_gone(node, "no progress under work", true, out);
   }
   if (!hung.empty()) push_models(out);
   for (auto at = placements_.begin(); at != placements_.end();) {

@@ -80,7 +80,7 @@ class RouterState final : public actors::RoleState {
                                                   bool prefill);
   void release(const Placed& placed);
   void gone(const GoneNode& node, actors::Outbox& out);
-  void tell_gone(const NodeId& node, const std::string& reason, actors::Outbox& out);
+  void tell_gone(const NodeId& node, const std::string& reason, bool died, actors::Outbox& out);
   [[nodiscard]] PrefixIndex& index(const ModelId& model);
   void push_models(actors::Outbox& out);
 

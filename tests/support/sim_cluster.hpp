@@ -129,6 +129,14 @@ class SimCluster {
     dead.alive = false;
     lose_peer(dead.address);
   }
+  /// The process ends in order, whatever it still has.
+  void leave(const std::string& name) {
+    Worker& worker = *workers.at(name);
+    actors::Outbox out;
+    out.send("tcp://router", wire::Leave{node(name), "its drain took too long"});
+    deliver(worker.address, out);
+    worker.alive = false;
+  }
   void lose_peer(const std::string& address) {
     actors::Outbox out;
     if (router_alive) router->peer_lost(address, clock.now(), out);

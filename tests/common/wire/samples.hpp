@@ -47,7 +47,7 @@ inline std::vector<Envelope> message_samples() {
       pack(PromptFrame{request, epoch, 0, 20000, 0x123456}, epoch),
       pack(Ping{12}),
       pack(Pong{12, node}),
-      pack(WorkerGone{node, "lost"}),
+      pack(WorkerGone{node, "lost", true}),
   };
 }
 

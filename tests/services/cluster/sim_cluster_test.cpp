@@ -22,6 +22,12 @@ struct Stage {
   void expect_quiet() {
     EXPECT_TRUE(sim.run_until([&] { return sim.leftovers().empty(); }, 3min)) << sim.leftovers();
   }
+  /// A worker that has something to do; empty: none.
+  [[nodiscard]] std::string holder() const {
+    for (const auto& [name, worker] : sim.workers)
+      if (worker->alive && worker->state->active() != 0) return name;
+    return {};
+  }
   SimCluster sim;
 };
 
@@ -146,6 +152,43 @@ TEST(SimCluster, AWorkersDeathMidStreamIsNotSeenInTheStream) {
   EXPECT_EQ(check_answer(job, *sink), "");
   EXPECT_EQ(s.sim.gateway->counters().replays, 1u);
   s.expect_quiet();
+}
+
+TEST(SimCluster, ARequestThatTwoWorkersDiedWithIsNotTriedOnAThird) {
+  Stage s(12, {}, 3);
+  const auto poison = fake_job(12, 100, 400);
+  const auto sink = s.sim.start(poison);
+  for (const std::size_t tokens : {10U, 20U}) {
+    ASSERT_TRUE(s.sim.run_until([&] { return sink->answers[0].size() >= tokens; }));
+    ASSERT_FALSE(sink->over());
+    s.sim.kill(s.holder());
+  }
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+  ASSERT_TRUE(sink->error.has_value());
+  EXPECT_EQ(sink->error->code, Errc::request_quarantined);
+  EXPECT_EQ(retry_class(sink->error->code), Retry::never);
+  for (const auto& [name, worker] : s.sim.workers) EXPECT_EQ(worker->state->counters().requests, worker->alive ? 0U : 1U) << name;
+  EXPECT_EQ(s.sim.gateway->counters().quarantined, 1U);
+  EXPECT_EQ(s.holder(), "");
+  // The worker that is left takes others.
+  const auto job = fake_job(13, 100, 20);
+  const auto other = s.sim.start(job);
+  ASSERT_TRUE(s.sim.run_until([&] { return other->over(); }));
+  EXPECT_EQ(check_answer(job, *other), "");
+  s.expect_quiet();
+}
+
+TEST(SimCluster, AWorkerThatLeavesIsNoDeath) {
+  Stage s(14, {}, 3);
+  const auto job = fake_job(14, 100, 400);
+  const auto sink = s.sim.start(job);
+  for (const std::size_t tokens : {10U, 20U}) {
+    ASSERT_TRUE(s.sim.run_until([&] { return sink->answers[0].size() >= tokens; }));
+    s.sim.leave(s.holder());
+  }
+  ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+  EXPECT_EQ(check_answer(job, *sink), "");
+  EXPECT_EQ(s.sim.gateway->counters().quarantined, 0U);
 }
 
 TEST(SimCluster, AHungEngineIsFoundByItsProgressAndItsStreamMoves) {
@@ -321,13 +364,18 @@ TEST(SimCluster, DeathsAndCancelsAtRandomLeaveEveryOtherStreamWhole) {
     std::vector<gateway::GenerateJob> jobs;
     std::vector<std::shared_ptr<RecordingSink>> sinks;
     std::vector<bool> cancelled;
+    std::vector<int> deaths(16, 0);  // that each could have been present at
+    const auto kill = [&](const std::string& victim) {
+      for (std::size_t i = 0; i < sinks.size(); ++i) deaths[i] += sinks[i]->over() ? 0 : 1;
+      s.sim.kill(victim);
+    };
     for (std::uint64_t i = 0; i < 16; ++i) {
       jobs.push_back(fake_job(seed * 100 + i, i % 2 == 0 ? 900 : 40, 30, i % 5 == 1 ? 2 : 1));
       sinks.push_back(s.sim.start(jobs.back()));
       cancelled.push_back(false);
       for (std::uint64_t k = rng() % 40; k != 0; --k) s.sim.step();
-      if (i == 6) s.sim.kill("decode-" + std::to_string(rng() % 3));
-      if (i == 9) s.sim.kill("prefill-" + std::to_string(rng() % 2));
+      if (i == 6) kill("decode-" + std::to_string(rng() % 3));
+      if (i == 9) kill("prefill-" + std::to_string(rng() % 2));
       if (rng() % 5 == 0) {
         const std::size_t victim = rng() % jobs.size();
         cancelled[victim] = cancelled[victim] || !sinks[victim]->over();
@@ -335,9 +383,12 @@ TEST(SimCluster, DeathsAndCancelsAtRandomLeaveEveryOtherStreamWhole) {
       }
     }
     ASSERT_TRUE(s.sim.run_until([&] { return s.sim.gateway->in_flight() == 0; })) << "seed " << seed;
-    for (std::size_t i = 0; i < jobs.size(); ++i)
-      EXPECT_TRUE(cancelled[i] || check_answer(jobs[i], *sinks[i]).empty())
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      if (cancelled[i]) continue;
+      const bool refused = sinks[i]->error && sinks[i]->error->code == Errc::request_quarantined;
+      EXPECT_TRUE(refused ? deaths[i] == 2 : check_answer(jobs[i], *sinks[i]).empty())
           << "seed " << seed << " job " << i << ": " << check_answer(jobs[i], *sinks[i]);
+    }
     s.expect_quiet();
   }
 }

@@ -1,0 +1,267 @@
+"""Streams while processes die: `chaos.py --kills N --seed S [--model FILE] [--streams 64] [--results FILE]`.
+
+64 clients keep streaming completions from a pool whose answers were noted on an undisturbed process. Meanwhile a seeded list
+of events strikes the cluster: a process is killed (SIGKILL), frozen for longer than its peers wait (SIGSTOP), or frozen for
+a moment. Every role in turn. What must hold: no request fails, every text equals the undisturbed one (so no token is lost,
+doubled or different), and five seconds after the last event nothing is held: pages, requests, descriptors, threads.
+
+An event waits until every request that saw the one before has ended: a request that is present at two deaths is refused by
+design. Replay a run by its seed; `--from K` goes on at event K. Without --model a seeded tiny model is made."""
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from cluster import Cluster, harness
+from harness import check, eventually
+
+POOL = 48
+OPTIONS = {"engine.threads": 1, "engine.pin_threads": "off", "log.level": "warn", "disagg.min_prompt_tokens": 64,
+           "cluster.heartbeat": "200ms", "cluster.node_timeout": "900ms"}
+FREEZE_LONG, FREEZE_SHORT = 3.0, 0.3
+
+
+def pool_of(rng, tokens):
+    """Requests: short and long prompts, greedy and sampled, with a common beginning in a third of them."""
+    letters = "abcdefghijklmnopqrstuvwxyz "
+    common = "".join(rng.choices(letters, k=250))
+    pool = []
+    for i in range(POOL):
+        text = "".join(rng.choices(letters, k=rng.choice([5, 40, 150, 300])))
+        pool.append({"prompt": (common if i % 3 == 0 else "") + text, "max_tokens": rng.randrange(tokens // 4, tokens),
+                     "seed": i, "temperature": 0.0 if i % 4 == 0 else 0.9})
+    return pool
+
+
+def stream(port, body, saw=lambda gap: None):
+    """(text, finish, completion tokens) of a streamed completion. Refusals before the first byte are tried again, as clients
+    do that heed Retry-After."""
+    until = time.monotonic() + 60
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        try:
+            connection.request("POST", "/v1/completions",
+                               json.dumps({**body, "stream": True, "stream_options": {"include_usage": True}}),
+                               {"content-type": "application/json"})
+            response = connection.getresponse()
+            if response.status in (429, 503) and time.monotonic() < until:
+                time.sleep(min(1.0, float(response.getheader("retry-after") or 0.2)))
+                continue
+            if response.status != 200:
+                raise AssertionError(f"{response.status}: {response.read()[:300]}")
+            return read_events(response, saw)
+        finally:
+            connection.close()
+
+
+def read_events(response, saw):
+    text, finish, tokens, last = "", None, None, time.monotonic()
+    for line in response:
+        if not line.startswith(b"data: "):
+            continue
+        if line.strip() == b"data: [DONE]":
+            return text, finish, tokens
+        event = json.loads(line[6:])
+        check("error" not in event, f"error event: {event}")
+        now = time.monotonic()
+        saw(now - last)
+        last = now
+        for choice in event["choices"]:
+            text += choice["text"]
+            finish = choice["finish_reason"] or finish
+        if event.get("usage"):
+            tokens = event["usage"]["completion_tokens"]
+    raise AssertionError("a stream ended without [DONE]")
+
+
+class Clients:
+    """Threads that stream without pause and compare."""
+
+    def __init__(self, port, pool, expected, count, seed):
+        self.port, self.pool, self.expected = port, pool, expected
+        self.lock = threading.Lock()
+        self.errors, self.done, self.tokens, self.serial = [], 0, 0, 0
+        self.running = {}  # serial of each request under way
+        self.gaps = []     # (when, seconds) of every wait above 0.1 s
+        self.stopping = threading.Event()
+        self.threads = [threading.Thread(target=self.work, args=(random.Random(f"{seed} client {i}"),)) for i in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def work(self, rng):
+        while not self.stopping.is_set() and not self.errors:
+            at = rng.randrange(len(self.pool))
+            with self.lock:
+                self.serial += 1
+                mine = self.serial
+                self.running[mine] = at
+            try:
+                got = stream(self.port, self.pool[at], self.saw)
+                check(got == self.expected[at], f"request {at} differs:\n{got}\n{self.expected[at]}")
+                with self.lock:
+                    self.done += 1
+                    self.tokens += got[2]
+            except Exception as error:  # noqa: BLE001 - every failure of a stream is the run's failure
+                self.errors.append(f"request {at}: {error!r}")
+            finally:
+                with self.lock:
+                    del self.running[mine]
+
+    def saw(self, gap):
+        if gap > 0.1:
+            with self.lock:
+                self.gaps.append((time.monotonic(), gap))
+
+    def wait_for_those_of_now(self):
+        """Until every request that runs now has ended."""
+        with self.lock:
+            last = self.serial
+        until = time.monotonic() + 90
+        while not self.errors:
+            with self.lock:
+                if all(serial > last for serial in self.running):
+                    return
+            check(time.monotonic() < until, "requests hang")
+            time.sleep(0.01)
+
+    def stop(self):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def plan(seed, kills):
+    """The events, by number: (what, role, which)."""
+    kinds = [("kill", "decode"), ("kill", "prefill"), ("kill", "decode"), ("freeze", "decode"), ("kill", "router"),
+             ("pause", "decode"), ("kill", "decode"), ("freeze", "prefill"), ("pause", "router"), ("kill", "decode")]
+    return [(*kinds[i % len(kinds)], random.Random(f"{seed} event {i}").random()) for i in range(kills)]
+
+
+def strike(cluster, event):
+    what, role, which = event
+    members = cluster.of(role)
+    victim = members[int(which * len(members))]
+    if what == "kill":
+        victim.kill()
+        time.sleep(0.2)
+        victim.start()
+    else:
+        victim.signal(signal.SIGSTOP)
+        time.sleep(FREEZE_LONG if what == "freeze" else FREEZE_SHORT)
+        victim.signal(signal.SIGCONT)
+    return victim.name
+
+
+def leftovers(cluster):
+    """What a worker holds when nothing runs; all of it must be zero."""
+    held = {}
+    for process in cluster.of("decode") + cluster.of("prefill"):
+        values = {name: process.metric("troupe_worker_" + name) for name in
+                  ("pages_pool", "pages_free", "pages_cached", "pages_reserved", "sequences_running", "sequences_waiting")}
+        held[process.name] = [values["pages_pool"] - values["pages_free"] - values["pages_cached"], values["pages_reserved"],
+                              values["sequences_running"], values["sequences_waiting"]]
+    held["in flight"] = [json.loads(cluster.get(i, "/state")[1])["in_flight"] for i in range(len(cluster.http_ports))]
+    held["placements"] = [cluster.processes["router"].metric("troupe_router_placements")]
+    return held
+
+
+def all_zero(held):
+    return all(value == 0 for values in held.values() for value in values)
+
+
+def run(options, model):
+    rng = random.Random(options.seed)
+    pool = pool_of(rng, options.tokens)
+    with harness.serve("--kv-bytes", options.kv_bytes, "--engine-threads", "1", model=model) as server:
+        name = json.loads(server.get("/v1/models")[1])["data"][0]["id"]
+        for body in pool:
+            body["model"] = name
+        expected = [stream(server.port, body) for body in pool]
+        check(server.stop() == 0, "serve did not end cleanly")
+    events = plan(options.seed, options.kills)[options.first:]
+    with Cluster(model, {**OPTIONS, "kv.bytes": options.kv_bytes}) as cluster:
+        for body in pool[:8]:
+            check(stream(cluster.http_ports[0], body) == expected[pool.index(body)], "the cluster answers as one process does")
+        eventually(lambda: all_zero(leftovers(cluster)), "nothing is held before")
+        survivor = cluster.processes["gateway-0"]
+        before, began = survivor.held(), time.monotonic()
+        clients = Clients(cluster.http_ports[0], pool, expected, options.streams, options.seed)
+        marks = []
+        try:
+            for number, event in enumerate(events, options.first):
+                clients.wait_for_those_of_now()
+                if clients.errors:
+                    break
+                at = time.monotonic()
+                victim = strike(cluster, event)
+                cluster.wait_whole()
+                marks.append((at, event[0], event[1], time.monotonic() - at))
+                if options.verbose or (number + 1) % 50 == 0:
+                    print(f"event {number}: {event[0]} {victim}; {clients.done} streams, {time.monotonic() - began:.0f} s",
+                          flush=True)
+            if not clients.errors:
+                clients.wait_for_those_of_now()
+        finally:
+            clients.stop()
+        check(not clients.errors, f"after event {options.first + len(marks)} of seed {options.seed}: {clients.errors[:3]}")
+        over = time.monotonic()
+        eventually(lambda: all_zero(leftovers(cluster)), "nothing is held after", 5)
+        eventually(lambda: all(now <= before[key] + 2 for key, now in survivor.held().items()),
+                   f"the gateway's {before} are back, are {survivor.held()}", 5)
+        return report(options, clients, marks, time.monotonic() - over, over - began)
+
+
+def report(options, clients, marks, settled, seconds):
+    worst = {}
+    ends = [mark[0] for mark in marks[1:]] + [float("inf")]
+    for (at, what, role, _), end in zip(marks, ends):
+        after = [gap for when, gap in clients.gaps if at <= when < end]
+        worst.setdefault(f"{what} {role}", []).append(max(after, default=0.0))
+    result = {"seed": options.seed, "first_event": options.first, "events": len(marks), "streams": options.streams,
+              "requests": clients.done, "tokens": clients.tokens, "failed": 0, "different": 0,
+              "seconds": round(seconds, 1), "settled_after_s": round(settled, 2),
+              "longest_wait_s": {key: {"median": round(statistics.median(v), 2), "max": round(max(v), 2), "events": len(v)}
+                                 for key, v in sorted(worst.items())}}
+    print(json.dumps(result, indent=1))
+    if options.results:
+        with open(options.results, "w", encoding="utf-8") as file:
+            json.dump(result, file, indent=1)
+            file.write("\n")
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20, help="events of the whole run")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--from", dest="first", type=int, default=0, metavar="K")
+    parser.add_argument("--streams", type=int, default=64)
+    parser.add_argument("--tokens", type=int, default=400, help="of an answer at most")
+    parser.add_argument("--kv-bytes", default="64MiB")
+    parser.add_argument("--model", help="a GGUF file; without it a tiny one is made")
+    parser.add_argument("--results", metavar="FILE")
+    parser.add_argument("--verbose", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        model = options.model
+        if model is None:
+            model = os.path.join(folder, "tiny.gguf")
+            maker = harness.TROUPE.parent / "make_shaped_model"
+            subprocess.run([maker, "--shape", "tiny-llama", "--type", "q4_1", "--seed", str(options.seed), "--out", model],
+                           check=True, stdout=subprocess.DEVNULL)
+        run(options, model)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError):
+        main()
+    sys.exit(0)

@@ -1,0 +1,139 @@
+"""A cluster of real processes that a test may kill one by one: every process has fixed free ports, is started again by the
+test under the same name, and is stopped by pid."""
+import contextlib
+import http.client
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+import harness  # noqa: E402
+
+
+class Process:
+    """One role. `start` may be called again after its end."""
+
+    def __init__(self, name, arguments, options, metrics_port, folder):
+        self.name, self.arguments, self.options, self.metrics_port = name, arguments, options, metrics_port
+        self.log = open(os.path.join(folder, name + ".log"), "ab")  # noqa: SIM115 - lives as long as the cluster
+        self.process = None
+
+    @property
+    def role(self):
+        return self.name.split("-")[0]
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def start(self):
+        self.process = subprocess.Popen([str(harness.TROUPE), *self.arguments], stdout=self.log, stderr=subprocess.STDOUT,
+                                        env={**harness.clean_environment(), **self.options}, start_new_session=True)
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def signal(self, number):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+
+    def metric(self, name):
+        return harness.metric(self.metrics_port, name)
+
+    def held(self):
+        """Descriptors and threads."""
+        return {"descriptors": len(os.listdir(f"/proc/{self.pid}/fd")), "threads": len(os.listdir(f"/proc/{self.pid}/task"))}
+
+
+class Cluster:
+    """A router, gateways, prefill and decode workers, on loopback. Use with `with`. `options`: {"engine.threads": 1, ...} for
+    every role that uses them."""
+
+    def __init__(self, model, options, decode=3, prefill=1, gateways=1):
+        self.folder = tempfile.mkdtemp(prefix="troupe-chaos-")
+        self.http_ports = [harness.free_port() for _ in range(gateways)]
+        router = harness.free_port()
+        self.processes = {}
+
+        environment = {"TROUPE_" + key.upper().replace(".", "_"): str(value) for key, value in options.items()}
+
+        def add(name, *more, port=None):
+            metrics = None
+            listen = ["--cluster-listen", f"127.0.0.1:{port or harness.free_port()}"]
+            if not name.startswith("gateway"):
+                metrics = harness.free_port()
+                listen += ["--metrics-port", str(metrics)]
+            self.processes[name] = Process(name, [name.split("-")[0], "--model", model, *listen, *more], environment, metrics,
+                                           self.folder)
+
+        add("router", port=router)
+        joins = ["--cluster-router", f"127.0.0.1:{router}"]
+        for i in range(prefill):
+            add(f"prefill-{i}", *joins, "--cluster-data-listen", f"127.0.0.1:{harness.free_port()}")
+        for i in range(decode):
+            add(f"decode-{i}", *joins, "--cluster-data-listen", f"127.0.0.1:{harness.free_port()}")
+        for i in range(gateways):
+            add(f"gateway-{i}", *joins, "--http-port", str(self.http_ports[i]))
+
+    def of(self, role):
+        return [p for p in self.processes.values() if p.role == role]
+
+    def start(self, deadline_s=60):
+        for process in self.processes.values():
+            process.start()
+        self.wait_whole(deadline_s)
+
+    def wait_whole(self, deadline_s=60):
+        """Until the router counts every other process and each gateway would answer."""
+        def whole():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                return (self.processes["router"].metric("troupe_router_ready_nodes") == len(self.processes) - 1
+                        and all(self.get(i, "/readyz")[0] == 200 for i in range(len(self.http_ports))))
+            return False
+        until = time.monotonic() + deadline_s
+        while not whole():
+            dead = [p.name for p in self.processes.values() if not p.alive()]
+            if dead or time.monotonic() > until:
+                raise AssertionError(f"the cluster is not whole; dead: {dead}\n{self.logs()}")
+            time.sleep(0.02)
+
+    def get(self, gateway, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_ports[gateway], timeout=10)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def logs(self, tail=1500):
+        return "\n".join(f"--- {name}\n" + pathlib.Path(self.folder, name + ".log").read_text(errors="replace")[-tail:]
+                         for name in self.processes)
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__(None)
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is not None:
+            print(self.logs())
+        for process in self.processes.values():
+            if process.alive():
+                process.signal(signal.SIGCONT)
+                process.kill()
+            process.log.close()
+        for name in self.processes:
+            os.unlink(os.path.join(self.folder, name + ".log"))
+        os.rmdir(self.folder)
