@@ -133,6 +133,12 @@ struct Product {
   TensorRef out;
 };
 
+/// An output that linear_best() keeps. Order: the larger value, then the lower id; -0 equals 0, and NaN is never kept.
+struct Scored {
+  float value = 0.0f;
+  std::int32_t id = -1;
+};
+
 struct DeviceInfo {
   std::string name;       ///< "cpu avx512-vnni, 2 threads"
   Isa isa = Isa::scalar;  ///< what automatic resolved to
@@ -205,6 +211,13 @@ class Backend {
   /// linear() of 1 to kMostProducts matrices on the same rows, as one op: the same bits, one wait instead of several.
   virtual void linear_group(Stream& stream, TensorRef activation, std::span<const Product> products) = 0;
   static constexpr std::size_t kMostProducts = 4;
+  /// The outputs of linear(), through softcap() where `cap` > 0, without keeping all: row t of T leaves its best keep[t] of them,
+  /// at most kMostBest, best first in best[t * kMostBest]; ids are -1 where there are fewer. Where keep[t] is 0 the outputs go
+  /// to the next row of `whole` [W, N] instead, W being the number of such rows. keep i32 [1, T]; `best` holds T * kMostBest
+  /// Scored. Values have the bits of linear() and softcap(), so what is kept depends on neither threads nor other rows.
+  virtual void linear_best(Stream& stream, TensorRef activation, const Weight& weight, float cap, TensorRef keep, TensorRef whole,
+                           Buffer& best) = 0;
+  static constexpr std::uint32_t kMostBest = 128;
   /// out = a + b.
   virtual void add(Stream& stream, TensorRef a, TensorRef b, TensorRef out) = 0;
   /// out = act(gate) * up.

@@ -98,6 +98,8 @@ struct Kernels {
   /// a = merge(a, b): both outputs against the larger maximum.
   void (*merge)(SoftmaxPart& a, float* a_out, const SoftmaxPart& b, const float* b_out, std::uint32_t n);
   void (*attend)(const PageJob& job);
+  /// The first i in [begin, n) with x[i] >= floor, else n.
+  std::uint32_t (*next_reaching)(const float* x, std::uint32_t begin, std::uint32_t n, float floor);
   void (*divide)(const float* x, float divisor, std::uint32_t n, float* out);
   // For tests: the bare functions, and a sum over `lanes` logical lanes (16 is the one that is used).
   void (*exp)(const float* x, std::uint32_t n, float* out);

@@ -74,5 +74,5 @@ constexpr Kernels table(Isa isa) {
           .quantize = quantize_row, .add = add_rows, .scale = scale_row,
           .gated = gated, .softcap = softcap, .rope_half = rope_half, .rope_adjacent = rope_adjacent,
           .from_half = from_half, .to_half = to_half, .tile = tile, .softmax = softmax, .merge = merge,
-          .attend = attend, .divide = divide_row, .exp = exp_row, .tanh = tanh_row, .sum_of_squares = sum_of_squares};
+          .attend = attend, .next_reaching = next_reaching, .divide = divide_row, .exp = exp_row, .tanh = tanh_row, .sum_of_squares = sum_of_squares};
 }

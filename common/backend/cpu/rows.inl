@@ -169,6 +169,18 @@ void rope_adjacent(float* x, const float* cosines, const float* sines, std::uint
   }
 }
 
+std::uint32_t next_reaching(const float* x, std::uint32_t begin, std::uint32_t n, float floor) {
+  std::uint32_t i = begin;
+  // max() takes its second operand when either is NaN: here that is never one.
+  for (; i + 64 <= n; i += 64) {
+    F32x16 largest = max(load(x + i), set1(-__builtin_inff()));
+    for (std::uint32_t at = 16; at < 64; at += 16) largest = max(load(x + i + at), largest);
+    if (tree_max(largest) >= floor) break;
+  }
+  while (i < n && !(x[i] >= floor)) ++i;
+  return i;
+}
+
 void from_half(const std::uint16_t* x, std::size_t n, float* out) {
   std::size_t i = 0;
   for (; i + 16 <= n; i += 16) store(out + i, load_half(x + i));

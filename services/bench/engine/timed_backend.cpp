@@ -76,6 +76,11 @@ class Timed final : public TimedBackend {
     for (const backend::Product& each : products) product(activation, *each.weight);
     timed<OpKind::products>(&Backend::linear_group, stream, activation, products);
   }
+  void linear_best(Stream& stream, TensorRef activation, const Weight& weight, float cap, TensorRef keep, TensorRef whole,
+                   Buffer& best) override {
+    product(activation, weight);
+    timed<OpKind::products>(&Backend::linear_best, stream, activation, weight, cap, keep, whole, best);
+  }
   void add(Stream& stream, TensorRef a, TensorRef b, TensorRef out) override {
     timed<OpKind::rows>(&Backend::add, stream, a, b, out);
   }

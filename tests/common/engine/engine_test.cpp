@@ -225,6 +225,31 @@ TEST(Engine, RefusesBadRequestsByName) {
   EXPECT_EQ(engine->submit(request).error().code, Errc::invalid_argument);
 }
 
+// Streams that ask for log-probabilities keep whole rows of logits; the others only what decides their draws.
+TEST_P(EveryShape, StreamsThatKeepFewLogitsDrawWhatWholeRowsDraw) {
+  auto engine = make_engine(setup());
+  std::vector<Request> few = requests_for(*engine, 60);
+  for (std::size_t i = 0; i < few.size(); ++i) {
+    SamplingParams& s = few[i].sampling;
+    s = {};
+    s.seed = i;
+    if (i % 4 == 0) s.temperature = 0;
+    if (i % 4 == 1) s.top_k = 40, s.top_p = 0.9f;
+    if (i % 4 == 2) s.top_k = 5, s.temperature = 1.5f, s.min_p = 0.02f;
+    few[i].choices = i % 7 == 0 ? 3 : 1;
+  }
+  std::vector<Request> whole = few;
+  for (Request& request : whole) request.sampling.report_logprobs = true;
+  Answers expected = run_alone(*engine, whole);
+  for (auto& [key, answer] : expected)
+    for (GeneratedToken& token : answer.tokens) token.logprob = 0.0f;
+  EXPECT_EQ(run_alone(*engine, few), expected);
+  EXPECT_EQ(run_batched(*engine, few), expected) << "beside rows that are kept whole";
+  EngineSetup threads = setup();
+  threads.cpu = {.threads = 3, .isa = backend::Isa::scalar};
+  EXPECT_EQ(run_batched(*make_engine(threads), few), expected);
+}
+
 TEST(Engine, AFullQueueSaysNo) {
   EngineSetup setup;
   setup.options.queue = 2;
