@@ -21,9 +21,11 @@ namespace troupe::backend {
 
 inline constexpr std::uint32_t kPageSlots = 64;  ///< slots of a KV page, and keys of one attention split
 
-/// activation: backend-private rows made by prepare().
-enum class DType : std::uint8_t { f32, f16, i32, activation };
+/// activation: backend-private rows made by prepare(). i8: of KV pages only, codes with a scale each row.
+enum class DType : std::uint8_t { f32, f16, i32, activation, i8 };
 enum class Numerics : std::uint8_t { fast, reference };  ///< quantised activations and f16 KV, or float32 throughout
+/// How KV pages hold numbers under Numerics::fast. int8 is lossy and its own numerics: never the bits of f16.
+enum class KvCodec : std::uint8_t { f16, int8 };
 enum class Isa : std::uint8_t { automatic, scalar, avx2, avx512 };
 
 /// Owns device memory; freed by its destructor.
@@ -77,7 +79,9 @@ struct RopeParams {
 };
 
 /// KV storage of all layers: [layers][pages] of one layer's page. A layer's page is contiguous:
-/// K [G, d, S] (a channel's 64 slots side by side), then V [G, S, d]; f16, or f32 under Numerics::reference.
+/// K [G, d, S] (a channel's 64 slots side by side), then V [G, S, d]; f16, f32 under Numerics::reference, or i8.
+/// i8: a token's K, and its V, of one head are codes -127..127 times one f16 scale, the largest magnitude / 127; the scales
+/// follow the codes, of K [G, S] and then of V [G, S]. What a token leaves in a page depends on that token alone.
 struct KvLayout {
   std::uint32_t layers = 0;
   std::uint32_t kv_heads = 0;
@@ -86,7 +90,13 @@ struct KvLayout {
   DType dtype = DType::f16;
   std::uint32_t pages = 0;
   [[nodiscard]] std::size_t layer_page_bytes() const {
-    return std::size_t{kPageSlots} * kv_heads * (key_dim + value_dim) * (dtype == DType::f16 ? 2 : 4);
+    const std::size_t scales = dtype == DType::i8 ? 2 * sizeof(std::uint16_t) : 0;
+    return std::size_t{kPageSlots} * kv_heads * ((key_dim + value_dim) * element_bytes() + scales);
+  }
+  [[nodiscard]] std::size_t element_bytes() const { return dtype == DType::i8 ? 1 : dtype == DType::f16 ? 2 : 4; }
+  /// Where an i8 page's scales of a head's K begin, in bytes; those of its V follow kv_heads * S scales later.
+  [[nodiscard]] std::size_t scales_offset(std::uint32_t head) const {
+    return std::size_t{kPageSlots} * (std::size_t{kv_heads} * (key_dim + value_dim) + std::size_t{head} * sizeof(std::uint16_t));
   }
   [[nodiscard]] std::size_t offset(std::uint32_t layer, std::uint32_t page) const {
     return (std::size_t{layer} * pages + page) * layer_page_bytes();
@@ -157,6 +167,7 @@ class Backend {
 
   [[nodiscard]] virtual DeviceInfo info() const = 0;
   [[nodiscard]] virtual Numerics numerics() const = 0;
+  [[nodiscard]] virtual DType kv_dtype() const = 0;  ///< of every KvLayout that ops are given
   /// Names every choice that changes a sum: arithmetic version, activation block, KV type. Equal on every instruction set.
   [[nodiscard]] virtual std::string numerics_id() const = 0;
 
@@ -250,11 +261,12 @@ struct CpuOptions {
   std::uint32_t threads = 0;  ///< 0: the CPUs this process may use
   Isa isa = Isa::automatic;
   Numerics numerics = Numerics::fast;
+  KvCodec kv_codec = KvCodec::f16;  ///< int8 with Numerics::fast only
   /// Keep each thread on a CPU of its own when as many are free of Troupe's other pools on this host; where they are not,
   /// threads neither stay nor spin.
   bool pin_threads = false;
 };
-/// Errors: invalid_argument when the machine lacks the asked instruction set.
+/// Errors: invalid_argument when the machine lacks the asked instruction set, or int8 pages are asked of Numerics::reference.
 [[nodiscard]] Expected<std::unique_ptr<Backend>> make_cpu_backend(const CpuOptions& options);
 /// The instruction sets this machine can run, scalar first.
 [[nodiscard]] std::vector<Isa> supported_isas();

@@ -17,8 +17,7 @@ constexpr std::uint32_t kLogitRows = 32;  ///< rows of the head computed at once
 
 backend::RopeParams rope_params(const RopeSpec& spec) { return {spec.dims, spec.base, spec.scale, spec.freq_factors}; }
 
-backend::KvLayout layout_of(const ModelConfig& config, backend::Numerics numerics, std::uint32_t pages) {
-  const DType dtype = numerics == backend::Numerics::fast ? DType::f16 : DType::f32;
+backend::KvLayout layout_of(const ModelConfig& config, DType dtype, std::uint32_t pages) {
   return {config.layers, config.kv_heads, config.key_dim, config.value_dim, dtype, pages};
 }
 
@@ -26,7 +25,7 @@ class Runner final : public ModelRunner {
  public:
   Runner(std::shared_ptr<const Model> model, std::shared_ptr<Backend> backend, std::uint32_t max_rows, std::uint32_t pages)
       : model_(std::move(model)), backend_(std::move(backend)), config_(model_->config()), max_rows_(max_rows),
-        layout_(layout_of(config_, backend_->numerics(), pages)), stream_(backend_->make_stream()) {
+        layout_(layout_of(config_, backend_->kv_dtype(), pages)), stream_(backend_->make_stream()) {
     for (const RopeSpec& spec : config_.ropes) ropes_.push_back(rope_params(spec));
   }
 
@@ -257,8 +256,8 @@ class Runner final : public ModelRunner {
 
 }  // namespace
 
-std::size_t page_bytes(const ModelConfig& config, backend::Numerics numerics) {
-  return layout_of(config, numerics, 1).layer_page_bytes() * config.layers;
+std::size_t page_bytes(const ModelConfig& config, backend::DType kv_dtype) {
+  return layout_of(config, kv_dtype, 1).layer_page_bytes() * config.layers;
 }
 
 Expected<std::unique_ptr<ModelRunner>> ModelRunner::create(std::shared_ptr<const Model> model,

@@ -46,6 +46,6 @@ class ModelRunner {
 };
 
 /// Bytes of one page over all layers, for sizing a pool before weights are loaded.
-[[nodiscard]] std::size_t page_bytes(const ModelConfig& config, backend::Numerics numerics);
+[[nodiscard]] std::size_t page_bytes(const ModelConfig& config, backend::DType kv_dtype);
 
 }  // namespace troupe::engine

@@ -82,13 +82,16 @@ void CpuBackend::linear_best(Stream& stream, TensorRef activation, const Weight&
       others += n == 0 ? 1 : 0;
     }
     TROUPE_CHECK(others == whole_rows, "linear_best: one row of `whole` for each that keeps everything");
-    constexpr std::size_t kGroupBytes = std::size_t{256} << 10;  // of weights: they stay in the second cache level
-    const auto group = static_cast<std::uint32_t>(std::max<std::size_t>(kGroupBytes / job.panel_bytes, 4));
-    const std::uint32_t cols = std::min(group, job.panel_end) * kLanes;
+    // Weights that many rows use stay in the second cache level; few rows stream through them, the longer the better.
+    const std::size_t group_bytes = std::size_t{rows <= 8 ? 4096U : 256U} << 10;
+    const bool small = std::size_t{job.n} * job.k * rows < 4 * kSmallRowWork;
+    const std::uint32_t tasks = small ? 1 : std::min(job.panel_end, 4 * pool_.threads());
+    const auto fitting = static_cast<std::uint32_t>(std::max<std::size_t>(group_bytes / job.panel_bytes, 4));
+    const std::uint32_t group = std::min(fitting, (job.panel_end + tasks - 1) / tasks);
+    const std::uint32_t cols = group * kLanes;
     const std::lock_guard turn(best_turn_);
     best_lists_.resize(pool_.threads());
     for (BestLists& lists : best_lists_) lists.begin(kept, cols);
-    const std::uint32_t tasks = std::min((job.panel_end + group - 1) / group, 4 * pool_.threads());
     pool_.run(tasks, [&](std::uint32_t task, std::uint32_t worker) {
       BestLists& lists = best_lists_[worker];
       const auto end = static_cast<std::uint32_t>(std::uint64_t{job.panel_end} * (task + 1) / tasks);

@@ -70,10 +70,11 @@ class CpuEvent final : public Event {};
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(Isa isa, std::uint32_t threads, Numerics numerics, CoreLease lease);
+  CpuBackend(Isa isa, std::uint32_t threads, Numerics numerics, KvCodec codec, CoreLease lease);
 
   [[nodiscard]] DeviceInfo info() const override;
   [[nodiscard]] Numerics numerics() const override { return numerics_; }
+  [[nodiscard]] DType kv_dtype() const override { return kv_dtype_; }
   [[nodiscard]] std::string numerics_id() const override;
 
   [[nodiscard]] Expected<std::unique_ptr<Buffer>> allocate(std::size_t bytes) override;
@@ -151,6 +152,7 @@ class CpuBackend final : public Backend {
 
   const Kernels& kernels_;
   Numerics numerics_;
+  DType kv_dtype_;
   ThreadPool pool_;
   std::atomic<bool> float_matrices_ = false;
   std::mutex arena_turn_;
@@ -159,6 +161,7 @@ class CpuBackend final : public Backend {
   std::vector<AttentionScratch> attention_scratch_;
   std::vector<float> partials_;
   std::vector<std::uint16_t> kv_halves_;
+  std::vector<std::int8_t> kv_codes_;
   std::vector<SlotRun> slot_runs_;
   std::mutex best_turn_;  ///< guards the lists
   std::vector<BestLists> best_lists_;

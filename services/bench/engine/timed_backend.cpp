@@ -21,6 +21,7 @@ class Timed final : public TimedBackend {
 
   DeviceInfo info() const override { return inner_->info(); }
   Numerics numerics() const override { return inner_->numerics(); }
+  DType kv_dtype() const override { return inner_->kv_dtype(); }
   std::string numerics_id() const override { return inner_->numerics_id(); }
 
   Expected<std::unique_ptr<Buffer>> allocate(std::size_t bytes) override { return inner_->allocate(bytes); }
