@@ -250,6 +250,37 @@ TEST_P(EveryShape, StreamsThatKeepFewLogitsDrawWhatWholeRowsDraw) {
   EXPECT_EQ(run_batched(*make_engine(threads), few), expected);
 }
 
+TEST_P(EveryShape, Int8PagesGiveTheSameBitsUnderEveryScheduleAndOthersThanF16) {
+  EngineSetup plain = setup();
+  plain.cpu.kv_codec = backend::KvCodec::int8;
+  plain.options.prefix_cache = false;
+  auto engine = make_engine(plain);
+  const auto requests = requests_for(*engine, 50);
+  const Answers expected = run_alone(*engine, requests);
+  auto exact = make_engine(setup());
+  EXPECT_LT(2 * engine->layer_page_bytes(), exact->layer_page_bytes() * 11 / 10);
+  EXPECT_NE(run_batched(*exact, requests), expected) << "the codec leaves no trace";
+  EXPECT_FALSE(engine->model_id() == exact->model_id()) << "block keys and transfers tell codecs apart by the model id";
+  for (const backend::Isa isa : backend::supported_isas())
+    for (const std::uint32_t chunk : {16u, 512u}) {
+      EngineSetup other = setup();
+      other.cpu = {.threads = chunk == 16 ? 2u : 1u, .isa = isa, .kv_codec = backend::KvCodec::int8};
+      other.options.chunk = chunk;
+      auto batched = make_engine(other);
+      EXPECT_EQ(run_batched(*batched, requests), expected) << static_cast<int>(isa) << ", chunk " << chunk;
+      const std::uint64_t before = batched->stats().cached_tokens;
+      EXPECT_EQ(run_batched(*batched, requests), expected) << static_cast<int>(isa) << ", from the cache";
+      EXPECT_GT(batched->stats().cached_tokens, before);
+      expect_no_page_held(*batched);
+    }
+}
+
+TEST(Engine, Int8PagesNeedFastNumerics) {
+  const auto made = backend::make_cpu_backend({.threads = 1, .numerics = backend::Numerics::reference, .kv_codec = backend::KvCodec::int8});
+  ASSERT_FALSE(made.has_value());
+  EXPECT_EQ(made.error().code, Errc::invalid_argument);
+}
+
 TEST(Engine, AFullQueueSaysNo) {
   EngineSetup setup;
   setup.options.queue = 2;
