@@ -20,8 +20,8 @@ class UnitRun {
   UnitRun(const AttentionCall& call, const Unit& unit, const Unit* next, AttentionScratch& scratch)
       : call_(call), unit_(unit), next_(next), s_(scratch), group_(call.params.heads / call.layout.kv_heads),
         key_dim_(call.layout.key_dim), value_dim_(call.layout.value_dim), padded_((value_dim_ + 15) / 16 * 16),
-        half_(call.layout.dtype == DType::f16), codes_(call.layout.dtype == DType::i8), first_run_(unit.run_begin()), rows_(s_.rows), run_rows_(s_.run_rows),
-        plain_(s_.plain), gathered_(s_.gathered) {
+        half_(call.layout.dtype == DType::f16), codes_(call.layout.dtype == DType::i8), first_run_(unit.run_begin()),
+        rows_(s_.rows), run_rows_(s_.run_rows), plain_(s_.plain), gathered_(s_.gathered) {
     rows_.clear();
     run_rows_.clear();
     for (std::uint32_t run = first_run_; run < unit.run_end(); ++run) {
@@ -208,7 +208,8 @@ class UnitRun {
     if (partials_ != nullptr)
       for (std::uint32_t i = begin; i < begin + queries; ++i) s_.outputs[i] = stored(i, split) + 2;
     call_.kernels->attend({.q = s_.queries.data() + begin, .queries = queries, .keys = tile.keys, .values = tile.values,
-                           .half = tile.half, .key_scales = key_scales(split), .value_scales = value_scales(split), .after_keys = tile.after_keys, .after_values = tile.after_values,
+                           .half = tile.half, .key_scales = key_scales(split), .value_scales = value_scales(split),
+                           .after_keys = tile.after_keys, .after_values = tile.after_values,
                            .key_dim = key_dim_, .value_cols = padded_, .scale = call_.params.scale,
                            .softcap = call_.params.softcap, .sums = s_.sums.data() + begin, .out = s_.outputs.data() + begin,
                            .started = s_.started.data() + begin});

@@ -63,8 +63,9 @@ void move_slot(const KvLayout& layout, std::byte* from_page, std::uint32_t from,
     std::memmove(to_page + values + (std::size_t{g} * kPageSlots + to) * row,
                  from_page + values + (std::size_t{g} * kPageSlots + from) * row, row);
   if (layout.dtype != DType::i8) return;
-  for (std::uint32_t g = 0; g < 2 * layout.kv_heads; ++g)
-    scales_of(layout, to_page, 0)[std::size_t{g} * kPageSlots + to] = scales_of(layout, from_page, 0)[std::size_t{g} * kPageSlots + from];
+  std::uint16_t* to_scales = scales_of(layout, to_page, 0) + to;
+  const std::uint16_t* from_scales = scales_of(layout, from_page, 0) + from;
+  for (std::size_t at = 0; at < 2 * std::size_t{layout.kv_heads} * kPageSlots; at += kPageSlots) to_scales[at] = from_scales[at];
 }
 
 }  // namespace
@@ -101,7 +102,8 @@ void CpuBackend::kv_write(Stream& stream, const KvLayout& layout, Buffer& kv, st
         for (std::uint32_t g = 0; g < layout.kv_heads; ++g) {
           const std::size_t key = std::size_t{g} * layout.key_dim, value = std::size_t{g} * layout.value_dim;
           scales[g] = kernels_.to_codes(keys + row * stride_of(k) + key, layout.key_dim, to + key);
-          scales[layout.kv_heads + g] = kernels_.to_codes(values + row * stride_of(v) + value, layout.value_dim, to + k.cols + value);
+          scales[layout.kv_heads + g] =
+              kernels_.to_codes(values + row * stride_of(v) + value, layout.value_dim, to + k.cols + value);
         }
       });
     }

@@ -41,7 +41,7 @@ class Layer {
         mixed(rig.empty(rows, kD)), small(rig.activation(rows, kD)),
         table(rig.empty(rows, 64)), whole(rig.empty(1, kD)) {
     const std::uint32_t pages = prompt ? (rows + 63) / 64 : 3 * rows;
-    layout = {.layers = 1, .kv_heads = 1, .key_dim = 64, .value_dim = 64, .dtype = DType::f16, .pages = pages};
+    layout = {.layers = 1, .kv_heads = 1, .key_dim = 64, .value_dim = 64, .dtype = rig.backend->kv_dtype(), .pages = pages};
     kv = std::move(*rig.backend->allocate(layout.offset(1, 0)));
     AttentionBatch batch;
     std::vector<std::int32_t> slot, position;
@@ -99,7 +99,7 @@ TEST(Allocation, ALayersOpsAllocateNothingOnceTheirMemoryHasGrown) {
   for (const Isa isa : supported_isas())
     for (const std::uint32_t threads : {1U, 2U})
       for (const bool prompt : {false, true}) {
-        Rig rig(isa, threads);
+        Rig rig(isa, threads, Numerics::fast, prompt == (threads == 1) ? KvCodec::int8 : KvCodec::f16);
         Layer layer(rig, prompt ? 96 : 24, prompt);
         ASSERT_GT(allocations.load(), 0U);  // they are seen
         // Which thread runs a unit is open, so each may still grow later: all of them grow within a few rounds.

@@ -158,30 +158,30 @@ TEST(Attention, GivesTheSameBitsOnEveryInstructionSet) {
 
 TEST(Attention, GivesARowTheSameBitsAloneInChunksAndForEveryThreadCount) {
   for (const KvCodec codec : {KvCodec::f16, KvCodec::int8})
-  for (const Isa isa : supported_isas())
-    for (const Shape& shape : kShapes) {
-      if (isa == Isa::scalar && shape.heads != 9) continue;
-      constexpr std::uint32_t kKeys = 330;
-      const std::uint32_t width = shape.heads * shape.key_dim;
-      const auto q = Numbers(5).many(std::size_t{kKeys} * width);
-      std::vector<float> whole;
-      for (const std::uint32_t threads : {1U, 2U, 3U}) {
-        Rig rig(isa, threads, Numerics::fast, codec);
-        Cache cache(rig, shape, kKeys, 6);
-        const auto out = cache.attend(cache.causal(0, kKeys), q, 100);
-        if (whole.empty()) whole = out;
-        ASSERT_TRUE(same_bits(whole, out));
-        for (const std::uint32_t chunk : {1U, 7U, 64U}) {
-          std::vector<float> pieces;
-          for (std::uint32_t at = 0; at < kKeys; at += chunk) {
-            const std::uint32_t count = std::min(chunk, kKeys - at);
-            const auto piece = cache.attend(cache.causal(at, count), {q.begin() + at * width, q.begin() + (at + count) * width}, 100);
-            pieces.insert(pieces.end(), piece.begin(), piece.end());
+    for (const Isa isa : supported_isas())
+      for (const Shape& shape : kShapes) {
+        if (isa == Isa::scalar && shape.heads != 9) continue;
+        constexpr std::uint32_t kKeys = 330;
+        const std::uint32_t width = shape.heads * shape.key_dim;
+        const auto q = Numbers(5).many(std::size_t{kKeys} * width);
+        std::vector<float> whole;
+        for (const std::uint32_t threads : {1U, 2U, 3U}) {
+          Rig rig(isa, threads, Numerics::fast, codec);
+          Cache cache(rig, shape, kKeys, 6);
+          const auto out = cache.attend(cache.causal(0, kKeys), q, 100);
+          if (whole.empty()) whole = out;
+          ASSERT_TRUE(same_bits(whole, out));
+          for (const std::uint32_t chunk : {1U, 7U, 64U}) {
+            std::vector<float> pieces;
+            for (std::uint32_t at = 0; at < kKeys; at += chunk) {
+              const std::uint32_t count = std::min(chunk, kKeys - at);
+              const auto piece = cache.attend(cache.causal(at, count), {q.begin() + at * width, q.begin() + (at + count) * width}, 100);
+              pieces.insert(pieces.end(), piece.begin(), piece.end());
+            }
+            ASSERT_TRUE(same_bits(whole, pieces)) << "chunk " << chunk << " threads " << threads;
           }
-          ASSERT_TRUE(same_bits(whole, pieces)) << "chunk " << chunk << " threads " << threads;
         }
       }
-    }
 }
 
 TEST(Attention, GivesLongContextsTheSameBitsHoweverTheyAreCut) {
@@ -265,12 +265,14 @@ std::vector<std::uint8_t> bytes_of(const Cache& cache) {
 }
 
 /// A stored value times its scale, of head `g`.
-float stored(const Cache& cache, const std::vector<std::uint8_t>& bytes, std::uint32_t token, std::uint32_t g, std::uint32_t c, bool key) {
+float stored(const Cache& cache, const std::vector<std::uint8_t>& bytes, std::uint32_t token, std::uint32_t g, std::uint32_t c,
+             bool key) {
   const KvLayout& l = cache.layout;
   const std::uint32_t slot = token % kPageSlots;
   const std::uint8_t* page = bytes.data() + l.offset(1, cache.table[token / kPageSlots]);
   const std::size_t keys = std::size_t{l.kv_heads} * l.key_dim * kPageSlots;
-  const std::size_t code = key ? (std::size_t{g} * l.key_dim + c) * kPageSlots + slot : keys + (std::size_t{g} * kPageSlots + slot) * l.value_dim + c;
+  const std::size_t code = key ? (std::size_t{g} * l.key_dim + c) * kPageSlots + slot
+                               : keys + (std::size_t{g} * kPageSlots + slot) * l.value_dim + c;
   const std::size_t at = keys + std::size_t{l.kv_heads} * l.value_dim * kPageSlots;  // scales: K of every head, then V
   std::uint16_t scale = 0;
   std::memcpy(&scale, page + at + 2 * ((key ? g : l.kv_heads + g) * std::size_t{kPageSlots} + slot), 2);
