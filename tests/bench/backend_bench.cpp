@@ -1,5 +1,5 @@
 // Speed of the backend's ops on the shapes of SmolLM2 135M: products in Gop/s, then one whole token through all layers.
-// Usage: backend_bench [threads] [isa: automatic scalar avx2 avx512] [part: all ops head model prefill decode1 decode32 far]
+// Usage: backend_bench [threads] [isa: automatic scalar avx2 avx512] [part: all ops head codecs model prefill decode1 decode32 far]
 // With one thread the caller's CPU time is counted, so that other programs on the machine disturb less.
 #include <time.h>
 
@@ -281,6 +281,63 @@ class Model {
   std::unique_ptr<Weight> head, norm;
 };
 
+/// Attention of all layers at a context of 4,000 over pages of one codec.
+class FarAttention {
+ public:
+  FarAttention(CpuOptions options, KvCodec codec, std::uint32_t streams)
+      : bench(with(options, codec)), q(bench.noise(streams, 576)), out(bench.tensor(streams, 576)),
+        layout{.layers = 30, .kv_heads = 3, .key_dim = 64, .value_dim = 64, .dtype = bench.backend->kv_dtype(),
+               .pages = streams * kPages},
+        kv(std::move(*bench.backend->allocate(layout.offset(30, 0)))) {
+    const Held k = bench.noise(kPageSlots, 192);
+    for (std::uint32_t page = 0; page < layout.pages; ++page) {
+      std::vector<std::int32_t> slots;
+      for (std::uint32_t i = 0; i < kPageSlots; ++i) slots.push_back(static_cast<std::int32_t>(page * kPageSlots + i));
+      const Held slot = bench.ints(slots);
+      for (std::uint32_t layer = 0; layer < layout.layers; ++layer)
+        bench.backend->kv_write(*bench.stream, layout, *kv, layer, k.ref, k.ref, slot.ref);
+    }
+    AttentionBatch batch;
+    for (std::uint32_t i = 0; i < layout.pages; ++i) batch.tables.push_back((i * 7 + 3) % layout.pages);
+    for (std::uint32_t i = 0; i < streams; ++i) batch.table_begin.push_back(i * kPages), batch.rows.push_back({i, 4000, 0, 0});
+    plan = bench.backend->plan_attention(*bench.stream, batch);
+  }
+  void run() {
+    for (std::uint32_t layer = 0; layer < layout.layers; ++layer)
+      bench.backend->attention(*bench.stream, layout, *kv, *plan,
+                               {.layer = layer, .heads = 9, .window = 0, .scale = 0.125F, .softcap = 0.0F}, q.ref, out.ref);
+  }
+
+ private:
+  static constexpr std::uint32_t kPages = 63;
+  static CpuOptions with(CpuOptions options, KvCodec codec) {
+    options.kv_codec = codec;
+    return options;
+  }
+  Bench bench;
+  Held q, out;
+  KvLayout layout;
+  std::unique_ptr<Buffer> kv;
+  std::unique_ptr<AttentionPlan> plan;
+};
+
+void codecs(const CpuOptions& options) {
+  for (const std::uint32_t streams : {1U, 4U}) {
+    FarAttention exact(options, KvCodec::f16, streams), lossy(options, KvCodec::int8, streams);
+    std::vector<double> ratios, times;
+    for (int i = 0; i < 60; ++i) {
+      const double begin = now();
+      exact.run();
+      const double middle = now();
+      lossy.run();
+      ratios.push_back((middle - begin) / (now() - middle)), times.push_back(middle - begin);
+    }
+    std::sort(ratios.begin(), ratios.end()), std::sort(times.begin(), times.end());
+    std::printf("attention at 4000, %u streams: f16 %.2f ms, f16 / int8 %.3f (quartiles %.3f %.3f)\n", streams, times[30] * 1e3,
+                ratios[30], ratios[15], ratios[45]);
+  }
+}
+
 void model(Bench& bench, const std::string& part) {
   Model model(bench);
   const bool all = part == "all" || part == "model";
@@ -315,6 +372,7 @@ int main(int argc, char** argv) {
   const std::string part = argc > 3 ? argv[3] : "all";
   if (part == "all" || part == "ops") products(bench);
   if (part == "all" || part == "head") head(bench);
-  if (part != "ops" && part != "head") model(bench, part);
+  if (part == "all" || part == "codecs") codecs(options);
+  if (part != "ops" && part != "head" && part != "codecs") model(bench, part);
   return 0;
 }
