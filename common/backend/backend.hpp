@@ -21,9 +21,11 @@ namespace troupe::backend {
 
 inline constexpr std::uint32_t kPageSlots = 64;  ///< slots of a KV page, and keys of one attention split
 
-/// activation: backend-private rows made by prepare().
-enum class DType : std::uint8_t { f32, f16, i32, activation };
+/// activation: backend-private rows made by prepare(). i8: of KV pages only, codes with a scale each row.
+enum class DType : std::uint8_t { f32, f16, i32, activation, i8 };
 enum class Numerics : std::uint8_t { fast, reference };  ///< quantised activations and f16 KV, or float32 throughout
+/// How KV pages hold numbers under Numerics::fast. int8 is lossy and its own numerics: never the bits of f16.
+enum class KvCodec : std::uint8_t { f16, int8 };
 enum class Isa : std::uint8_t { automatic, scalar, avx2, avx512 };
 
 /// Owns device memory; freed by its destructor.
@@ -77,7 +79,9 @@ struct RopeParams {
 };
 
 /// KV storage of all layers: [layers][pages] of one layer's page. A layer's page is contiguous:
-/// K [G, d, S] (a channel's 64 slots side by side), then V [G, S, d]; f16, or f32 under Numerics::reference.
+/// K [G, d, S] (a channel's 64 slots side by side), then V [G, S, d]; f16, f32 under Numerics::reference, or i8.
+/// i8: a token's K, and its V, of one head are codes -127..127 times one f16 scale, the largest magnitude / 127; the scales
+/// follow the codes, of K [G, S] and then of V [G, S]. What a token leaves in a page depends on that token alone.
 struct KvLayout {
   std::uint32_t layers = 0;
   std::uint32_t kv_heads = 0;
@@ -86,7 +90,13 @@ struct KvLayout {
   DType dtype = DType::f16;
   std::uint32_t pages = 0;
   [[nodiscard]] std::size_t layer_page_bytes() const {
-    return std::size_t{kPageSlots} * kv_heads * (key_dim + value_dim) * (dtype == DType::f16 ? 2 : 4);
+    const std::size_t scales = dtype == DType::i8 ? 2 * sizeof(std::uint16_t) : 0;
+    return std::size_t{kPageSlots} * kv_heads * ((key_dim + value_dim) * element_bytes() + scales);
+  }
+  [[nodiscard]] std::size_t element_bytes() const { return dtype == DType::i8 ? 1 : dtype == DType::f16 ? 2 : 4; }
+  /// Where an i8 page's scales of a head's K begin, in bytes; those of its V follow kv_heads * S scales later.
+  [[nodiscard]] std::size_t scales_offset(std::uint32_t head) const {
+    return std::size_t{kPageSlots} * (std::size_t{kv_heads} * (key_dim + value_dim) + std::size_t{head} * sizeof(std::uint16_t));
   }
   [[nodiscard]] std::size_t offset(std::uint32_t layer, std::uint32_t page) const {
     return (std::size_t{layer} * pages + page) * layer_page_bytes();
@@ -133,6 +143,12 @@ struct Product {
   TensorRef out;
 };
 
+/// An output that linear_best() keeps. Order: the larger value, then the lower id; -0 equals 0, and NaN is never kept.
+struct Scored {
+  float value = 0.0f;
+  std::int32_t id = -1;
+};
+
 struct DeviceInfo {
   std::string name;       ///< "cpu avx512-vnni, 2 threads"
   Isa isa = Isa::scalar;  ///< what automatic resolved to
@@ -151,6 +167,7 @@ class Backend {
 
   [[nodiscard]] virtual DeviceInfo info() const = 0;
   [[nodiscard]] virtual Numerics numerics() const = 0;
+  [[nodiscard]] virtual DType kv_dtype() const = 0;  ///< of every KvLayout that ops are given
   /// Names every choice that changes a sum: arithmetic version, activation block, KV type. Equal on every instruction set.
   [[nodiscard]] virtual std::string numerics_id() const = 0;
 
@@ -205,6 +222,13 @@ class Backend {
   /// linear() of 1 to kMostProducts matrices on the same rows, as one op: the same bits, one wait instead of several.
   virtual void linear_group(Stream& stream, TensorRef activation, std::span<const Product> products) = 0;
   static constexpr std::size_t kMostProducts = 4;
+  /// The outputs of linear(), through softcap() where `cap` > 0, without keeping all: row t of T leaves its best keep[t] of them,
+  /// at most kMostBest, best first in best[t * kMostBest]; ids are -1 where there are fewer. Where keep[t] is 0 the outputs go
+  /// to the next row of `whole` [W, N] instead, W being the number of such rows. keep i32 [1, T]; `best` holds T * kMostBest
+  /// Scored. Values have the bits of linear() and softcap(), so what is kept depends on neither threads nor other rows.
+  virtual void linear_best(Stream& stream, TensorRef activation, const Weight& weight, float cap, TensorRef keep, TensorRef whole,
+                           Buffer& best) = 0;
+  static constexpr std::uint32_t kMostBest = 128;
   /// out = a + b.
   virtual void add(Stream& stream, TensorRef a, TensorRef b, TensorRef out) = 0;
   /// out = act(gate) * up.
@@ -237,11 +261,12 @@ struct CpuOptions {
   std::uint32_t threads = 0;  ///< 0: the CPUs this process may use
   Isa isa = Isa::automatic;
   Numerics numerics = Numerics::fast;
+  KvCodec kv_codec = KvCodec::f16;  ///< int8 with Numerics::fast only
   /// Keep each thread on a CPU of its own when as many are free of Troupe's other pools on this host; where they are not,
   /// threads neither stay nor spin.
   bool pin_threads = false;
 };
-/// Errors: invalid_argument when the machine lacks the asked instruction set.
+/// Errors: invalid_argument when the machine lacks the asked instruction set, or int8 pages are asked of Numerics::reference.
 [[nodiscard]] Expected<std::unique_ptr<Backend>> make_cpu_backend(const CpuOptions& options);
 /// The instruction sets this machine can run, scalar first.
 [[nodiscard]] std::vector<Isa> supported_isas();

@@ -46,6 +46,11 @@ class EngineImpl final : public Engine {
     std::uint32_t begin, rows;  ///< tokens [begin, begin + rows)
     bool decode;
   };
+  /// Of one row: all, or the best in their order.
+  struct RowLogits {
+    std::span<const float> all;
+    std::span<const backend::Scored> best;
+  };
 
   // engine_submit.cpp: requests come and go
   Expected<void> check(const Request& request) const;
@@ -62,8 +67,9 @@ class EngineImpl final : public Engine {
   void flush_feeds(StepOutput& out);
   void fill_batch(const std::vector<Planned>& plan);
   void after_layer(const std::vector<Planned>& plan, std::uint32_t layer);
-  void take_logits(Sequence& sequence, std::uint32_t index, std::span<const float> logits, StepOutput& out);
-  void draw(Sequence& sequence, std::span<const float> logits, StepOutput& out);
+  void take_logits(Sequence& sequence, std::uint32_t index, const RowLogits& logits, StepOutput& out);
+  void draw(Sequence& sequence, const RowLogits& logits, StepOutput& out);
+  GeneratedToken next_token(const Sequence& sequence, const RowLogits& logits) const;
   void finish(Sequence& sequence, TokenEvent event, FinishReason reason, StepOutput& out);
   TokenEvent event_for(Sequence& sequence) const;
   void drop_finished();

@@ -1,5 +1,6 @@
 // One step: expire, admit and plan (engine_schedule.cpp), compute, sample.
 #include <algorithm>
+#include <array>
 
 #include "common/engine/engine_impl.hpp"
 
@@ -20,7 +21,10 @@ StepOutput EngineImpl::step(const std::function<bool()>& interrupted) {
           after_layer(planned, layer);
           return !interrupted || !interrupted();
         },
-        [&](std::size_t i, std::span<const float> logits) { take_logits(*logit_owner_[i].first, logit_owner_[i].second, logits, out); });
+        [&](std::size_t i, std::span<const float> logits) { take_logits(*logit_owner_[i].first, logit_owner_[i].second, {logits, {}}, out); },
+        [&](std::size_t i, std::span<const backend::Scored> best) {
+          take_logits(*logit_owner_[i].first, logit_owner_[i].second, {{}, best}, out);
+        });
     for (const Planned& item : planned) {
       if (!whole) {
         // Computed again in a later step, to the same bits and in the same pages: layers that were done may have been
@@ -87,7 +91,10 @@ void EngineImpl::fill_batch(const std::vector<Planned>& planned) {
       const bool last = at + 1 == sequence.tokens.size();
       const bool wants = !sequence.prefill_only() && (last || (sequence.request->prompt_logprobs && at + 1 < sequence.request->prompt.size()));
       if (wants) logit_owner_.emplace_back(&sequence, at);
-      batch_.add_row(index, sequence.tokens[at], sequence.pages->position_of(at), sequence.pages->slot_of(at), at, wants);
+      // What is drawn from may need few of the logits; what is reported about a prompt needs all.
+      const std::uint32_t keep =
+          last ? best_needed(sequence.request->sampling, model_->config().vocab, backend::Backend::kMostBest) : 0;
+      batch_.add_row(index, sequence.tokens[at], sequence.pages->position_of(at), sequence.pages->slot_of(at), at, wants, keep);
     }
     const auto prompt = static_cast<std::uint32_t>(sequence.request->prompt.size());
     if (item.begin < prompt) stats_.prompt_tokens += std::min(item.rows, prompt - item.begin);
@@ -112,12 +119,12 @@ TokenEvent EngineImpl::event_for(Sequence& sequence) const {
   return event;
 }
 
-void EngineImpl::take_logits(Sequence& sequence, std::uint32_t index, std::span<const float> logits, StepOutput& out) {
+void EngineImpl::take_logits(Sequence& sequence, std::uint32_t index, const RowLogits& logits, StepOutput& out) {
   const auto prompt = static_cast<std::uint32_t>(sequence.request->prompt.size());
   if (sequence.request->prompt_logprobs && sequence.emitted == 0 && index + 1 < prompt) {
     if (sequence.prompt_report.empty()) sequence.prompt_report.push_back({sequence.tokens[0], 0.0f, {}});
     if (sequence.prompt_report.size() == index + 1)  // a preempted prompt is computed twice, reported once
-      sequence.prompt_report.push_back(report(logits, sequence.tokens[index + 1], sequence.request->sampling.logprobs));
+      sequence.prompt_report.push_back(report(logits.all, sequence.tokens[index + 1], sequence.request->sampling.logprobs));
     return;
   }
   if (index + 1 != sequence.tokens.size()) return;
@@ -141,12 +148,22 @@ void EngineImpl::take_logits(Sequence& sequence, std::uint32_t index, std::span<
   draw(sequence, logits, out);
 }
 
-void EngineImpl::draw(Sequence& sequence, std::span<const float> logits, StepOutput& out) {
+GeneratedToken EngineImpl::next_token(const Sequence& sequence, const RowLogits& logits) const {
+  const SamplingParams& params = sequence.request->sampling;
+  const std::size_t position = sequence.tokens.size();
+  if (!logits.all.empty())
+    return sample(logits.all, params, sequence.history ? &*sequence.history : nullptr, sequence.choice, position);
+  std::array<TokenLogit, backend::Backend::kMostBest> best;
+  std::transform(logits.best.begin(), logits.best.end(), best.begin(),
+                 [](const backend::Scored& one) { return TokenLogit{one.id, one.value}; });
+  return sample_best(std::span(best).first(logits.best.size()), params, sequence.choice, position);
+}
+
+void EngineImpl::draw(Sequence& sequence, const RowLogits& logits, StepOutput& out) {
   const Request& request = *sequence.request;
   TokenEvent event = event_for(sequence);
   if (request.max_tokens <= sequence.emitted) return finish(sequence, std::move(event), FinishReason::length, out);
-  GeneratedToken token = sample(logits, request.sampling, sequence.history ? &*sequence.history : nullptr, sequence.choice,
-                                sequence.tokens.size());
+  GeneratedToken token = next_token(sequence, logits);
   const TokenId id = token.token;
   event.tokens.push_back(std::move(token));
   sequence.emitted += 1;

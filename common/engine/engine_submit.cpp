@@ -17,7 +17,7 @@ Expected<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mo
                                                  const EngineOptions& options, const Clock& clock,
                                                  std::function<void(double)> on_load) {
   constexpr std::uint64_t kMinPages = 2;
-  const std::size_t page = page_bytes(model->config(), backend->numerics());
+  const std::size_t page = page_bytes(model->config(), backend->kv_dtype());
   // A pool larger than every sequence at full context would never be used.
   const std::uint64_t most = std::uint64_t{options.max_sequences} * pages_for(model->config().context_length);
   const std::uint64_t pages = std::min(options.kv_bytes / page, std::max<std::uint64_t>(most, kMinPages));

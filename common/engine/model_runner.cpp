@@ -17,8 +17,7 @@ constexpr std::uint32_t kLogitRows = 32;  ///< rows of the head computed at once
 
 backend::RopeParams rope_params(const RopeSpec& spec) { return {spec.dims, spec.base, spec.scale, spec.freq_factors}; }
 
-backend::KvLayout layout_of(const ModelConfig& config, backend::Numerics numerics, std::uint32_t pages) {
-  const DType dtype = numerics == backend::Numerics::fast ? DType::f16 : DType::f32;
+backend::KvLayout layout_of(const ModelConfig& config, DType dtype, std::uint32_t pages) {
   return {config.layers, config.kv_heads, config.key_dim, config.value_dim, dtype, pages};
 }
 
@@ -26,7 +25,7 @@ class Runner final : public ModelRunner {
  public:
   Runner(std::shared_ptr<const Model> model, std::shared_ptr<Backend> backend, std::uint32_t max_rows, std::uint32_t pages)
       : model_(std::move(model)), backend_(std::move(backend)), config_(model_->config()), max_rows_(max_rows),
-        layout_(layout_of(config_, backend_->numerics(), pages)), stream_(backend_->make_stream()) {
+        layout_(layout_of(config_, backend_->kv_dtype(), pages)), stream_(backend_->make_stream()) {
     for (const RopeSpec& spec : config_.ropes) ropes_.push_back(rope_params(spec));
   }
 
@@ -55,6 +54,8 @@ class Runner final : public ModelRunner {
                                {&positions_, floats(1)},
                                {&slots_, floats(1)},
                                {&logit_rows_, floats(1)},
+                               {&logit_keep_, floats(1)},
+                               {&best_, std::size_t{kLogitRows} * Backend::kMostBest * sizeof(backend::Scored)},
                                {&logits_, std::size_t{kLogitRows} * config_.vocab * sizeof(float)},
                                {&kv_, layout_.layer_page_bytes() * layout_.layers * layout_.pages}};
     rope_tables_.resize(ropes_.size());
@@ -67,7 +68,7 @@ class Runner final : public ModelRunner {
     return {};
   }
 
-  bool forward(const StepBatch& batch, const AfterLayer& after_layer, const OnLogits& on_logits) override {
+  bool forward(const StepBatch& batch, const AfterLayer& after_layer, const OnLogits& on_logits, const OnBest& on_best) override {
     TROUPE_CHECK(batch.rows() > 0 && batch.rows() <= max_rows_, "a step's rows are over the budget");
     rows_ = batch.rows();
     upload_step(batch);
@@ -78,7 +79,7 @@ class Runner final : public ModelRunner {
       ffn_part(layer);
       if (after_layer && !after_layer(layer)) return false;
     }
-    head(batch, on_logits);
+    head(batch, on_logits, on_best);
     backend_->synchronize(*stream_);
     return true;
   }
@@ -122,6 +123,7 @@ class Runner final : public ModelRunner {
     put(*positions_, batch.positions);
     put(*slots_, batch.slots);
     put(*logit_rows_, batch.logit_rows);
+    put(*logit_keep_, batch.logit_keep);
     for (std::size_t i = 0; i < ropes_.size(); ++i)
       backend_->rope_table(*stream_, ropes_[i], numbers(positions_, rows_), floats(rope_tables_[i], ropes_[i].dims));
   }
@@ -184,33 +186,58 @@ class Runner final : public ModelRunner {
     backend_->add(*stream_, x, y, x);
   }
 
-  void head(const StepBatch& batch, const OnLogits& on_logits) {
+  void head(const StepBatch& batch, const OnLogits& on_logits, const OnBest& on_best) {
     const auto wanted = static_cast<std::uint32_t>(batch.logit_rows.size());
     for (std::uint32_t begin = 0; begin < wanted; begin += kLogitRows) {
       const std::uint32_t count = std::min(kLogitRows, wanted - begin);
-      TensorRef rows = numbers(logit_rows_, count);
-      rows.offset_bytes = begin * sizeof(std::int32_t);
+      TensorRef rows = numbers(logit_rows_, count), keep = numbers(logit_keep_, count);
+      rows.offset_bytes = keep.offset_bytes = begin * sizeof(std::int32_t);
       const TensorRef x{y_.get(), 0, DType::f32, count, config_.width, config_.width};
       const TensorRef act{activation_.get(), 0, DType::activation, count, config_.width, config_.width};
-      const TensorRef logits{logits_.get(), 0, DType::f32, count, config_.vocab, config_.vocab};
       backend_->gather_rows(*stream_, floats(x_, config_.width), rows, x);
       backend_->norm_prepare(*stream_, x, *weights_.output_norm, config_.norm_eps, act);
-      backend_->linear(*stream_, act, weights_.head(), nullptr, logits);
-      if (config_.logit_softcap > 0) backend_->softcap(*stream_, logits, config_.logit_softcap);
-      const std::span<const float> host = logits_on_host(std::size_t{count} * config_.vocab);
-      for (std::uint32_t i = 0; i < count; ++i) on_logits(begin + i, host.subspan(std::size_t{i} * config_.vocab, config_.vocab));
+      const std::span<const std::int32_t> kept(batch.logit_keep.data() + begin, count);
+      const auto whole = static_cast<std::uint32_t>(std::count(kept.begin(), kept.end(), 0));
+      const TensorRef logits{logits_.get(), 0, DType::f32, whole, config_.vocab, config_.vocab};
+      if (whole == count) {
+        backend_->linear(*stream_, act, weights_.head(), nullptr, logits);
+        if (config_.logit_softcap > 0) backend_->softcap(*stream_, logits, config_.logit_softcap);
+      } else {
+        backend_->linear_best(*stream_, act, weights_.head(), config_.logit_softcap, keep, logits, *best_);
+      }
+      hand_out(begin, kept, whole, on_logits, on_best);
     }
   }
 
-  /// The first logits, read where they are or copied.
-  std::span<const float> logits_on_host(std::size_t count) {
+  void hand_out(std::uint32_t begin, std::span<const std::int32_t> kept, std::uint32_t whole, const OnLogits& on_logits,
+                const OnBest& on_best) {
     backend_->synchronize(*stream_);
-    if (const auto view = backend_->host_view(*logits_); !view.empty())
-      return {reinterpret_cast<const float*>(view.data()), count};
-    host_logits_.resize(count);
-    backend_->download(*stream_, std::as_writable_bytes(std::span(host_logits_)), *logits_, 0);
-    backend_->synchronize(*stream_);
-    return host_logits_;
+    auto logits = on_host<float>(*logits_, std::size_t{whole} * config_.vocab, host_logits_);
+    auto best = on_host<backend::Scored>(*best_, whole == kept.size() ? 0 : kept.size() * Backend::kMostBest, host_best_);
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+      if (kept[i] == 0) {
+        on_logits(begin + i, logits.first(config_.vocab));
+        logits = logits.subspan(config_.vocab);
+        continue;
+      }
+      const auto row = best.subspan(i * Backend::kMostBest, static_cast<std::size_t>(kept[i]));
+      const auto end = std::find_if(row.begin(), row.end(), [](const backend::Scored& one) { return one.id < 0; });
+      on_best(begin + i, row.first(static_cast<std::size_t>(end - row.begin())));
+    }
+  }
+
+  /// The first elements of a buffer, read where they are or copied. The stream is synchronised.
+  template <class T>
+  std::span<const T> on_host(const Buffer& buffer, std::size_t count, std::vector<std::byte>& copy) {
+    if (count == 0) return {};
+    std::span<const std::byte> view = backend_->host_view(buffer);
+    if (view.empty()) {
+      copy.resize(count * sizeof(T));
+      backend_->download(*stream_, copy, buffer, 0);
+      backend_->synchronize(*stream_);
+      view = copy;
+    }
+    return {reinterpret_cast<const T*>(view.data()), count};
   }
 
   const std::shared_ptr<const Model> model_;
@@ -221,16 +248,16 @@ class Runner final : public ModelRunner {
   const std::unique_ptr<backend::Stream> stream_;
   std::vector<backend::RopeParams> ropes_;
   ModelWeights weights_;
-  BufferPtr x_, y_, q_, k_, v_, attended_, gate_, up_, activation_, ids_, positions_, slots_, logit_rows_, logits_, kv_;
+  BufferPtr x_, y_, q_, k_, v_, attended_, gate_, up_, activation_, ids_, positions_, slots_, logit_rows_, logit_keep_, best_, logits_, kv_;
   std::vector<BufferPtr> rope_tables_;
-  std::vector<float> host_logits_;  ///< where the backend's memory is not the host's
+  std::vector<std::byte> host_logits_, host_best_;  ///< where the backend's memory is not the host's
   std::uint32_t rows_ = 0;
 };
 
 }  // namespace
 
-std::size_t page_bytes(const ModelConfig& config, backend::Numerics numerics) {
-  return layout_of(config, numerics, 1).layer_page_bytes() * config.layers;
+std::size_t page_bytes(const ModelConfig& config, backend::DType kv_dtype) {
+  return layout_of(config, kv_dtype, 1).layer_page_bytes() * config.layers;
 }
 
 Expected<std::unique_ptr<ModelRunner>> ModelRunner::create(std::shared_ptr<const Model> model,

@@ -27,8 +27,15 @@ class ModelRunner {
   /// Takes the logits [V] of the i-th of batch.logit_rows; the span is valid during the call only.
   using OnLogits = std::function<void(std::size_t i, std::span<const float> logits)>;
 
-  /// false: stopped by after_layer. The batch has 1..max_rows rows.
-  virtual bool forward(const StepBatch& batch, const AfterLayer& after_layer, const OnLogits& on_logits) = 0;
+  /// Takes the best logits of a row that batch.logit_keep bounds, best first; the span is valid during the call only.
+  using OnBest = std::function<void(std::size_t i, std::span<const backend::Scored> best)>;
+
+  /// false: stopped by after_layer. The batch has 1..max_rows rows. Logit rows come in their order, each to one of the two.
+  virtual bool forward(const StepBatch& batch, const AfterLayer& after_layer, const OnLogits& on_logits, const OnBest& on_best) = 0;
+  /// For a batch whose logit rows are all wanted whole.
+  bool forward(const StepBatch& batch, const AfterLayer& after_layer, const OnLogits& on_logits) {
+    return forward(batch, after_layer, on_logits, {});
+  }
 
   // KV storage.
   [[nodiscard]] virtual const backend::KvLayout& kv_layout() const = 0;
@@ -39,6 +46,6 @@ class ModelRunner {
 };
 
 /// Bytes of one page over all layers, for sizing a pool before weights are loaded.
-[[nodiscard]] std::size_t page_bytes(const ModelConfig& config, backend::Numerics numerics);
+[[nodiscard]] std::size_t page_bytes(const ModelConfig& config, backend::DType kv_dtype);
 
 }  // namespace troupe::engine

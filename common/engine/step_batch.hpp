@@ -17,12 +17,15 @@ struct StepBatch {
   backend::AttentionBatch attention;
   std::vector<std::int32_t> logit_rows;     ///< rows whose logits are wanted, ascending; the others skip the head
 
+  std::vector<std::int32_t> logit_keep;     ///< of each of these: how many of the best are wanted; 0: all
+
   [[nodiscard]] std::uint32_t rows() const { return static_cast<std::uint32_t>(tokens.size()); }
   void clear() {
     tokens.clear();
     positions.clear();
     slots.clear();
     logit_rows.clear();
+    logit_keep.clear();
     attention.rows.clear();
     attention.table_begin.clear();
     attention.tables.clear();
@@ -34,10 +37,13 @@ struct StepBatch {
     attention.tables.insert(attention.tables.end(), pages.begin(), pages.end());
     return static_cast<std::uint32_t>(attention.table_begin.size() - 1);
   }
-  /// A causal row at logical index `index` of its sequence.
+  /// A causal row at logical index `index` of its sequence; `keep`: how many of its best logits are wanted, 0 for all.
   void add_row(std::uint32_t sequence, TokenId token, std::uint32_t position, std::uint32_t slot, std::uint32_t index,
-               bool wants_logits) {
-    if (wants_logits) logit_rows.push_back(static_cast<std::int32_t>(tokens.size()));
+               bool wants_logits, std::uint32_t keep = 0) {
+    if (wants_logits) {
+      logit_rows.push_back(static_cast<std::int32_t>(tokens.size()));
+      logit_keep.push_back(static_cast<std::int32_t>(keep));
+    }
     tokens.push_back(token);
     positions.push_back(static_cast<std::int32_t>(position));
     slots.push_back(static_cast<std::int32_t>(slot));

@@ -182,6 +182,13 @@ std::vector<Candidate> nucleus(std::span<const float> logits, double temperature
   return list;
 }
 
+// Weighs a list and applies typical and top-p.
+void narrow(std::vector<Candidate>& list, const SamplingParams& params) {
+  weigh(list, static_cast<double>(params.temperature));
+  if (params.typical_p < 1.0f) keep_typical(list, static_cast<double>(params.typical_p));
+  if (params.top_p < 1.0f) cut_at_mass(list, static_cast<double>(params.top_p) * total_weight(list));
+}
+
 void keep_min_p(std::vector<Candidate>& list, double min_p) {
   double most = 0.0;
   for (const Candidate& c : list) most = std::max(most, c.weight);
@@ -252,10 +259,20 @@ std::vector<Candidate> filter_candidates(std::span<const float> logits, const Sa
   } else {
     list = top_k ? best_candidates(logits, params.top_k)
                  : (typical ? all_candidates(logits) : near_candidates(logits, params));
-    weigh(list, temperature);
-    if (typical) keep_typical(list, static_cast<double>(params.typical_p));
-    if (top_p) cut_at_mass(list, static_cast<double>(params.top_p) * total_weight(list));
+    narrow(list, params);
   }
+  if (params.min_p > 0.0f) keep_min_p(list, static_cast<double>(params.min_p));
+  return list;
+}
+
+std::vector<Candidate> filter_best(std::span<const TokenLogit> best, const SamplingParams& params) {
+  if (!std::isfinite(best.front().logit)) return {{.id = best.front().token}};
+  std::vector<Candidate> list;
+  list.reserve(best.size());
+  for (const TokenLogit& each : best) {
+    if (each.logit > kLowest) list.push_back({.id = each.token, .logit = each.logit});
+  }
+  narrow(list, params);
   if (params.min_p > 0.0f) keep_min_p(list, static_cast<double>(params.min_p));
   return list;
 }

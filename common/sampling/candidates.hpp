@@ -28,4 +28,7 @@ struct Candidate {
 /// Applies top-k, typical, top-p and min-p in this order; `temperature` > 0. At least one candidate is left.
 [[nodiscard]] std::vector<Candidate> filter_candidates(std::span<const float> logits, const SamplingParams& params);
 
+/// filter_candidates() with top-k, from the logits that it keeps: best first, without NaN, not empty.
+[[nodiscard]] std::vector<Candidate> filter_best(std::span<const TokenLogit> best, const SamplingParams& params);
+
 }  // namespace troupe

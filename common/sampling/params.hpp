@@ -24,6 +24,11 @@ struct SamplingParams {
   bool operator==(const SamplingParams&) const = default;
 };
 
+struct TokenLogit {
+  TokenId token = 0;
+  float logit = 0.0f;
+};
+
 struct TokenLogprob {
   TokenId token = 0;
   float logprob = 0.0f;

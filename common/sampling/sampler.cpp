@@ -90,6 +90,26 @@ GeneratedToken report(std::span<const float> logits, TokenId token, std::uint32_
   return out;
 }
 
+std::uint32_t best_needed(const SamplingParams& params, std::uint32_t vocab, std::uint32_t most) {
+  if (!params.logit_bias.empty() || needs_history(params) || params.report_logprobs || params.logprobs > 0) return 0;
+  if (!(params.temperature > 0.0f)) return 1;
+  // Without top-k the draw, or what the other filters renormalise over, is the whole vocabulary.
+  return params.top_k > 0 && params.top_k < vocab && params.top_k <= most ? params.top_k : 0;
+}
+
+GeneratedToken sample_best(std::span<const TokenLogit> best, const SamplingParams& params, std::uint32_t choice,
+                           std::uint64_t position) {
+  GeneratedToken out;
+  if (best.empty()) return out;
+  if (!(params.temperature > 0.0f)) {
+    out.token = best.front().token;
+    return out;
+  }
+  const DrawKey key{.seed = params.seed, .position = position, .choice = choice, .purpose = DrawPurpose::sample};
+  out.token = draw_of(filter_best(best, params), key);
+  return out;
+}
+
 GeneratedToken sample(std::span<const float> logits, const SamplingParams& params, const TokenHistory* history,
                       std::uint32_t choice, std::uint64_t position) {
   const DrawKey key{.seed = params.seed, .position = position, .choice = choice, .purpose = DrawPurpose::sample};

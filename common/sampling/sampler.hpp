@@ -47,6 +47,14 @@ class TokenHistory {
 [[nodiscard]] GeneratedToken sample(std::span<const float> logits, const SamplingParams& params, const TokenHistory* history,
                                     std::uint32_t choice, std::uint64_t position);
 
+/// How many of the best logits decide what sample() draws with `params`, at most `most`; 0: more, or all of them.
+[[nodiscard]] std::uint32_t best_needed(const SamplingParams& params, std::uint32_t vocab, std::uint32_t most);
+
+/// The token that sample() draws, from no more than the best_needed() logits: best first, without NaN, fewer only where the
+/// others are NaN. Threads: any.
+[[nodiscard]] GeneratedToken sample_best(std::span<const TokenLogit> best, const SamplingParams& params, std::uint32_t choice,
+                                         std::uint64_t position);
+
 /// The log-probability report of a given token (echoed prompts).
 [[nodiscard]] GeneratedToken report(std::span<const float> logits, TokenId token, std::uint32_t alternatives);
 

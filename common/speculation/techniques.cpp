@@ -47,6 +47,9 @@ const std::vector<Technique>& techniques() {
        "long prompts are computed on another worker, whose pages stream to the decoding one",
        "DistServe, Zhong et al. 2024, arXiv:2401.09670", "router, prefill, decode", exact,
        "a prefill and a decode worker of one model and numerics id", "disagg.min_prompt_tokens"},
+      {"kv-int8", "KV pages hold 8-bit codes with a scale for each token and head: half the bytes",
+       "as LLM.int8 scales rows, Dettmers et al. 2022, arXiv:2208.07339", "prefill, decode", lossy,
+       "fast numerics; every worker of the model with the same codec", "kv.codec"},
   };
   return kTechniques;
 }

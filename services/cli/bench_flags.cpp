@@ -60,8 +60,9 @@ Expected<std::vector<std::uint32_t>> take_numbers(Arguments& arguments, std::str
 
 Expected<BenchModel> take_bench_model(Arguments& arguments, const Io& io) {
   const auto model_flag = take_flag(arguments, "--model"), folder = take_flag(arguments, "--models"),
-             isa_flag = take_flag(arguments, "--isa"), pin = take_flag(arguments, "--pin");
-  for (const auto* flag : {&model_flag, &folder, &isa_flag, &pin})
+             isa_flag = take_flag(arguments, "--isa"), pin = take_flag(arguments, "--pin"),
+             codec = take_flag(arguments, "--kv-codec");
+  for (const auto* flag : {&model_flag, &folder, &isa_flag, &pin, &codec})
     if (!*flag) return tl::unexpected<Error>(flag->error());
   const auto threads = take_number(arguments, "--threads", usable_cores(), 1, kMostThreads);
   if (!threads) return tl::unexpected<Error>(threads.error());
@@ -69,6 +70,8 @@ Expected<BenchModel> take_bench_model(Arguments& arguments, const Io& io) {
   if (!isa) return tl::unexpected<Error>(isa.error());
   if (const std::string which = pin->value_or("auto"); which != "auto" && which != "off")
     return fail(Errc::config_invalid, "--pin: expected auto or off, found " + which);
+  if (const std::string which = codec->value_or("f16"); which != "f16" && which != "int8")
+    return fail(Errc::config_invalid, "--kv-codec: expected f16 or int8, found " + which);
   ConfigSources sources;  // the environment may name the cache
   if (*folder) sources.arguments = {"--models", **folder};
   sources.environment = io.environment;
@@ -81,6 +84,7 @@ Expected<BenchModel> take_bench_model(Arguments& arguments, const Io& io) {
   BenchModel bench{resolved->name, std::move(*model), {}};
   bench.cpu.threads = *threads;
   bench.cpu.isa = *isa;
+  if (codec->value_or("f16") == "int8") bench.cpu.kv_codec = backend::KvCodec::int8;
   bench.cpu.pin_threads = pin->value_or("auto") == "auto";
   return bench;
 }

@@ -16,6 +16,7 @@ inline constexpr std::string_view kBenchModelHelp =
     "  --model NAME|FILE  (smollm2-135m-instruct)\n"
     "  --models DIR       the model cache (TROUPE_MODELS; otherwise troupe/models below XDG_CACHE_HOME or ~/.cache)\n"
     "  --threads N        (the cores this process may use)\n"
+    "  --kv-codec WHICH   f16, or int8: lossy KV pages (f16)\n"
     "  --pin WHICH        auto: threads keep CPUs of their own where they are free; off (auto)\n"
     "  --isa NAME         scalar, avx2 or avx512 (the best the machine has)\n";
 

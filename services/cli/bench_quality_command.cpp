@@ -26,7 +26,8 @@ constexpr std::uintmax_t kMostText = std::uintmax_t{64} << 20;
 constexpr std::string_view kHelp =
     "usage: troupe bench quality [flags]\n\n"
     "Perplexity of the fast path, and its mean Kullback-Leibler divergence from the float32 reference path over the whole\n"
-    "vocabulary, on the same tokens; with --peer-logits the same of another engine.\n\n";
+    "vocabulary, on the same tokens; with --peer-logits the same of another engine; with --kv-codec int8 also of the fast path\n"
+    "on int8 KV pages, and what the pages alone do: its divergence from the fast path.\n\n";
 constexpr std::string_view kFlags =
     "  --text FILE        text to predict (an excerpt of prose, lists and code)\n"
     "  --token-file FILE  token ids instead of text: one sequence a line\n"
@@ -123,6 +124,8 @@ void print(const QualityReport& report, std::ostream& out) {
   };
   add(report.reference);
   add(report.fast);
+  for (const auto* lossy : {&report.codec, &report.codec_alone})
+    if (*lossy) add(**lossy);
   for (const Divergence& other : report.others) add(other);
   out << table.text();
 }
@@ -158,6 +161,8 @@ int bench_quality_command(Arguments arguments, Io& io) {
     return ok;
   }
   nlohmann::json paths = {to_json(result->reference), to_json(result->fast)};
+  for (const auto* lossy : {&result->codec, &result->codec_alone})
+    if (*lossy) paths.push_back(to_json(**lossy));
   for (const Divergence& other : result->others) paths.push_back(to_json(other));
   io.out << nlohmann::json{{"model", result->model}, {"device", result->device}, {"tokens", result->positions},
                            {"sequences", result->sequences}, {"paths", std::move(paths)}}

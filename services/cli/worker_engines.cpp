@@ -63,6 +63,7 @@ Expected<worker::EngineSetup> load_engine(const Config& config, const ResolvedMo
   cpu.pin_threads = config.text("engine.pin_threads") == "auto";
   cpu.numerics =
       config.text("engine.numerics") == "reference" ? backend::Numerics::reference : backend::Numerics::fast;
+  if (config.text("kv.codec") == "int8") cpu.kv_codec = backend::KvCodec::int8;
   auto made = backend::make_cpu_backend(cpu);
   if (!made) return tl::unexpected<Error>(made.error());
   const std::shared_ptr<backend::Backend> backend = std::move(*made);

@@ -53,6 +53,7 @@ std::string make_head(const AnswerFormat::Options& options, std::string_view obj
   append_quoted(out, options.model);
   out += ",\"system_fingerprint\":";
   append_quoted(out, options.fingerprint);
+  if (options.lossy_pages) out += ",\"lossy\":[\"kv-int8\"]";
   out += ",\"choices\":[";
   return out;
 }

@@ -34,6 +34,7 @@ class AnswerFormat {
     std::int64_t created = 0;
     std::string model;
     std::string fingerprint;
+    bool lossy_pages = false;  ///< said in every object: the lossy techniques at work
     bool logprobs = false;
     bool include_usage = false;
   };

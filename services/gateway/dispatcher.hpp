@@ -48,6 +48,9 @@ struct ServedModel {
   ModelId id;
   std::uint32_t context_length = 0;
   std::uint32_t ready_workers = 0;
+  std::string numerics = {};      ///< names every choice that changes a sum (backend.hpp)
+  /// Whether its KV pages are compressed with loss, so that answers differ from those of exact pages.
+  [[nodiscard]] bool lossy_pages() const { return numerics.ends_with("-kvi8"); }
 };
 
 class Dispatcher {

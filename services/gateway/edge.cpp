@@ -259,7 +259,7 @@ class EdgeServer final : public Edge {
     out += ",\"object\":\"model\",\"created\":" + std::to_string(started_) +
            ",\"owned_by\":\"troupe\",\"max_model_len\":" + std::to_string(served.context_length) +
            ",\"fingerprint\":\"" + to_hex(served.id) +
-           "\",\"ready_workers\":" + std::to_string(served.ready_workers);
+           "\",\"numerics\":\"" + served.numerics + "\",\"ready_workers\":" + std::to_string(served.ready_workers);
     const auto text = models_.find(served.name);
     out += text && text->chat_template ? ",\"chat\":true}" : ",\"chat\":false}";
   }

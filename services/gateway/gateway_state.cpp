@@ -80,7 +80,7 @@ void GatewayState::on_models(const wire::ModelTable& table) {
     models_[row.model.name] = row;
   }
   for (const auto& [name, row] : models_)
-    served.push_back({row.model.name, row.model.id, row.model.context_length, row.ready_workers});
+    served.push_back({row.model.name, row.model.id, row.model.context_length, row.ready_workers, row.model.numerics_id});
   on_models_(served);
 }
 

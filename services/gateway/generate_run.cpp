@@ -22,6 +22,7 @@ AnswerFormat::Options format_options(const Call& call, const PreparedRun& prepar
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();
   options.model = prepared.request.model;
+  options.lossy_pages = prepared.served.lossy_pages();
   options.fingerprint = "fp_" + to_hex(prepared.served.id).substr(0, 16);
   options.logprobs = prepared.request.logprobs;
   options.include_usage = prepared.request.include_usage;

@@ -1,5 +1,5 @@
 // Speed of the backend's ops on the shapes of SmolLM2 135M: products in Gop/s, then one whole token through all layers.
-// Usage: backend_bench [threads] [isa: automatic scalar avx2 avx512] [part: all ops model prefill decode1 decode32 far]
+// Usage: backend_bench [threads] [isa: automatic scalar avx2 avx512] [part: all ops head codecs model prefill decode1 decode32 far]
 // With one thread the caller's CPU time is counted, so that other programs on the machine disturb less.
 #include <time.h>
 
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/backend/backend.hpp"
+#include "common/sampling/sampler.hpp"
 #include "common/tensor/quant_formats.hpp"
 
 namespace {
@@ -116,6 +117,51 @@ void products(Bench& bench) {
     }
     std::printf("\n");
   }
+}
+
+/// The head and the draw after it, with whole rows of logits and with what decides the draw: calls take turns.
+void head(Bench& bench) {
+  constexpr std::uint32_t kVocab = 49152, kD = 576, kPairs = 400;
+  const auto weight = bench.matrix(TensorType::q8_0, kVocab, kD);
+  for (const std::uint32_t rows : {1U, 4U, 32U})
+    for (const std::uint32_t keep : {1U, 40U, 128U}) {
+      const Held x = bench.noise(rows, kD), activation = bench.tensor(rows, kD, DType::activation), out = bench.tensor(rows, kVocab);
+      const Held wanted = bench.ints(std::vector<std::int32_t>(rows, static_cast<std::int32_t>(keep)));
+      const Held none{nullptr, {}};
+      const auto best = std::move(*bench.backend->allocate(std::size_t{rows} * Backend::kMostBest * sizeof(Scored)));
+      bench.backend->prepare(*bench.stream, x.ref, activation.ref);
+      SamplingParams params;
+      params.temperature = keep == 1 ? 0.0F : 1.0F;
+      params.top_k = keep;
+      const auto whole_rows = [&] {
+        bench.backend->linear(*bench.stream, activation.ref, *weight, nullptr, out.ref);
+        const auto* logits = reinterpret_cast<const float*>(bench.backend->host_view(*out.buffer).data());
+        for (std::uint32_t row = 0; row < rows; ++row)
+          (void)sample({logits + std::size_t{row} * kVocab, kVocab}, params, nullptr, 0, row);
+      };
+      const auto kept_only = [&] {
+        bench.backend->linear_best(*bench.stream, activation.ref, *weight, 0.0F, wanted.ref, none.ref, *best);
+        const auto* kept = reinterpret_cast<const Scored*>(bench.backend->host_view(*best).data());
+        for (std::uint32_t row = 0; row < rows; ++row) {
+          std::vector<TokenLogit> list;
+          for (std::uint32_t i = 0; i < keep; ++i) list.push_back({kept[row * Backend::kMostBest + i].id, kept[row * Backend::kMostBest + i].value});
+          (void)sample_best(list, params, 0, row);
+        }
+      };
+      std::vector<double> whole, kept, ratios;
+      for (std::uint32_t i = 0; i < kPairs / std::min(rows, 8U); ++i) {
+        const double begin = now();
+        whole_rows();
+        const double middle = now();
+        kept_only();
+        const double end = now();
+        whole.push_back(middle - begin), kept.push_back(end - middle), ratios.push_back((middle - begin) / (end - middle));
+      }
+      for (auto* list : {&whole, &kept, &ratios}) std::sort(list->begin(), list->end());
+      std::printf("head %2u rows, %3u kept: whole rows %8.1f us, kept %8.1f us, ratio %.3f (quartiles %.3f %.3f)\n", rows, keep,
+                  whole[whole.size() / 2] * 1e6, kept[kept.size() / 2] * 1e6, ratios[ratios.size() / 2], ratios[ratios.size() / 4],
+                  ratios[3 * ratios.size() / 4]);
+    }
 }
 
 /// All layers of SmolLM2 with random weights.
@@ -235,6 +281,63 @@ class Model {
   std::unique_ptr<Weight> head, norm;
 };
 
+/// Attention of all layers at a context of 4,000 over pages of one codec.
+class FarAttention {
+ public:
+  FarAttention(CpuOptions options, KvCodec codec, std::uint32_t streams)
+      : bench(with(options, codec)), q(bench.noise(streams, 576)), out(bench.tensor(streams, 576)),
+        layout{.layers = 30, .kv_heads = 3, .key_dim = 64, .value_dim = 64, .dtype = bench.backend->kv_dtype(),
+               .pages = streams * kPages},
+        kv(std::move(*bench.backend->allocate(layout.offset(30, 0)))) {
+    const Held k = bench.noise(kPageSlots, 192);
+    for (std::uint32_t page = 0; page < layout.pages; ++page) {
+      std::vector<std::int32_t> slots;
+      for (std::uint32_t i = 0; i < kPageSlots; ++i) slots.push_back(static_cast<std::int32_t>(page * kPageSlots + i));
+      const Held slot = bench.ints(slots);
+      for (std::uint32_t layer = 0; layer < layout.layers; ++layer)
+        bench.backend->kv_write(*bench.stream, layout, *kv, layer, k.ref, k.ref, slot.ref);
+    }
+    AttentionBatch batch;
+    for (std::uint32_t i = 0; i < layout.pages; ++i) batch.tables.push_back((i * 7 + 3) % layout.pages);
+    for (std::uint32_t i = 0; i < streams; ++i) batch.table_begin.push_back(i * kPages), batch.rows.push_back({i, 4000, 0, 0});
+    plan = bench.backend->plan_attention(*bench.stream, batch);
+  }
+  void run() {
+    for (std::uint32_t layer = 0; layer < layout.layers; ++layer)
+      bench.backend->attention(*bench.stream, layout, *kv, *plan,
+                               {.layer = layer, .heads = 9, .window = 0, .scale = 0.125F, .softcap = 0.0F}, q.ref, out.ref);
+  }
+
+ private:
+  static constexpr std::uint32_t kPages = 63;
+  static CpuOptions with(CpuOptions options, KvCodec codec) {
+    options.kv_codec = codec;
+    return options;
+  }
+  Bench bench;
+  Held q, out;
+  KvLayout layout;
+  std::unique_ptr<Buffer> kv;
+  std::unique_ptr<AttentionPlan> plan;
+};
+
+void codecs(const CpuOptions& options) {
+  for (const std::uint32_t streams : {1U, 4U}) {
+    FarAttention exact(options, KvCodec::f16, streams), lossy(options, KvCodec::int8, streams);
+    std::vector<double> ratios, times;
+    for (int i = 0; i < 60; ++i) {
+      const double begin = now();
+      exact.run();
+      const double middle = now();
+      lossy.run();
+      ratios.push_back((middle - begin) / (now() - middle)), times.push_back(middle - begin);
+    }
+    std::sort(ratios.begin(), ratios.end()), std::sort(times.begin(), times.end());
+    std::printf("attention at 4000, %u streams: f16 %.2f ms, f16 / int8 %.3f (quartiles %.3f %.3f)\n", streams, times[30] * 1e3,
+                ratios[30], ratios[15], ratios[45]);
+  }
+}
+
 void model(Bench& bench, const std::string& part) {
   Model model(bench);
   const bool all = part == "all" || part == "model";
@@ -268,6 +371,8 @@ int main(int argc, char** argv) {
   std::printf("%s\n", bench.backend->info().name.c_str());
   const std::string part = argc > 3 ? argv[3] : "all";
   if (part == "all" || part == "ops") products(bench);
-  if (part != "ops") model(bench, part);
+  if (part == "all" || part == "head") head(bench);
+  if (part == "all" || part == "codecs") codecs(options);
+  if (part != "ops" && part != "head" && part != "codecs") model(bench, part);
   return 0;
 }

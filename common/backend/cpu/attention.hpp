@@ -6,6 +6,7 @@
 // the same pages, the queries of all their rows go through one page together, a matrix product where each alone is a
 // vector's, level by level down the tree of prefixes. Departs from the paper: no log-sum-exp of a whole prefix is merged with
 // one of the rest; a row's partials stay those of its 64-key splits in their order, so that sharing shows in no bit.
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -69,6 +70,8 @@ struct AttentionScratch {
   };
   std::vector<float> keys;     ///< [key_dim, 64]
   std::vector<float> values;   ///< [64, padded value_dim]
+  std::array<std::uint16_t, kPageSlots> key_scales{};    ///< of codes in `keys` and `values`
+  std::array<std::uint16_t, kPageSlots> value_scales{};
   std::vector<float> scores;   ///< [queries, 64]
   std::vector<float> part;     ///< [queries, padded value_dim] of one split
   std::vector<float> running;  ///< the same, merged so far

@@ -43,6 +43,18 @@ TROUPE_INLINE void page_product(const float* const* a, const T* b, std::size_t b
   }
 }
 
+/// Pages of codes: each key's score, and each weight, is multiplied by the scale of its slot.
+template <class T>
+constexpr bool kCodes = sizeof(T) == 1;
+
+template <int kRows>
+TROUPE_INLINE void page_value_scales(const PageJob& job, float* weights) {
+  TROUPE_UNROLL for (int i = 0; i < 64; i += 16) {
+    const F32x16 scales = load_half(job.value_scales + i);
+    TROUPE_UNROLL for (int r = 0; r < kRows; ++r) store(weights + 64 * r + i, mul(load(weights + 64 * r + i), scales));
+  }
+}
+
 /// Scaled scores of kRows queries with 64 keys, and 16 maxima of each.
 template <bool kAhead, class T, int kRows, int kVectors>
 TROUPE_INLINE void page_scores(const PageJob& job, std::uint32_t query, float* scores, F32x16* largest) {
@@ -56,6 +68,7 @@ TROUPE_INLINE void page_scores(const PageJob& job, std::uint32_t query, float* s
                          acc);
     TROUPE_UNROLL for (int r = 0; r < kRows; ++r)
       TROUPE_UNROLL for (int v = 0; v < kVectors; ++v) {
+        if constexpr (kCodes<T>) acc[r][v] = mul(acc[r][v], load_half(job.key_scales + col + 16 * v));
         const F32x16 scaled = mul(scale, acc[r][v]);
         store(scores + 64 * r + col + 16 * v, scaled);
         largest[r] = max(largest[r], scaled);
@@ -146,6 +159,7 @@ void page_rows(const PageJob& job, std::uint32_t query) {
   page_scores<kAhead, T, kRows, kVectors>(job, query, scores, largest);
   if (job.softcap != 0.0F) page_cap<kRows>(job.softcap, scores, largest);
   page_softmax<kRows>(scores, largest, parts);
+  if constexpr (kCodes<T>) page_value_scales<kRows>(job, scores);
   page_factors<kRows>(job, query, parts, factors);
   constexpr std::uint32_t kCols = 16 * kVectors;
   std::uint32_t col = 0;
@@ -168,6 +182,9 @@ void attend_page(const PageJob& job) {
     ahead && query == 0 ? page_rows<true, T, 1, kOneVectors>(job, query) : page_rows<false, T, 1, kOneVectors>(job, query);
 }
 
-void attend(const PageJob& job) { job.half ? attend_page<std::uint16_t>(job) : attend_page<float>(job); }
+void attend(const PageJob& job) {
+  if (job.key_scales != nullptr) return attend_page<std::int8_t>(job);
+  job.half ? attend_page<std::uint16_t>(job) : attend_page<float>(job);
+}
 
 #undef TROUPE_UNROLL

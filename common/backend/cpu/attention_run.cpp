@@ -20,8 +20,8 @@ class UnitRun {
   UnitRun(const AttentionCall& call, const Unit& unit, const Unit* next, AttentionScratch& scratch)
       : call_(call), unit_(unit), next_(next), s_(scratch), group_(call.params.heads / call.layout.kv_heads),
         key_dim_(call.layout.key_dim), value_dim_(call.layout.value_dim), padded_((value_dim_ + 15) / 16 * 16),
-        half_(call.layout.dtype == DType::f16), first_run_(unit.run_begin()), rows_(s_.rows), run_rows_(s_.run_rows),
-        plain_(s_.plain), gathered_(s_.gathered) {
+        half_(call.layout.dtype == DType::f16), codes_(call.layout.dtype == DType::i8), first_run_(unit.run_begin()),
+        rows_(s_.rows), run_rows_(s_.run_rows), plain_(s_.plain), gathered_(s_.gathered) {
     rows_.clear();
     run_rows_.clear();
     for (std::uint32_t run = first_run_; run < unit.run_end(); ++run) {
@@ -91,14 +91,23 @@ class UnitRun {
   [[nodiscard]] const std::byte* page(std::uint32_t index) const {
     return call_.pages + call_.plan->tables[row(row_begin_).table + index] * call_.layout.layer_page_bytes();
   }
-  [[nodiscard]] std::size_t element() const { return half_ ? 2 : 4; }
+  [[nodiscard]] std::size_t element() const { return codes_ ? 1 : half_ ? 2 : 4; }
   [[nodiscard]] const std::byte* page_keys(std::uint32_t index) const {
     return page(index) + std::size_t{unit_.head} * key_dim_ * kS * element();
   }
   [[nodiscard]] const std::byte* page_values(std::uint32_t index) const {
     return page(index) + (std::size_t{call_.layout.kv_heads} * key_dim_ + std::size_t{unit_.head} * value_dim_) * kS * element();
   }
+  /// Where pages hold codes, of the K of this unit's head; else null.
+  [[nodiscard]] const std::uint16_t* key_scales(std::uint32_t index) const {
+    return codes_ ? reinterpret_cast<const std::uint16_t*>(page(index) + call_.layout.scales_offset(unit_.head)) : nullptr;
+  }
+  [[nodiscard]] const std::uint16_t* value_scales(std::uint32_t index) const {
+    return codes_ ? key_scales(index) + std::size_t{call_.layout.kv_heads} * kS : nullptr;
+  }
+  /// Codes become floats without their scales, which go to scores and weights.
   void floats(const std::byte* from, std::size_t count, float* to) const {
+    if (codes_) return call_.kernels->from_codes(reinterpret_cast<const std::int8_t*>(from), count, to);
     if (half_)
       call_.kernels->from_half(reinterpret_cast<const std::uint16_t*>(from), count, to);
     else
@@ -107,6 +116,10 @@ class UnitRun {
 
   /// Floats of the page's keys in columns [begin, end), rounded outwards to 16, and of its values.
   void copy_tile(std::uint32_t split, Visible part) {
+    if (codes_) {
+      std::copy_n(key_scales(split), kS, s_.key_scales.data());
+      std::copy_n(value_scales(split), kS, s_.value_scales.data());
+    }
     const std::uint32_t first = part.begin / 16 * 16;
     const std::uint32_t count = (part.end + 15) / 16 * 16 - first;
     const std::byte* keys = page_keys(split) + first * element();
@@ -130,7 +143,9 @@ class UnitRun {
       for (std::uint32_t c = 0; c < key_dim_; ++c, keys += kS * element()) {
         std::uint16_t bits = 0;
         float& to = s_.keys[std::size_t{c} * kS + slot];
-        if (half_) {
+        if (codes_) {
+          to = static_cast<float>(static_cast<std::int8_t>(*keys));
+        } else if (half_) {
           std::memcpy(&bits, keys, 2);
           to = half_to_float(bits);
         } else {
@@ -139,6 +154,9 @@ class UnitRun {
       }
       floats(page_values(index / kS) + index % kS * value_dim_ * element(), value_dim_,
              s_.values.data() + std::size_t{slot} * padded_);
+      if (!codes_) continue;
+      s_.key_scales[slot] = key_scales(index / kS)[index % kS];
+      s_.value_scales[slot] = value_scales(index / kS)[index % kS];
     }
   }
 
@@ -161,11 +179,12 @@ class UnitRun {
       const auto rows = static_cast<std::uint32_t>(plain_.size());
       whole = whole && plain_.back().r - plain_.front().r + 1 == rows;
       Tile tile{s_.keys.data(), s_.values.data(), false};
-      if (reads_pages(rows, whole))
+      const bool reads = reads_pages(rows, whole);
+      if (reads)
         tile = {page_keys(split), page_values(split), half_, page_values(split), keys_after(split)};
       else
         copy_tile(split, all);
-      whole ? rows_on_page(plain_.front().r, rows, split, tile) : rows_on_tile(plain_, all, split, tile);
+      whole && (reads || !codes_) ? rows_on_page(plain_.front().r, rows, split, tile) : rows_on_tile(plain_, all, split, tile);
     }
     std::uint32_t clean = 0;  // columns of the tile in scratch that are the page's own
     for (const Seen& one : gathered_) {
@@ -189,7 +208,8 @@ class UnitRun {
     if (partials_ != nullptr)
       for (std::uint32_t i = begin; i < begin + queries; ++i) s_.outputs[i] = stored(i, split) + 2;
     call_.kernels->attend({.q = s_.queries.data() + begin, .queries = queries, .keys = tile.keys, .values = tile.values,
-                           .half = tile.half, .after_keys = tile.after_keys, .after_values = tile.after_values,
+                           .half = tile.half, .key_scales = key_scales(split), .value_scales = value_scales(split),
+                           .after_keys = tile.after_keys, .after_values = tile.after_values,
                            .key_dim = key_dim_, .value_cols = padded_, .scale = call_.params.scale,
                            .softcap = call_.params.softcap, .sums = s_.sums.data() + begin, .out = s_.outputs.data() + begin,
                            .started = s_.started.data() + begin});
@@ -212,9 +232,11 @@ class UnitRun {
            std::size_t{next_->head} * key_dim_ * kS * element();
   }
 
-  /// Whether the kernels read the page itself: floats always, halves as a whole or when few rows share their conversion.
+  /// Whether the kernels read the page itself: floats always, halves as a whole or when few rows share their conversion, codes
+  /// as a whole.
   [[nodiscard]] bool reads_pages(std::uint32_t rows, bool whole) const {
-    return padded_ == value_dim_ && (!half_ || whole || rows * group_ <= call_.kernels->direct_rows);
+    const bool few = half_ && rows * group_ <= call_.kernels->direct_rows;
+    return padded_ == value_dim_ && (whole || few || !(half_ || codes_));
   }
 
   void rows_on_tile(std::span<const Seen> rows, Visible all, std::uint32_t split, const Tile& tile) {
@@ -231,9 +253,12 @@ class UnitRun {
     for (std::uint32_t i = 0; i < queries; ++i) {
       const Visible seen = rows[i / group_].seen;
       s_.pointers[i] = s_.scores.data() + std::size_t{i} * kS;
+      if (codes_) call_.kernels->times_halves(s_.scores.data() + std::size_t{i} * kS, s_.key_scales.data(), kS);
       s_.parts[i] = call_.kernels->softmax({.scores = s_.scores.data() + std::size_t{i} * kS, .begin = seen.begin,
                                           .end = seen.end, .scale = call_.params.scale, .softcap = call_.params.softcap});
     }
+    for (std::uint32_t i = 0; codes_ && i < queries; ++i)
+      call_.kernels->times_halves(s_.scores.data() + std::size_t{i} * kS, s_.value_scales.data(), kS);
     weigh_values(rows, queries, tile);
     for (std::uint32_t i = 0; i < queries; ++i) {
       const std::uint32_t r = rows[i / group_].r;
@@ -302,6 +327,7 @@ class UnitRun {
   std::uint32_t value_dim_;
   std::uint32_t padded_;
   bool half_;
+  bool codes_;
   std::uint32_t first_run_;
   std::vector<std::uint32_t>& rows_;
   std::vector<std::uint32_t>& run_rows_;

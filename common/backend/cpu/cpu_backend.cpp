@@ -12,11 +12,13 @@ Expected<std::unique_ptr<Backend>> make_cpu_backend(const CpuOptions& options) {
   if (!cpu::supports(isa))
     return fail(Errc::invalid_argument, "this machine has no " + std::string(cpu::isa_name(isa)) + "; its best is " +
                                             std::string(cpu::isa_name(cpu::best_isa())));
+  if (options.kv_codec == KvCodec::int8 && options.numerics != Numerics::fast)
+    return fail(Errc::invalid_argument, "int8 KV pages need fast numerics; the reference keeps float32 pages");
   constexpr std::uint32_t kMostThreads = 1024;
   if (options.threads > kMostThreads)
     return fail(Errc::invalid_argument, std::to_string(options.threads) + " threads; at most " + std::to_string(kMostThreads));
   const std::uint32_t threads = options.threads == 0 ? cpu::usable_cpus() : options.threads;
-  return std::make_unique<cpu::CpuBackend>(isa, threads, options.numerics, cpu::lease_for(options, threads));
+  return std::make_unique<cpu::CpuBackend>(isa, threads, options.numerics, options.kv_codec, cpu::lease_for(options, threads));
 }
 
 namespace cpu {
@@ -58,9 +60,10 @@ std::byte* activation_rows(const TensorRef& tensor, const ActivationLayout& layo
   return range(*tensor.buffer, tensor.offset_bytes, tensor.rows * layout.row_bytes());
 }
 
-CpuBackend::CpuBackend(Isa isa, std::uint32_t threads, Numerics numerics, CoreLease lease)
+CpuBackend::CpuBackend(Isa isa, std::uint32_t threads, Numerics numerics, KvCodec codec, CoreLease lease)
     : kernels_(kernels_for(isa)),
       numerics_(numerics),
+      kv_dtype_(numerics != Numerics::fast ? DType::f32 : codec == KvCodec::int8 ? DType::i8 : DType::f16),
       pool_(threads, std::move(lease)),
       attention_scratch_(pool_.threads()) {}
 
@@ -71,7 +74,8 @@ DeviceInfo CpuBackend::info() const {
 }
 
 std::string CpuBackend::numerics_id() const {
-  return numerics_ == Numerics::fast ? "arith3-act32r-kvf16" : "arith1-ref-kvf32";
+  if (numerics_ != Numerics::fast) return "arith1-ref-kvf32";
+  return kv_dtype_ == DType::i8 ? "arith3-act32r-kvi8" : "arith3-act32r-kvf16";
 }
 
 Expected<std::unique_ptr<Buffer>> CpuBackend::allocate(std::size_t bytes) {

@@ -14,6 +14,7 @@
 #include "common/backend/backend.hpp"
 #include "common/backend/cpu/activation.hpp"
 #include "common/backend/cpu/attention.hpp"
+#include "common/backend/cpu/best_outputs.hpp"
 #include "common/backend/cpu/kernels.hpp"
 #include "common/backend/cpu/packed_weight.hpp"
 #include "common/backend/cpu/thread_pool.hpp"
@@ -69,10 +70,11 @@ class CpuEvent final : public Event {};
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(Isa isa, std::uint32_t threads, Numerics numerics, CoreLease lease);
+  CpuBackend(Isa isa, std::uint32_t threads, Numerics numerics, KvCodec codec, CoreLease lease);
 
   [[nodiscard]] DeviceInfo info() const override;
   [[nodiscard]] Numerics numerics() const override { return numerics_; }
+  [[nodiscard]] DType kv_dtype() const override { return kv_dtype_; }
   [[nodiscard]] std::string numerics_id() const override;
 
   [[nodiscard]] Expected<std::unique_ptr<Buffer>> allocate(std::size_t bytes) override;
@@ -104,6 +106,8 @@ class CpuBackend final : public Backend {
   void prepare(Stream& stream, TensorRef x, TensorRef activation) override;
   void norm_prepare(Stream& stream, TensorRef x, const Weight& weight, float eps, TensorRef activation) override;
   void linear_group(Stream& stream, TensorRef activation, std::span<const Product> products) override;
+  void linear_best(Stream& stream, TensorRef activation, const Weight& weight, float cap, TensorRef keep, TensorRef whole,
+                   Buffer& best) override;
   void add(Stream& stream, TensorRef a, TensorRef b, TensorRef out) override;
   void gated(Stream& stream, Activation activation, TensorRef gate, TensorRef up, TensorRef out) override;
   void gated_prepare(Stream& stream, Activation activation, TensorRef gate, TensorRef up, TensorRef prepared) override;
@@ -136,11 +140,19 @@ class CpuBackend final : public Backend {
   /// body(row, worker) for every row; in parallel when `elements` a row make it worth while.
   template <class Body>
   void for_rows(std::uint32_t rows, std::size_t elements, const Body& body);
-  [[nodiscard]] LinearJob linear_job(TensorRef activation, const Product& product) const;
+  /// All but where outputs go.
+  [[nodiscard]] LinearJob matrix_job(TensorRef activation, const Weight& weight, const Weight* bias) const;
+  /// After a product of `rows` rows: few rows wait for memory, and the ops between two products leave it idle.
+  void look_ahead(std::uint32_t rows, Ahead ahead) {
+    constexpr std::uint32_t kRowsThatWait = 4;
+    constexpr std::size_t kMostAhead = std::size_t{256} << 10;  // bytes, a part of the second cache level
+    if (rows <= kRowsThatWait) pool_.prefetch_while_idle(ahead.data, std::min(ahead.bytes, kMostAhead));
+  }
   void store_prepared(const float* x, const ActivationLayout& layout, std::byte* record) const;
 
   const Kernels& kernels_;
   Numerics numerics_;
+  DType kv_dtype_;
   ThreadPool pool_;
   std::atomic<bool> float_matrices_ = false;
   std::mutex arena_turn_;
@@ -149,7 +161,10 @@ class CpuBackend final : public Backend {
   std::vector<AttentionScratch> attention_scratch_;
   std::vector<float> partials_;
   std::vector<std::uint16_t> kv_halves_;
+  std::vector<std::int8_t> kv_codes_;
   std::vector<SlotRun> slot_runs_;
+  std::mutex best_turn_;  ///< guards the lists
+  std::vector<BestLists> best_lists_;
 };
 
 template <class Body>

@@ -67,6 +67,8 @@ struct PageJob {
   const void* keys = nullptr;    ///< [key_dim, 64]
   const void* values = nullptr;  ///< [64, value_cols]
   bool half = false;             ///< both hold halves, else floats
+  const std::uint16_t* key_scales = nullptr;    ///< [64] where both hold codes, else null
+  const std::uint16_t* value_scales = nullptr;  ///< the same
   const void* after_keys = nullptr;    ///< read next, to be asked for while keys are read: as large as keys; null: none
   const void* after_values = nullptr;  ///< the same of values; null exactly when after_keys is
   std::uint32_t key_dim = 0;
@@ -93,11 +95,18 @@ struct Kernels {
   void (*rope_adjacent)(float* x, const float* cosines, const float* sines, std::uint32_t dims);
   void (*from_half)(const std::uint16_t* x, std::size_t n, float* out);
   void (*to_half)(const float* x, std::size_t n, std::uint16_t* out);
+  void (*from_codes)(const std::int8_t* x, std::size_t n, float* out);
+  /// codes = x / scale, rounded to even, of n values; returns the scale as a half (backend.hpp, KvLayout).
+  std::uint16_t (*to_codes)(const float* x, std::uint32_t n, std::int8_t* codes);
+  /// x[i] *= scales[i], n a multiple of 16.
+  void (*times_halves)(float* x, const std::uint16_t* scales, std::uint32_t n);
   void (*tile)(const TileJob& job);
   SoftmaxPart (*softmax)(const SoftmaxJob& job);
   /// a = merge(a, b): both outputs against the larger maximum.
   void (*merge)(SoftmaxPart& a, float* a_out, const SoftmaxPart& b, const float* b_out, std::uint32_t n);
   void (*attend)(const PageJob& job);
+  /// The first i in [begin, n) with x[i] >= floor, else n.
+  std::uint32_t (*next_reaching)(const float* x, std::uint32_t begin, std::uint32_t n, float floor);
   void (*divide)(const float* x, float divisor, std::uint32_t n, float* out);
   // For tests: the bare functions, and a sum over `lanes` logical lanes (16 is the one that is used).
   void (*exp)(const float* x, std::uint32_t n, float* out);

@@ -7,10 +7,8 @@
 namespace troupe::backend::cpu {
 namespace {
 
-std::size_t element_bytes(const KvLayout& layout) { return layout.dtype == DType::f16 ? 2 : 4; }
-
-std::byte* pages_of(const KvLayout& layout, const Buffer& kv, std::uint32_t layer, Numerics numerics) {
-  TROUPE_CHECK(layout.dtype == (numerics == Numerics::fast ? DType::f16 : DType::f32), "KV type and numerics differ");
+std::byte* pages_of(const KvLayout& layout, const Buffer& kv, std::uint32_t layer, DType dtype) {
+  TROUPE_CHECK(layout.dtype == dtype, "KV type and numerics differ");
   TROUPE_CHECK(layer < layout.layers && layout.offset(layout.layers, 0) <= kv.bytes(), "KV buffer smaller than its layout");
   return static_cast<const CpuBuffer&>(kv).data() + layout.offset(layer, 0);
 }
@@ -30,6 +28,21 @@ void write_run(const KvLayout& layout, T* page, std::uint32_t head, std::uint32_
     std::memcpy(values + std::size_t{row} * layout.value_dim, v + row * v_stride, layout.value_dim * sizeof(T));
 }
 
+/// Of a head's K in an i8 page; those of its V follow kv_heads * 64 later.
+std::uint16_t* scales_of(const KvLayout& layout, std::byte* page, std::uint32_t head) {
+  return reinterpret_cast<std::uint16_t*>(page + layout.scales_offset(head));
+}
+
+/// The scales of a run, [rows, 2 * kv_heads] as their codes were made: K of every head, then V.
+void write_scales(const KvLayout& layout, std::byte* page, std::uint32_t head, std::uint32_t slot, std::uint32_t rows,
+                  const std::uint16_t* scales) {
+  std::uint16_t* to = scales_of(layout, page, head) + slot;
+  for (std::uint32_t row = 0; row < rows; ++row, scales += 2 * layout.kv_heads) {
+    to[row] = scales[head];
+    to[std::size_t{layout.kv_heads} * kPageSlots + row] = scales[layout.kv_heads + head];
+  }
+}
+
 void slot_runs(const std::int32_t* slots, std::uint32_t rows, std::vector<SlotRun>& runs) {
   runs.clear();
   for (std::uint32_t row = 0; row < rows; ++row) {
@@ -40,7 +53,7 @@ void slot_runs(const std::int32_t* slots, std::uint32_t rows, std::vector<SlotRu
 }
 
 void move_slot(const KvLayout& layout, std::byte* from_page, std::uint32_t from, std::byte* to_page, std::uint32_t to) {
-  const std::size_t element = element_bytes(layout);
+  const std::size_t element = layout.element_bytes();
   const std::size_t key_channels = std::size_t{layout.kv_heads} * layout.key_dim;
   for (std::size_t c = 0; c < key_channels; ++c)
     std::memmove(to_page + (c * kPageSlots + to) * element, from_page + (c * kPageSlots + from) * element, element);
@@ -49,6 +62,10 @@ void move_slot(const KvLayout& layout, std::byte* from_page, std::uint32_t from,
   for (std::uint32_t g = 0; g < layout.kv_heads; ++g)
     std::memmove(to_page + values + (std::size_t{g} * kPageSlots + to) * row,
                  from_page + values + (std::size_t{g} * kPageSlots + from) * row, row);
+  if (layout.dtype != DType::i8) return;
+  std::uint16_t* to_scales = scales_of(layout, to_page, 0) + to;
+  const std::uint16_t* from_scales = scales_of(layout, from_page, 0) + from;
+  for (std::size_t at = 0; at < 2 * std::size_t{layout.kv_heads} * kPageSlots; at += kPageSlots) to_scales[at] = from_scales[at];
 }
 
 }  // namespace
@@ -58,7 +75,7 @@ void CpuBackend::kv_write(Stream& stream, const KvLayout& layout, Buffer& kv, st
   TROUPE_CHECK(k.rows == v.rows && slots.rows * slots.cols == k.rows && k.cols == layout.kv_heads * layout.key_dim &&
                    v.cols == layout.kv_heads * layout.value_dim, "kv_write: shapes");
   if (k.rows == 0) return;
-  std::byte* pages = pages_of(layout, kv, layer, numerics_);
+  std::byte* pages = pages_of(layout, kv, layer, kv_dtype_);
   const float* keys = float_rows(k);
   const float* values = float_rows(v);
   const std::int32_t* slot = int_row(slots);
@@ -75,6 +92,21 @@ void CpuBackend::kv_write(Stream& stream, const KvLayout& layout, Buffer& kv, st
         kernels_.to_half(values + row * stride_of(v), v.cols, to + k.cols);
       });
     }
+    const bool codes = layout.dtype == DType::i8;
+    if (codes) {
+      kv_codes_.resize(std::max(kv_codes_.size(), std::size_t{k.rows} * (k.cols + v.cols)));
+      kv_halves_.resize(std::max(kv_halves_.size(), std::size_t{k.rows} * 2 * layout.kv_heads));
+      for_rows(k.rows, 2 * std::size_t{k.cols}, [&](std::uint32_t row) {
+        std::int8_t* to = kv_codes_.data() + std::size_t{row} * (k.cols + v.cols);
+        std::uint16_t* scales = kv_halves_.data() + std::size_t{row} * 2 * layout.kv_heads;
+        for (std::uint32_t g = 0; g < layout.kv_heads; ++g) {
+          const std::size_t key = std::size_t{g} * layout.key_dim, value = std::size_t{g} * layout.value_dim;
+          scales[g] = kernels_.to_codes(keys + row * stride_of(k) + key, layout.key_dim, to + key);
+          scales[layout.kv_heads + g] =
+              kernels_.to_codes(values + row * stride_of(v) + value, layout.value_dim, to + k.cols + value);
+        }
+      });
+    }
     slot_runs(slot, k.rows, slot_runs_);
     const std::vector<SlotRun>& runs = slot_runs_;
     const auto units = static_cast<std::uint32_t>(runs.size()) * layout.kv_heads;
@@ -84,7 +116,14 @@ void CpuBackend::kv_write(Stream& stream, const KvLayout& layout, Buffer& kv, st
       const std::uint32_t head = unit % layout.kv_heads;
       const auto first = static_cast<std::uint32_t>(slot[run.first]);
       std::byte* page = pages + first / kPageSlots * layout.layer_page_bytes();
-      if (half) {
+      if (codes) {
+        const std::size_t stride = std::size_t{k.cols} + v.cols;
+        const std::int8_t* from = kv_codes_.data() + run.first * stride;
+        write_run(layout, reinterpret_cast<std::int8_t*>(page), head, first % kPageSlots, run.count, from, stride, from + k.cols,
+                  stride);
+        write_scales(layout, page, head, first % kPageSlots, run.count,
+                     kv_halves_.data() + std::size_t{run.first} * 2 * layout.kv_heads);
+      } else if (half) {
         const std::size_t stride = std::size_t{k.cols} + v.cols;
         const std::uint16_t* from = kv_halves_.data() + run.first * stride;
         write_run(layout, reinterpret_cast<std::uint16_t*>(page), head, first % kPageSlots, run.count, from, stride,
@@ -99,7 +138,7 @@ void CpuBackend::kv_write(Stream& stream, const KvLayout& layout, Buffer& kv, st
 
 void CpuBackend::kv_move(Stream& stream, const KvLayout& layout, Buffer& kv, std::uint32_t from_slot, std::uint32_t to_slot) {
   TROUPE_CHECK(from_slot / kPageSlots < layout.pages && to_slot / kPageSlots < layout.pages, "kv_move: slot");
-  std::byte* pages = pages_of(layout, kv, 0, numerics_);
+  std::byte* pages = pages_of(layout, kv, 0, kv_dtype_);
   submit(stream, [=] {
     for (std::uint32_t layer = 0; layer < layout.layers; ++layer)
       move_slot(layout, pages + layout.offset(layer, from_slot / kPageSlots), from_slot % kPageSlots,
@@ -119,7 +158,7 @@ void CpuBackend::attention(Stream& stream, const KvLayout& layout, const Buffer&
                    out.cols == params.heads * layout.value_dim, "attention: shapes");
   for (const std::uint32_t page : rows.tables) TROUPE_CHECK(page < layout.pages, "attention: page id");
   const AttentionCall call{.kernels = &kernels_, .plan = &rows, .layout = layout, .params = params,
-                           .pages = pages_of(layout, kv, params.layer, numerics_), .q = float_rows(q),
+                           .pages = pages_of(layout, kv, params.layer, kv_dtype_), .q = float_rows(q),
                            .q_stride = stride_of(q), .out = float_rows(out), .out_stride = stride_of(out)};
   submit(stream, [call, this] {
     const std::lock_guard turn(attention_turn_);

@@ -73,6 +73,7 @@ constexpr Kernels table(Isa isa) {
   return {.isa = isa, .direct_rows = isa == Isa::scalar ? 0 : kTileRows, .linear = linear, .rms_norm = rms_norm,
           .quantize = quantize_row, .add = add_rows, .scale = scale_row,
           .gated = gated, .softcap = softcap, .rope_half = rope_half, .rope_adjacent = rope_adjacent,
-          .from_half = from_half, .to_half = to_half, .tile = tile, .softmax = softmax, .merge = merge,
-          .attend = attend, .divide = divide_row, .exp = exp_row, .tanh = tanh_row, .sum_of_squares = sum_of_squares};
+          .from_half = from_half, .to_half = to_half, .from_codes = from_codes, .to_codes = to_codes,
+          .times_halves = times_halves, .tile = tile, .softmax = softmax, .merge = merge,
+          .attend = attend, .next_reaching = next_reaching, .divide = divide_row, .exp = exp_row, .tanh = tanh_row, .sum_of_squares = sum_of_squares};
 }

@@ -83,11 +83,10 @@ void CpuBackend::norm_prepare(Stream& stream, TensorRef x, const Weight& weight,
   });
 }
 
-LinearJob CpuBackend::linear_job(TensorRef activation, const Product& product) const {
-  const PackedWeight& w = packed(*product.weight);
+LinearJob CpuBackend::matrix_job(TensorRef activation, const Weight& weight, const Weight* bias) const {
+  const PackedWeight& w = packed(weight);
   TROUPE_CHECK(w.kind() != PanelKind::vector, "linear: a matrix was expected");
-  TROUPE_CHECK(activation.cols == w.cols() && activation.rows == product.out.rows && product.out.cols == w.rows(),
-               "linear: shapes");
+  TROUPE_CHECK(activation.cols == w.cols(), "linear: shapes");
   const ActivationLayout layout = activation_layout(activation.cols);
   const bool quantized = w.kind() == PanelKind::quantized;
   return {.panels = w.data(), .panel_bytes = w.panel_bytes(), .kind = w.kind(), .format = w.format(),
@@ -95,14 +94,10 @@ LinearJob CpuBackend::linear_job(TensorRef activation, const Product& product) c
           .rows = activation_rows(activation, layout) + (quantized ? 0 : layout.float_offset()),
           .row_bytes = layout.row_bytes(), .meta_offset = layout.meta_offset(), .residual_offset = layout.residual_offset(),
           .residuals = static_cast<std::uint32_t>(layout.residuals()), .row_count = activation.rows,
-          .bias = product.bias == nullptr ? nullptr : vector_of(*product.bias, w.rows()), .out = float_rows(product.out),
-          .out_stride = stride_of(product.out)};
+          .bias = bias == nullptr ? nullptr : vector_of(*bias, w.rows())};
 }
 
 namespace {
-
-constexpr std::uint32_t kRowsThatWait = 4;
-constexpr std::size_t kMostAhead = std::size_t{256} << 10;  ///< bytes, a part of the second cache level
 
 /// The matrices of a group one after the other, cut into tasks of about as many bytes each.
 struct LinearGroup {
@@ -141,7 +136,12 @@ struct LinearGroup {
 void CpuBackend::linear_group(Stream& stream, TensorRef activation, std::span<const Product> products) {
   TROUPE_CHECK(!products.empty() && products.size() <= kMostProducts, "linear_group: 1 to 4 matrices");
   LinearGroup group;
-  for (const Product& product : products) group.jobs[group.count++] = linear_job(activation, product);
+  for (const Product& product : products) {
+    TROUPE_CHECK(activation.rows == product.out.rows && product.out.cols == product.weight->rows(), "linear: shapes");
+    LinearJob& job = group.jobs[group.count++] = matrix_job(activation, *product.weight, product.bias);
+    job.out = float_rows(product.out);
+    job.out_stride = stride_of(product.out);
+  }
   const std::size_t bytes = group.bytes();
   const Ahead ahead = static_cast<CpuStream&>(stream).follow({group.jobs[0].panels, bytes});
   submit(stream, [group, bytes, ahead, this] {
@@ -152,8 +152,7 @@ void CpuBackend::linear_group(Stream& stream, TensorRef activation, std::span<co
     pool_.run(tasks, [&](std::uint32_t task, std::uint32_t) {
       group.run(kernels_, bytes * task / tasks, bytes * (task + 1) / tasks);
     });
-    // Few rows wait for memory, and the ops between two products leave it idle.
-    if (rows <= kRowsThatWait) pool_.prefetch_while_idle(ahead.data, std::min(ahead.bytes, kMostAhead));
+    look_ahead(rows, ahead);
   });
 }
 

@@ -169,6 +169,18 @@ void rope_adjacent(float* x, const float* cosines, const float* sines, std::uint
   }
 }
 
+std::uint32_t next_reaching(const float* x, std::uint32_t begin, std::uint32_t n, float floor) {
+  std::uint32_t i = begin;
+  // max() takes its second operand when either is NaN: here that is never one.
+  for (; i + 64 <= n; i += 64) {
+    F32x16 largest = max(load(x + i), set1(-__builtin_inff()));
+    for (std::uint32_t at = 16; at < 64; at += 16) largest = max(load(x + i + at), largest);
+    if (tree_max(largest) >= floor) break;
+  }
+  while (i < n && !(x[i] >= floor)) ++i;
+  return i;
+}
+
 void from_half(const std::uint16_t* x, std::size_t n, float* out) {
   std::size_t i = 0;
   for (; i + 16 <= n; i += 16) store(out + i, load_half(x + i));
@@ -179,4 +191,30 @@ void to_half(const float* x, std::size_t n, std::uint16_t* out) {
   std::size_t i = 0;
   for (; i + 16 <= n; i += 16) store_half(out + i, load(x + i));
   for (; i < n; ++i) out[i] = float_to_half(x[i]);
+}
+
+void from_codes(const std::int8_t* x, std::size_t n, float* out) {
+  std::size_t i = 0;
+  for (; i + 16 <= n; i += 16) store(out + i, to_float(load_bytes(x + i)));
+  for (; i < n; ++i) out[i] = static_cast<float>(x[i]);
+}
+
+/// max() and min() take the second operand when either is NaN: what is not a number becomes the lowest code.
+std::uint16_t to_codes(const float* x, std::uint32_t n, std::int8_t* codes) {
+  F32x16 largest = zero();
+  for (std::uint32_t i = 0; i < n; i += 16) largest = max(abs(load_upto(x, i, n)), largest);
+  const std::uint16_t half = float_to_half(tree_max(largest) / 127.0F);
+  const float scale = half_to_float(half);
+  const F32x16 inverse = set1(scale == 0.0F ? 0.0F : 1.0F / scale);
+  for (std::uint32_t i = 0; i < n; i += 16) {
+    const F32x16 bounded = min(max(mul(load_upto(x, i, n), inverse), set1(-127.0F)), set1(127.0F));
+    std::int8_t sixteen[16];
+    store_bytes(sixteen, round_to_int(bounded));
+    __builtin_memcpy(codes + i, sixteen, n - i < 16 ? n - i : 16);
+  }
+  return half;
+}
+
+void times_halves(float* x, const std::uint16_t* scales, std::uint32_t n) {
+  for (std::uint32_t i = 0; i < n; i += 16) store(x + i, mul(load(x + i), load_half(scales + i)));
 }

@@ -2,6 +2,7 @@
 
 TROUPE_INLINE F32x16 load_any(const float* p) { return load(p); }
 TROUPE_INLINE F32x16 load_any(const std::uint16_t* p) { return load_half(p); }
+TROUPE_INLINE F32x16 load_any(const std::int8_t* p) { return to_float(load_bytes(p)); }
 
 template <class T, int kRows, int kVectors>
 TROUPE_INLINE void tile_step(const TileJob& job, std::uint32_t row, std::uint32_t col) {

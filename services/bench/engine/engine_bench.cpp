@@ -197,7 +197,7 @@ Expected<EngineReport> run_engine_bench(std::shared_ptr<const Model> model, cons
   settings.token_budget = settings.chunk = kTokenBudget;
   settings.max_sequences = *std::max_element(options.streams.begin(), options.streams.end());
   settings.queue = settings.max_sequences;
-  settings.kv_bytes = bench_pages(options) * engine::page_bytes(model->config(), options.cpu.numerics);
+  settings.kv_bytes = bench_pages(options) * engine::page_bytes(model->config(), timed->kv_dtype());
   settings.prefix_cache = false;
   static const SteadyClock kClock;
   auto engine = Engine::create(model, timed, settings, kClock, [&](double part) { progress(part * kLoadPart); });

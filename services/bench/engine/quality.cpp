@@ -62,8 +62,10 @@ class LogitsReader {
 };
 
 Expected<std::unique_ptr<ModelRunner>> make_runner(const std::shared_ptr<const Model>& model, backend::CpuOptions cpu,
-                                                   backend::Numerics numerics, std::uint32_t pages, std::string* device) {
+                                                   backend::Numerics numerics, backend::KvCodec codec, std::uint32_t pages,
+                                                   std::string* device) {
   cpu.numerics = numerics;
+  cpu.kv_codec = codec;
   cpu.pin_threads = false;  // two backends take turns on the same CPUs
   auto made = backend::make_cpu_backend(cpu);
   TROUPE_TRY(made);
@@ -170,7 +172,7 @@ Expected<QualityReport> run_quality(std::shared_ptr<const Model> model, const ba
   const std::size_t vocab = model->config().vocab;
   const auto pages = static_cast<std::uint32_t>(longest / backend::kPageSlots + 1);
   std::vector<LogitsReader> readers;
-  QualityReport report{model->file().path().filename().string(), {}, rows, sequences.size(), {}, {}, {}};
+  QualityReport report{model->file().path().filename().string(), {}, rows, sequences.size(), {}, {}, {}, {}, {}};
   report.reference.name = "reference";
   report.fast.name = "fast";
   for (const LogitsFile& file : others) {
@@ -179,12 +181,22 @@ Expected<QualityReport> run_quality(std::shared_ptr<const Model> model, const ba
     readers.push_back(std::move(*reader));
     report.others.emplace_back().name = file.name;
   }
-  auto reference = make_runner(model, cpu, backend::Numerics::reference, pages, &report.device);
+  using enum backend::KvCodec;
+  auto reference = make_runner(model, cpu, backend::Numerics::reference, f16, pages, &report.device);
   TROUPE_TRY(reference);
-  auto fast = make_runner(model, cpu, backend::Numerics::fast, pages, &report.device);
+  auto fast = make_runner(model, cpu, backend::Numerics::fast, f16, pages, &report.device);
   TROUPE_TRY(fast);
+  std::unique_ptr<ModelRunner> lossy;
+  if (cpu.kv_codec == int8) {
+    auto made = make_runner(model, cpu, backend::Numerics::fast, int8, pages, &report.device);
+    TROUPE_TRY(made);
+    lossy = std::move(*made);
+    report.codec.emplace().name = "fast, int8 pages";
+    report.codec_alone.emplace().name = "  its own part";
+  }
 
   std::vector<float> kept(kRows * vocab);  // the reference's logits of one pass
+  std::vector<float> exact(lossy ? kRows * vocab : 0);  // and the fast path's
   std::size_t done = 0;
   for (const auto& tokens : sequences) {
     for (std::size_t begin = 0; begin < tokens.size(); begin += kRows) {
@@ -198,7 +210,14 @@ Expected<QualityReport> run_quality(std::shared_ptr<const Model> model, const ba
       });
       (*fast)->forward(batch, {}, [&](std::size_t i, std::span<const float> logits) {
         add_position(report.fast, row(i), logits, next(i));
+        if (lossy) std::copy(logits.begin(), logits.end(), exact.begin() + static_cast<std::ptrdiff_t>(i * vocab));
       });
+      if (lossy) {
+        lossy->forward(batch, {}, [&](std::size_t i, std::span<const float> logits) {
+          add_position(*report.codec, row(i), logits, next(i));
+          add_position(*report.codec_alone, std::span<const float>(exact).subspan(i * vocab, vocab), logits, next(i));
+        });
+      }
       for (std::size_t r = 0; r < readers.size(); ++r) {
         for (std::size_t i = 0; i < end - begin; ++i) {
           const auto logits = readers[r].next();

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,8 @@ struct QualityReport {
   std::string model, device;
   std::size_t positions = 0, sequences = 0;
   Divergence reference, fast;
+  std::optional<Divergence> codec;       ///< the fast path on lossy KV pages, where those were asked for
+  std::optional<Divergence> codec_alone; ///< the same, its distance taken from `fast` instead of the reference
   std::vector<Divergence> others;  ///< of --peer-logits
 };
 
@@ -52,8 +55,9 @@ void add_position(Divergence& divergence, std::span<const float> reference, std:
 [[nodiscard]] Expected<TokenSequences> read_sequences(const std::filesystem::path& path, std::size_t vocab);
 [[nodiscard]] Expected<void> write_sequences(const std::filesystem::path& path, const TokenSequences& sequences);
 
-/// `progress` gets 0..1. Errors: those of ModelRunner::create; invalid_argument (no tokens, one too long);
-/// file_malformed (a logits file of another shape).
+/// The fast path keeps f16 pages; with KvCodec::int8 in `cpu` it is measured once more on int8 pages. `progress` gets 0..1.
+/// Errors: those of ModelRunner::create; invalid_argument (no tokens, one too long); file_malformed (a logits file of another
+/// shape).
 [[nodiscard]] Expected<QualityReport> run_quality(std::shared_ptr<const Model> model, const backend::CpuOptions& cpu,
                                                   const TokenSequences& sequences, const std::vector<LogitsFile>& others,
                                                   const std::function<void(double)>& progress);

@@ -21,6 +21,7 @@ class Timed final : public TimedBackend {
 
   DeviceInfo info() const override { return inner_->info(); }
   Numerics numerics() const override { return inner_->numerics(); }
+  DType kv_dtype() const override { return inner_->kv_dtype(); }
   std::string numerics_id() const override { return inner_->numerics_id(); }
 
   Expected<std::unique_ptr<Buffer>> allocate(std::size_t bytes) override { return inner_->allocate(bytes); }
@@ -75,6 +76,11 @@ class Timed final : public TimedBackend {
   void linear_group(Stream& stream, TensorRef activation, std::span<const backend::Product> products) override {
     for (const backend::Product& each : products) product(activation, *each.weight);
     timed<OpKind::products>(&Backend::linear_group, stream, activation, products);
+  }
+  void linear_best(Stream& stream, TensorRef activation, const Weight& weight, float cap, TensorRef keep, TensorRef whole,
+                   Buffer& best) override {
+    product(activation, weight);
+    timed<OpKind::products>(&Backend::linear_best, stream, activation, weight, cap, keep, whole, best);
   }
   void add(Stream& stream, TensorRef a, TensorRef b, TensorRef out) override {
     timed<OpKind::rows>(&Backend::add, stream, a, b, out);

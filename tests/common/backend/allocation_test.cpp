@@ -39,9 +39,9 @@ class Layer {
       : rig(owner), x(rig.floats(rows, kD, Numbers(1).many(std::size_t{rows} * kD))), q(rig.empty(rows, kD)), k(rig.empty(rows, kKv)),
         v(rig.empty(rows, kKv)),
         mixed(rig.empty(rows, kD)), small(rig.activation(rows, kD)),
-        table(rig.empty(rows, 64)) {
+        table(rig.empty(rows, 64)), whole(rig.empty(1, kD)) {
     const std::uint32_t pages = prompt ? (rows + 63) / 64 : 3 * rows;
-    layout = {.layers = 1, .kv_heads = 1, .key_dim = 64, .value_dim = 64, .dtype = DType::f16, .pages = pages};
+    layout = {.layers = 1, .kv_heads = 1, .key_dim = 64, .value_dim = 64, .dtype = rig.backend->kv_dtype(), .pages = pages};
     kv = std::move(*rig.backend->allocate(layout.offset(1, 0)));
     AttentionBatch batch;
     std::vector<std::int32_t> slot, position;
@@ -59,6 +59,11 @@ class Layer {
     const auto weights = blocks_of(gguf::TensorType::q8_0, Numbers(2).many(std::size_t{kD} * kD));
     square = rig.matrix(gguf::TensorType::q8_0, kD, kD, weights);
     narrow = rig.matrix(gguf::TensorType::q8_0, kKv, kD, std::vector(weights.begin(), weights.begin() + kKv * kD / 32 * 34));
+    std::vector<std::int32_t> kept(rows, 1);
+    kept[0] = 0;
+    kept[1] = 40;
+    keep = rig.ints(kept);
+    best = std::move(*rig.backend->allocate(std::size_t{rows} * Backend::kMostBest * sizeof(Scored)));
     norm = rig.vector(std::vector<float>(kD, 1.0F));
   }
 
@@ -76,15 +81,16 @@ class Layer {
     b.gated_prepare(s, Activation::silu, q.ref, x.ref, small.ref);
     b.linear(s, small.ref, *square, nullptr, q.ref);
     b.add(s, x.ref, q.ref, x.ref);
+    b.linear_best(s, small.ref, *square, 0.0F, keep.ref, whole.ref, *best);
     b.synchronize(s);
   }
 
  private:
   static constexpr std::uint32_t kD = 192, kKv = 64;
   Rig& rig;
-  Held x, q, k, v, mixed, small, table, slots, positions;
+  Held x, q, k, v, mixed, small, table, whole, slots, positions, keep;
   KvLayout layout;
-  std::unique_ptr<Buffer> kv;
+  std::unique_ptr<Buffer> kv, best;
   std::unique_ptr<AttentionPlan> plan;
   std::unique_ptr<Weight> square, narrow, norm;
 };
@@ -93,7 +99,7 @@ TEST(Allocation, ALayersOpsAllocateNothingOnceTheirMemoryHasGrown) {
   for (const Isa isa : supported_isas())
     for (const std::uint32_t threads : {1U, 2U})
       for (const bool prompt : {false, true}) {
-        Rig rig(isa, threads);
+        Rig rig(isa, threads, Numerics::fast, prompt == (threads == 1) ? KvCodec::int8 : KvCodec::f16);
         Layer layer(rig, prompt ? 96 : 24, prompt);
         ASSERT_GT(allocations.load(), 0U);  // they are seen
         // Which thread runs a unit is open, so each may still grow later: all of them grow within a few rounds.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/tensor/half.hpp"
 #include "tests/common/backend/rig.hpp"
 
 namespace troupe::backend::test {
@@ -22,7 +23,7 @@ struct Cache {
     Numbers numbers(seed);
     const std::uint32_t pages = (keys + kPageSlots - 1) / kPageSlots;
     layout = {.layers = 2, .kv_heads = shape.kv_heads, .key_dim = shape.key_dim, .value_dim = shape.value_dim,
-              .dtype = rig.backend->numerics() == Numerics::fast ? DType::f16 : DType::f32, .pages = pages + 3};
+              .dtype = rig.backend->kv_dtype(), .pages = pages + 3};
     buffer = std::move(rig.backend->allocate(layout.offset(2, 0)).value());
     std::vector<std::uint8_t> rubbish(layout.offset(2, 0), 0x7f);  // NaN in either format
     rig.backend->upload(*rig.stream, *buffer, 0, std::as_bytes(std::span(rubbish)));
@@ -119,9 +120,9 @@ std::vector<std::uint32_t> range(std::uint32_t begin, std::uint32_t end) {
 }
 
 TEST(Attention, AgreesWithSoftmaxInDoubleWithAndWithoutWindows) {
-  for (const Numerics numerics : {Numerics::fast, Numerics::reference})
+  for (const auto& [numerics, codec] : kModes)
     for (const Shape& shape : kShapes) {
-      Rig rig(Isa::automatic, 2, numerics);
+      Rig rig(Isa::automatic, 2, numerics, codec);
       constexpr std::uint32_t kKeys = 200;
       Cache cache(rig, shape, kKeys, 1);
       const auto q = Numbers(2).many(std::size_t{kKeys} * shape.heads * shape.key_dim);
@@ -132,7 +133,7 @@ TEST(Attention, AgreesWithSoftmaxInDoubleWithAndWithoutWindows) {
             const std::uint32_t first = window != 0 && row + 1 > window ? row + 1 - window : 0;
             const auto expected = textbook(cache, row_of(q, row, shape.heads * shape.key_dim), range(first, row + 1), softcap);
             for (std::size_t i = 0; i < expected.size(); ++i)
-              ASSERT_NEAR(out[row * expected.size() + i], expected[i], numerics == Numerics::fast ? 3e-3 : 4e-6)
+              ASSERT_NEAR(out[row * expected.size() + i], expected[i], numerics == Numerics::reference ? 4e-6 : codec == KvCodec::int8 ? 2e-2 : 3e-3)
                   << "row " << row << " window " << window << " heads " << shape.heads;
           }
         }
@@ -140,13 +141,13 @@ TEST(Attention, AgreesWithSoftmaxInDoubleWithAndWithoutWindows) {
 }
 
 TEST(Attention, GivesTheSameBitsOnEveryInstructionSet) {
-  for (const Numerics numerics : {Numerics::fast, Numerics::reference})
+  for (const auto& [numerics, codec] : kModes)
     for (const Shape& shape : kShapes)
       for (const std::uint32_t window : {0U, 70U}) {
         const auto q = Numbers(3).many(std::size_t{150} * shape.heads * shape.key_dim);
         std::vector<float> first;
         for (const Isa isa : supported_isas()) {
-          Rig rig(isa, 1, numerics);
+          Rig rig(isa, 1, numerics, codec);
           Cache cache(rig, shape, 150, 4);
           const auto out = cache.attend(cache.causal(0, 150), q, window, 20.0F);
           if (first.empty()) first = out;
@@ -156,30 +157,31 @@ TEST(Attention, GivesTheSameBitsOnEveryInstructionSet) {
 }
 
 TEST(Attention, GivesARowTheSameBitsAloneInChunksAndForEveryThreadCount) {
-  for (const Isa isa : supported_isas())
-    for (const Shape& shape : kShapes) {
-      if (isa == Isa::scalar && shape.heads != 9) continue;
-      constexpr std::uint32_t kKeys = 330;
-      const std::uint32_t width = shape.heads * shape.key_dim;
-      const auto q = Numbers(5).many(std::size_t{kKeys} * width);
-      std::vector<float> whole;
-      for (const std::uint32_t threads : {1U, 2U, 3U}) {
-        Rig rig(isa, threads);
-        Cache cache(rig, shape, kKeys, 6);
-        const auto out = cache.attend(cache.causal(0, kKeys), q, 100);
-        if (whole.empty()) whole = out;
-        ASSERT_TRUE(same_bits(whole, out));
-        for (const std::uint32_t chunk : {1U, 7U, 64U}) {
-          std::vector<float> pieces;
-          for (std::uint32_t at = 0; at < kKeys; at += chunk) {
-            const std::uint32_t count = std::min(chunk, kKeys - at);
-            const auto piece = cache.attend(cache.causal(at, count), {q.begin() + at * width, q.begin() + (at + count) * width}, 100);
-            pieces.insert(pieces.end(), piece.begin(), piece.end());
+  for (const KvCodec codec : {KvCodec::f16, KvCodec::int8})
+    for (const Isa isa : supported_isas())
+      for (const Shape& shape : kShapes) {
+        if (isa == Isa::scalar && shape.heads != 9) continue;
+        constexpr std::uint32_t kKeys = 330;
+        const std::uint32_t width = shape.heads * shape.key_dim;
+        const auto q = Numbers(5).many(std::size_t{kKeys} * width);
+        std::vector<float> whole;
+        for (const std::uint32_t threads : {1U, 2U, 3U}) {
+          Rig rig(isa, threads, Numerics::fast, codec);
+          Cache cache(rig, shape, kKeys, 6);
+          const auto out = cache.attend(cache.causal(0, kKeys), q, 100);
+          if (whole.empty()) whole = out;
+          ASSERT_TRUE(same_bits(whole, out));
+          for (const std::uint32_t chunk : {1U, 7U, 64U}) {
+            std::vector<float> pieces;
+            for (std::uint32_t at = 0; at < kKeys; at += chunk) {
+              const std::uint32_t count = std::min(chunk, kKeys - at);
+              const auto piece = cache.attend(cache.causal(at, count), {q.begin() + at * width, q.begin() + (at + count) * width}, 100);
+              pieces.insert(pieces.end(), piece.begin(), piece.end());
+            }
+            ASSERT_TRUE(same_bits(whole, pieces)) << "chunk " << chunk << " threads " << threads;
           }
-          ASSERT_TRUE(same_bits(whole, pieces)) << "chunk " << chunk << " threads " << threads;
         }
       }
-    }
 }
 
 TEST(Attention, GivesLongContextsTheSameBitsHoweverTheyAreCut) {
@@ -205,14 +207,14 @@ TEST(Attention, GivesLongContextsTheSameBitsHoweverTheyAreCut) {
 
 /// A draft tree after `prefix` keys: tokens in slots after the prefix, each row seeing its own path.
 TEST(Attention, GivesDraftRowsTheBitsOfTheSameKeysStoredContiguously) {
-  for (const Numerics numerics : {Numerics::fast, Numerics::reference})
+  for (const auto& [numerics, codec] : kModes)
     for (const Isa isa : supported_isas())
       for (const Shape& shape : {kShapes[0], kShapes[3]})
         for (const std::uint32_t prefix : {0U, 5U, 60U, 64U, 126U})
           for (const std::uint32_t window : {0U, 30U, 66U}) {
             const std::vector<std::vector<std::uint32_t>> paths = {{0}, {1}, {0, 2}, {0, 3}, {1, 4}, {0, 3, 5}, {1, 4, 7, 9}};
             constexpr std::uint32_t kDrafts = 10;
-            Rig rig(isa, 2, numerics);
+            Rig rig(isa, 2, numerics, codec);
             Cache tree(rig, shape, prefix + kDrafts, 9);
             const std::uint32_t width = shape.heads * shape.key_dim;
             const auto q = Numbers(10).many(paths.size() * width);
@@ -256,10 +258,87 @@ TEST(Attention, KeepsSequencesOfOneBatchApart) {
   for (std::size_t i = 0; i < other.size(); ++i) ASSERT_NEAR(out[width + i], other[i], 3e-3);
 }
 
+std::vector<std::uint8_t> bytes_of(const Cache& cache) {
+  std::vector<std::uint8_t> bytes(cache.buffer->bytes());
+  cache.rig.backend->download(*cache.rig.stream, std::as_writable_bytes(std::span(bytes)), *cache.buffer, 0);
+  return bytes;
+}
+
+/// A stored value times its scale, of head `g`.
+float stored(const Cache& cache, const std::vector<std::uint8_t>& bytes, std::uint32_t token, std::uint32_t g, std::uint32_t c,
+             bool key) {
+  const KvLayout& l = cache.layout;
+  const std::uint32_t slot = token % kPageSlots;
+  const std::uint8_t* page = bytes.data() + l.offset(1, cache.table[token / kPageSlots]);
+  const std::size_t keys = std::size_t{l.kv_heads} * l.key_dim * kPageSlots;
+  const std::size_t code = key ? (std::size_t{g} * l.key_dim + c) * kPageSlots + slot
+                               : keys + (std::size_t{g} * kPageSlots + slot) * l.value_dim + c;
+  const std::size_t at = keys + std::size_t{l.kv_heads} * l.value_dim * kPageSlots;  // scales: K of every head, then V
+  std::uint16_t scale = 0;
+  std::memcpy(&scale, page + at + 2 * ((key ? g : l.kv_heads + g) * std::size_t{kPageSlots} + slot), 2);
+  return half_to_float(scale) * static_cast<float>(static_cast<std::int8_t>(page[code]));
+}
+
+TEST(Int8Pages, HoldEachTokenWithinHalfAStepOfItsLargestValue) {
+  for (const Isa isa : supported_isas())
+    for (const Shape& shape : kShapes) {
+      Rig rig(isa, 2, Numerics::fast, KvCodec::int8);
+      Cache cache(rig, shape, 150, 21);
+      const std::vector<std::uint8_t> bytes = bytes_of(cache);
+      for (std::uint32_t token = 0; token < 150; ++token)
+        for (std::uint32_t g = 0; g < shape.kv_heads; ++g)
+          for (const bool key : {true, false}) {
+            const std::uint32_t dim = key ? shape.key_dim : shape.value_dim;
+            const float* x = (key ? cache.k : cache.v).data() + (std::size_t{token} * shape.kv_heads + g) * dim;
+            float largest = 0.0F;
+            for (std::uint32_t c = 0; c < dim; ++c) largest = std::max(largest, std::fabs(x[c]));
+            for (std::uint32_t c = 0; c < dim; ++c)  // and an eleventh bit of the scale itself
+              ASSERT_NEAR(stored(cache, bytes, token, g, c, key), x[c], largest * (0.5F / 127 + 1.1F / 2048)) << token << " " << c;
+          }
+    }
+}
+
+TEST(Int8Pages, TakeHalfTheBytesAndAreEqualHoweverTheyAreWritten) {
+  const Shape shape = kShapes[0];
+  std::vector<std::uint8_t> first;
+  for (const Isa isa : supported_isas())
+    for (const std::uint32_t chunk : {1U, 7U, 150U}) {
+      Rig rig(isa, 3, Numerics::fast, KvCodec::int8);
+      Cache cache(rig, shape, 150, 22);
+      KvLayout halves = cache.layout;
+      halves.dtype = DType::f16;
+      EXPECT_LT(static_cast<double>(cache.layout.layer_page_bytes()), 0.52 * static_cast<double>(halves.layer_page_bytes()));
+      const std::vector<std::uint8_t> rubbish(cache.buffer->bytes(), 0x7f);
+      rig.backend->upload(*rig.stream, *cache.buffer, 0, std::as_bytes(std::span(rubbish)));
+      for (std::uint32_t at = 0; at < 150; at += chunk) {
+        const auto some = range(at, std::min(at + chunk, 150U));
+        cache.write(some, some);
+      }
+      const auto bytes = bytes_of(cache);
+      if (first.empty()) first = bytes;
+      EXPECT_TRUE(first == bytes) << rig.backend->info().name << ", " << chunk << " at a time";
+    }
+}
+
+TEST(Int8Pages, SurviveZerosAndWhatIsNoNumber) {
+  for (const Isa isa : supported_isas()) {
+    Rig rig(isa, 1, Numerics::fast, KvCodec::int8);
+    Cache cache(rig, kShapes[3], 3, 23);
+    const float inf = std::numeric_limits<float>::infinity();
+    std::fill(cache.k.begin(), cache.k.begin() + 40, 0.0F);
+    cache.v[0] = inf, cache.v[1] = -inf, cache.v[2] = std::nanf(""), cache.v[3] = 1e30F;
+    cache.write({0, 1, 2}, {0, 1, 2});
+    const auto bytes = bytes_of(cache);
+    EXPECT_EQ(stored(cache, bytes, 0, 0, 5, true), 0.0F);
+    EXPECT_FALSE(std::isfinite(stored(cache, bytes, 0, 0, 3, false))) << "no scale holds it";
+    EXPECT_NEAR(stored(cache, bytes, 1, 1, 3, false), cache.v[(1 * 2 + 1) * 24 + 3], 0.01F) << "other tokens are untouched";
+  }
+}
+
 TEST(KvMove, MovesASlotOfEveryLayer) {
-  for (const Numerics numerics : {Numerics::fast, Numerics::reference}) {
+  for (const auto& [numerics, codec] : kModes) {
     const Shape shape = kShapes[3];
-    Rig rig(Isa::automatic, 1, numerics);
+    Rig rig(Isa::automatic, 1, numerics, codec);
     Cache cache(rig, shape, 130, 13);
     const auto q = Numbers(14).many(std::size_t{2} * 40);
     const auto slot = [&](std::uint32_t i) { return cache.table[i / kPageSlots] * kPageSlots + i % kPageSlots; };

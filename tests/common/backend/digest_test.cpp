@@ -65,9 +65,26 @@ void linear_results(Rig& rig, const std::string& mode, Results& results) {
   }
 }
 
+void best_results(Rig& rig, Results& results) {
+  const auto matrix = rig.matrix(gguf::TensorType::q8_0, 700, 768, random_blocks(gguf::TensorType::q8_0, std::size_t{700} * 768, 9));
+  Held x = rig.floats(3, 768, Numbers(2).many(3 * 768, 3.0F)), prepared = rig.activation(3, 768), whole = rig.empty(1, 700);
+  Held keep = rig.ints({1, 0, 50});
+  const auto best = std::move(rig.backend->allocate(3 * Backend::kMostBest * sizeof(Scored)).value());
+  rig.backend->prepare(*rig.stream, x.ref, prepared.ref);
+  rig.backend->linear_best(*rig.stream, prepared.ref, *matrix, 5.0F, keep.ref, whole.ref, *best);
+  std::vector<Scored> kept(3 * Backend::kMostBest);
+  rig.backend->download(*rig.stream, std::as_writable_bytes(std::span(kept)), *best, 0);
+  std::vector<float>& values = results["linear_best"] = rig.read(whole);
+  for (const std::size_t row : {0U, 2U})
+    for (std::size_t i = 0; i < (row == 0 ? 1U : 50U); ++i) {
+      values.push_back(kept[row * Backend::kMostBest + i].value);
+      values.push_back(static_cast<float>(kept[row * Backend::kMostBest + i].id));
+    }
+}
+
 void attention_results(Rig& rig, const std::string& mode, Results& results) {
   const KvLayout layout{.layers = 1, .kv_heads = 3, .key_dim = 64, .value_dim = 64,
-                        .dtype = mode == "fast" ? DType::f16 : DType::f32, .pages = 4};
+                        .dtype = rig.backend->kv_dtype(), .pages = 4};
   const auto kv = std::move(rig.backend->allocate(layout.offset(1, 0)).value());
   Held k = rig.floats(200, 192, Numbers(3).many(200 * 192, 2.0F));
   Held v = rig.floats(200, 192, Numbers(4).many(200 * 192, 2.0F));
@@ -132,9 +149,12 @@ Results all_results(Isa isa) {
   row_results(fast, results);  // before any float matrix: the prepared bytes then hold codes only
   linear_results(fast, "fast", results);
   attention_results(fast, "fast", results);
+  best_results(fast, results);
   Rig reference(isa, 2, Numerics::reference);
   linear_results(reference, "reference", results);
   attention_results(reference, "reference", results);
+  Rig codes(isa, 2, Numerics::fast, KvCodec::int8);
+  attention_results(codes, "int8", results);
   return results;
 }
 

@@ -56,6 +56,14 @@ inline const std::vector<gguf::TensorType>& all_types() {
   return types;
 }
 
+/// What KV pages may hold.
+struct Mode {
+  Numerics numerics;
+  KvCodec codec;
+};
+inline constexpr Mode kModes[] = {
+    {Numerics::fast, KvCodec::f16}, {Numerics::fast, KvCodec::int8}, {Numerics::reference, KvCodec::f16}};
+
 /// A device tensor that owns its buffer.
 struct Held {
   std::unique_ptr<Buffer> buffer;
@@ -64,8 +72,9 @@ struct Held {
 
 class Rig {
  public:
-  explicit Rig(Isa isa = Isa::automatic, std::uint32_t threads = 1, Numerics numerics = Numerics::fast) {
-    auto made = make_cpu_backend({.threads = threads, .isa = isa, .numerics = numerics});
+  explicit Rig(Isa isa = Isa::automatic, std::uint32_t threads = 1, Numerics numerics = Numerics::fast,
+               KvCodec codec = KvCodec::f16) {
+    auto made = make_cpu_backend({.threads = threads, .isa = isa, .numerics = numerics, .kv_codec = codec});
     EXPECT_TRUE(made.has_value());
     backend = std::move(*made);
     stream = backend->make_stream();

@@ -77,6 +77,7 @@ TEST(CpuInfo, ReadsQuotas) {
 TEST(Backend, NamesItsNumericsTheSameOnEveryInstructionSet) {
   for (const Isa isa : supported_isas()) {
     EXPECT_EQ(Rig(isa, 1).backend->numerics_id(), "arith3-act32r-kvf16");
+    EXPECT_EQ(Rig(isa, 1, Numerics::fast, KvCodec::int8).backend->numerics_id(), "arith3-act32r-kvi8");
     EXPECT_EQ(Rig(isa, 3, Numerics::reference).backend->numerics_id(), "arith1-ref-kvf32");
     EXPECT_EQ(Rig(isa, 3).backend->info().isa, isa);
     EXPECT_EQ(Rig(isa, 3).backend->info().threads, 3U);

@@ -77,7 +77,7 @@ class RandomTree {
 struct Filled {
   Filled(Rig& owner, const Shape& of) : rig(owner), shape(of) {
     layout = {.layers = 1, .kv_heads = shape.kv_heads, .key_dim = shape.key_dim, .value_dim = shape.value_dim,
-              .dtype = rig.backend->numerics() == Numerics::fast ? DType::f16 : DType::f32, .pages = kPages};
+              .dtype = rig.backend->kv_dtype(), .pages = kPages};
     buffer = std::move(rig.backend->allocate(layout.offset(1, 0)).value());
     Numbers numbers(77);
     for (std::uint32_t page = 0; page < kPages; ++page) {
@@ -113,10 +113,10 @@ AttentionBatch apart(AttentionBatch batch) {
 }
 
 TEST(SharedPrefix, ChangesNoBitOverRandomTreesWindowsAndDrafts) {
-  for (const Numerics numerics : {Numerics::fast, Numerics::reference})
+  for (const auto& [numerics, codec] : kModes)
     for (const Isa isa : supported_isas())
       for (const Shape& shape : kShapes) {
-        Rig rig(isa, 1, numerics);
+        Rig rig(isa, 1, numerics, codec);
         Filled cache(rig, shape);
         for (std::uint64_t seed = 0; seed < (isa == Isa::scalar ? 3U : 15U); ++seed) {
           const AttentionBatch batch = RandomTree(seed).batch;

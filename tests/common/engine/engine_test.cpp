@@ -225,6 +225,62 @@ TEST(Engine, RefusesBadRequestsByName) {
   EXPECT_EQ(engine->submit(request).error().code, Errc::invalid_argument);
 }
 
+// Streams that ask for log-probabilities keep whole rows of logits; the others only what decides their draws.
+TEST_P(EveryShape, StreamsThatKeepFewLogitsDrawWhatWholeRowsDraw) {
+  auto engine = make_engine(setup());
+  std::vector<Request> few = requests_for(*engine, 60);
+  for (std::size_t i = 0; i < few.size(); ++i) {
+    SamplingParams& s = few[i].sampling;
+    s = {};
+    s.seed = i;
+    if (i % 4 == 0) s.temperature = 0;
+    if (i % 4 == 1) s.top_k = 40, s.top_p = 0.9f;
+    if (i % 4 == 2) s.top_k = 5, s.temperature = 1.5f, s.min_p = 0.02f;
+    few[i].choices = i % 7 == 0 ? 3 : 1;
+  }
+  std::vector<Request> whole = few;
+  for (Request& request : whole) request.sampling.report_logprobs = true;
+  Answers expected = run_alone(*engine, whole);
+  for (auto& [key, answer] : expected)
+    for (GeneratedToken& token : answer.tokens) token.logprob = 0.0f;
+  EXPECT_EQ(run_alone(*engine, few), expected);
+  EXPECT_EQ(run_batched(*engine, few), expected) << "beside rows that are kept whole";
+  EngineSetup threads = setup();
+  threads.cpu = {.threads = 3, .isa = backend::Isa::scalar};
+  EXPECT_EQ(run_batched(*make_engine(threads), few), expected);
+}
+
+TEST_P(EveryShape, Int8PagesGiveTheSameBitsUnderEveryScheduleAndOthersThanF16) {
+  EngineSetup plain = setup();
+  plain.cpu.kv_codec = backend::KvCodec::int8;
+  plain.options.prefix_cache = false;
+  auto engine = make_engine(plain);
+  const auto requests = requests_for(*engine, 50);
+  const Answers expected = run_alone(*engine, requests);
+  auto exact = make_engine(setup());
+  EXPECT_LT(2 * engine->layer_page_bytes(), exact->layer_page_bytes() * 11 / 10);
+  EXPECT_NE(run_batched(*exact, requests), expected) << "the codec leaves no trace";
+  EXPECT_FALSE(engine->model_id() == exact->model_id()) << "block keys and transfers tell codecs apart by the model id";
+  for (const backend::Isa isa : backend::supported_isas())
+    for (const std::uint32_t chunk : {16u, 512u}) {
+      EngineSetup other = setup();
+      other.cpu = {.threads = chunk == 16 ? 2u : 1u, .isa = isa, .kv_codec = backend::KvCodec::int8};
+      other.options.chunk = chunk;
+      auto batched = make_engine(other);
+      EXPECT_EQ(run_batched(*batched, requests), expected) << static_cast<int>(isa) << ", chunk " << chunk;
+      const std::uint64_t before = batched->stats().cached_tokens;
+      EXPECT_EQ(run_batched(*batched, requests), expected) << static_cast<int>(isa) << ", from the cache";
+      EXPECT_GT(batched->stats().cached_tokens, before);
+      expect_no_page_held(*batched);
+    }
+}
+
+TEST(Engine, Int8PagesNeedFastNumerics) {
+  const auto made = backend::make_cpu_backend({.threads = 1, .numerics = backend::Numerics::reference, .kv_codec = backend::KvCodec::int8});
+  ASSERT_FALSE(made.has_value());
+  EXPECT_EQ(made.error().code, Errc::invalid_argument);
+}
+
 TEST(Engine, AFullQueueSaysNo) {
   EngineSetup setup;
   setup.options.queue = 2;

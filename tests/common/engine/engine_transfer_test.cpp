@@ -39,9 +39,13 @@ Transfer prefill(Engine& from, const Request& request, std::uint32_t tokens) {
 }
 
 TEST(EngineTransfer, ImportedPromptsContinueBitForBit) {
-  for (const char* shape : {"tiny-llama", "tiny-gemma3"}) {
+  const std::pair<const char*, backend::KvCodec> cases[] = {{"tiny-llama", backend::KvCodec::f16},
+                                                            {"tiny-gemma3", backend::KvCodec::f16},
+                                                            {"tiny-llama", backend::KvCodec::int8}};
+  for (const auto& [shape, codec] : cases) {
     EngineSetup setup;
     setup.shape = shape;
+    setup.cpu.kv_codec = codec;
     setup.options.chunk = 48;  // chunks end inside pages
     auto local = make_engine(setup), from = make_engine(setup), to = make_engine(setup);
     for (const Request& request : mixed_requests(60, local->model().config().vocab)) {
@@ -65,6 +69,32 @@ TEST(EngineTransfer, ImportedPromptsContinueBitForBit) {
     }
     EXPECT_EQ(to->stats().pages_free + to->stats().pages_cached, to->stats().pages_total);
   }
+}
+
+TEST(EngineTransfer, APageOfOneCodecIsNeverTakenForOneOfTheOther) {
+  EngineSetup setup;
+  setup.cpu.kv_codec = backend::KvCodec::int8;
+  auto exact = make_engine({}), lossy = make_engine(setup);
+  Request request;
+  request.id = {5, 5};
+  request.prompt.assign(130, 7);
+  request.max_tokens = 4;
+  const Transfer transfer = prefill(*lossy, request, 129);
+  ASSERT_TRUE(exact->reserve_import(request, 129).has_value());
+  const auto refused = exact->import_page(request.id, 0, 0, transfer.bytes[0]);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Errc::transfer_failed);
+  exact->cancel(request.id);
+  // No block that one holds is a block that the other would look for.
+  Answers answers;
+  for (Engine* engine : {exact.get(), lossy.get()}) {
+    request.id.low += 1;
+    ASSERT_TRUE(engine->submit(request).has_value());
+    run(*engine, answers);
+  }
+  const auto held = lossy->cached_blocks();
+  ASSERT_FALSE(held.empty());
+  for (const BlockKey& key : exact->cached_blocks()) EXPECT_EQ(std::count(held.begin(), held.end(), key), 0);
 }
 
 TEST(EngineTransfer, AnIncompleteImportIsRefusedAndFreesItsPages) {

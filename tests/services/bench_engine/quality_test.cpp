@@ -62,6 +62,20 @@ TEST(Quality, ComparesThePathsOnEveryPosition) {
   EXPECT_NEAR(report->fast.perplexity() / report->reference.perplexity(), 1, 0.1);
 }
 
+TEST(Quality, MeasuresLossyPagesBesideTheExactOnes) {
+  const TinyModel tiny;
+  const auto report = run_quality(tiny.model(), {.threads = 1, .kv_codec = backend::KvCodec::int8}, counted(100, 30), {}, [](double) {});
+  ASSERT_TRUE(report) << to_string(report.error());
+  const auto exact = run_quality(tiny.model(), {.threads = 1}, counted(100, 30), {}, [](double) {});
+  EXPECT_EQ(report->fast.kl, exact->fast.kl) << "the fast path keeps exact pages";
+  EXPECT_FALSE(exact->codec.has_value());
+  EXPECT_EQ(report->codec->kl.size(), 130u);
+  EXPECT_EQ(report->codec->predicted, 128u);
+  EXPECT_GT(report->codec_alone->mean_kl(), 0);
+  EXPECT_LT(report->codec_alone->mean_kl(), 0.05);
+  EXPECT_NE(report->codec->log_loss, report->fast.log_loss);
+}
+
 void write_logits(const std::filesystem::path& path, std::uint32_t vocab, std::uint32_t rows, std::size_t floats) {
   std::ofstream out(path, std::ios::binary);
   out.write("TROUPELG", 8);

@@ -27,6 +27,13 @@ TEST_F(Chat, AnswersWholeWithExactUsage) {
   EXPECT_EQ(answer["usage"]["prompt_tokens_details"]["cached_tokens"], 3);
 }
 
+TEST_F(Chat, SaysWhenPagesAreCompressedWithLoss) {
+  start();
+  EXPECT_FALSE(post_json("/v1/chat/completions", chat_body()).contains("lossy"));
+  dispatcher_.set_models({{"small", ModelId{1, 2}, kContext, 1, "arith3-act32r-kvi8"}});
+  EXPECT_EQ(post_json("/v1/chat/completions", chat_body())["lossy"], json::array({"kv-int8"}));
+}
+
 TEST_F(Chat, RendersTheTemplateAndTokenizesIt) {
   start();
   post_json("/v1/chat/completions", chat_body("Hi"));
