@@ -27,12 +27,22 @@ const Declaration kMalformed{"troupe_router_malformed_messages_total", "Messages
 const Declaration kPrompt{"troupe_router_prompt_tokens_total", "Prompt tokens of placed requests."};
 const Declaration kCached{"troupe_router_cached_tokens_total",
                           "Of these, tokens the index knew on the chosen worker."};
+const Declaration kPredicted{"troupe_router_predicted_cached_tokens_total",
+                             "Of the cached tokens, those guessed from earlier placements: the worker tells "
+                             "nothing of its cache."};
 const Declaration kEvicted{"troupe_router_index_evictions_total",
                            "Blocks forgotten because the index was full."};
 const Declaration kNodes{
     "troupe_router_ready_nodes", "Members that can be given work.", Kind::gauge, {kRole}};
 const Declaration kInFlight{"troupe_router_placed_requests", "Placements that have not ended.", Kind::gauge};
 const Declaration kBlocks{"troupe_router_index_blocks", "Blocks in the index.", Kind::gauge};
+const Declaration kIndexBytes{"troupe_router_index_bytes", "Memory of the index.", Kind::gauge};
+const metrics::Label kView{"view", {"exact", "predicted"}};
+const Declaration kFeeds{"troupe_router_prefix_feeds",
+                         "Caches (worker and model) in the index: those whose worker tells its blocks, and those "
+                         "predicted from placements.",
+                         Kind::gauge,
+                         {kView}};
 
 }  // namespace
 
@@ -46,12 +56,13 @@ RouterMonitor::RouterMonitor(metrics::Registry& registry) : seen_(std::make_shar
   std::vector<metrics::Counter> counters{registry.counter(kPlacements, {"prefix"}),
                                          registry.counter(kPlacements, {"load"})};
   for (const Declaration* row : {&kWithPrefill, &kRefused, &kJoins, &kLosses, &kHangs, &kUpdates, &kGaps,
-                                 &kLeases, &kMalformed, &kPrompt, &kCached, &kEvicted})
+                                 &kLeases, &kMalformed, &kPrompt, &kCached, &kPredicted, &kEvicted})
     counters.push_back(registry.counter(*row));
   std::vector<metrics::Gauge> gauges;
   for (const std::string_view role : kRole.values) gauges.push_back(registry.gauge(kNodes, {role}));
   gauges.push_back(registry.gauge(kInFlight));
-  gauges.push_back(registry.gauge(kBlocks));
+  for (const Declaration* row : {&kBlocks, &kIndexBytes}) gauges.push_back(registry.gauge(*row));
+  for (const std::string_view view : kView.values) gauges.push_back(registry.gauge(kFeeds, {view}));
   auto before = std::make_shared<std::vector<std::uint64_t>>(counters.size(), 0);
   registry.before_collect([seen = seen_, counters, gauges, before] {
     const std::lock_guard lock(seen->mutex);
@@ -69,7 +80,10 @@ void RouterMonitor::observe(const RouterState& state) {
   for (const auto& [id, node] : state.view().nodes())
     if (node.ready()) gauges[static_cast<std::size_t>(node.identity.role)] += 1;
   gauges.push_back(static_cast<double>(state.placements()));
-  gauges.push_back(static_cast<double>(state.indexed_blocks()));
+  const PrefixView& prefixes = state.prefixes();
+  for (const std::size_t value : {prefixes.index().size(), prefixes.index().bytes(), prefixes.exact_feeds(),
+                                  prefixes.predicted_feeds()})
+    gauges.push_back(static_cast<double>(value));
   const std::lock_guard lock(seen_->mutex);
   seen_->counters = {c.placed_by_prefix,
                      c.placed_by_load,
@@ -84,7 +98,8 @@ void RouterMonitor::observe(const RouterState& state) {
                      c.malformed,
                      c.prompt_tokens,
                      c.cached_tokens,
-                     state.evicted_blocks()};
+                     c.predicted_tokens,
+                     prefixes.index().evicted()};
   seen_->gauges = std::move(gauges);
 }
 
