@@ -19,11 +19,9 @@
 #include "common/base/error.hpp"
 #include "common/prefix_index/block_table.hpp"
 #include "common/prefix_index/holder_pool.hpp"
+#include "common/prefix_index/tier.hpp"
 
 namespace troupe {
-
-/// Where a holder has a block.
-enum class Tier : std::uint8_t { memory = 1, disk = 2 };
 
 /// One worker's cache of one model, from a start or a snapshot on. Never reused: what comes for a forgotten
 /// holder changes nothing.
