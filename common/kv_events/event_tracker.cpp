@@ -13,6 +13,14 @@ EventBatch cleared() {
 
 }  // namespace
 
+TrackerCounters& TrackerCounters::operator+=(const TrackerCounters& other) {
+  for (auto field : {&TrackerCounters::batches, &TrackerCounters::duplicates, &TrackerCounters::held,
+                     &TrackerCounters::overrun, &TrackerCounters::gaps, &TrackerCounters::replays,
+                     &TrackerCounters::snapshots, &TrackerCounters::given_up, &TrackerCounters::restarts})
+    this->*field += other.*field;
+  return *this;
+}
+
 void EventTracker::take(std::uint64_t sequence, EventBatch batch, TimePoint now, std::vector<EventBatch>& ready) {
   ++counters_.batches;
   if (sequence < next_) {

@@ -33,6 +33,7 @@ struct TrackerOptions {
 struct TrackerCounters {
   std::uint64_t batches = 0, duplicates = 0, held = 0, overrun = 0;
   std::uint64_t gaps = 0, replays = 0, snapshots = 0, given_up = 0, restarts = 0;
+  TrackerCounters& operator+=(const TrackerCounters& other);
 };
 
 enum class Ask : std::uint8_t { nothing, replay, snapshot };

@@ -22,6 +22,12 @@ const Declaration kLosses{"troupe_router_losses_total", "Nodes that left or were
 const Declaration kHangs{"troupe_router_hangs_total", "Nodes found busy without progress."};
 const Declaration kUpdates{"troupe_router_kv_updates_total", "Updates of the block index."};
 const Declaration kGaps{"troupe_router_kv_gaps_total", "Missing updates, answered by asking for a snapshot."};
+const Declaration kEventBatches{"troupe_router_kv_event_batches_total", "Batches of KV events from subscribed sources."};
+const Declaration kEventGaps{"troupe_router_kv_event_gaps_total", "Gaps in these, until they were repaired."};
+const Declaration kEventReplays{"troupe_router_kv_event_replays_total", "Replays asked."};
+const Declaration kEventSnapshots{"troupe_router_kv_event_snapshots_total",
+                                  "Snapshots asked because a replay did not reach back."};
+const Declaration kEventMalformed{"troupe_router_kv_event_malformed_total", "Payloads that did not parse."};
 const Declaration kLeases{"troupe_router_leases_expired_total", "Placements whose end nobody told."};
 const Declaration kMalformed{"troupe_router_malformed_messages_total", "Messages that did not parse."};
 const Declaration kPrompt{"troupe_router_prompt_tokens_total", "Prompt tokens of placed requests."};
@@ -56,7 +62,8 @@ RouterMonitor::RouterMonitor(metrics::Registry& registry) : seen_(std::make_shar
   std::vector<metrics::Counter> counters{registry.counter(kPlacements, {"prefix"}),
                                          registry.counter(kPlacements, {"load"})};
   for (const Declaration* row : {&kWithPrefill, &kRefused, &kJoins, &kLosses, &kHangs, &kUpdates, &kGaps,
-                                 &kLeases, &kMalformed, &kPrompt, &kCached, &kPredicted, &kEvicted})
+                                 &kLeases, &kMalformed, &kPrompt, &kCached, &kPredicted, &kEvicted, &kEventBatches, &kEventGaps,
+                                 &kEventReplays, &kEventSnapshots, &kEventMalformed})
     counters.push_back(registry.counter(*row));
   std::vector<metrics::Gauge> gauges;
   for (const std::string_view role : kRole.values) gauges.push_back(registry.gauge(kNodes, {role}));
@@ -84,6 +91,7 @@ void RouterMonitor::observe(const RouterState& state) {
   for (const std::size_t value : {prefixes.index().size(), prefixes.index().bytes(), prefixes.exact_feeds(),
                                   prefixes.predicted_feeds()})
     gauges.push_back(static_cast<double>(value));
+  const kv_events::TrackerCounters events = state.event_feeds().counters();
   const std::lock_guard lock(seen_->mutex);
   seen_->counters = {c.placed_by_prefix,
                      c.placed_by_load,
@@ -99,7 +107,12 @@ void RouterMonitor::observe(const RouterState& state) {
                      c.prompt_tokens,
                      c.cached_tokens,
                      c.predicted_tokens,
-                     prefixes.index().evicted()};
+                     prefixes.index().evicted(),
+                     events.batches,
+                     events.gaps,
+                     events.replays,
+                     events.snapshots,
+                     state.event_feeds().malformed()};
   seen_->gauges = std::move(gauges);
 }
 

@@ -1,6 +1,7 @@
 #include "services/router/prefix_view.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/log.hpp"
 
@@ -35,7 +36,7 @@ bool PrefixView::start_over(Feed& feed) {
 
 bool PrefixView::update(const wire::KvUpdate& update, TimePoint now) {
   Feed* const f = feed(update.node, update.model);
-  if (f == nullptr) return false;
+  if (f == nullptr || f->by_events) return false;
   const bool next = f->sequence && update.sequence == *f->sequence + 1;
   if (!update.snapshot && !next) {
     if (f->sequence && update.sequence <= *f->sequence) return false;  // a repeat
@@ -54,6 +55,23 @@ bool PrefixView::update(const wire::KvUpdate& update, TimePoint now) {
   index_.remove(f->holder, update.removed);
   index_.store(f->holder, update.stored);
   return false;
+}
+
+void PrefixView::apply(const NodeId& node, const ModelId& model, const kv_events::EventBatch& batch) {
+  Feed* const f = feed(node, model);
+  if (f == nullptr) return;
+  if (!std::exchange(f->by_events, true)) {
+    f->told = true;
+    if (!start_over(*f)) return;
+  }
+  for (const kv_events::Event& event : batch.events) {
+    if (const auto* stored = std::get_if<kv_events::BlocksStored>(&event))
+      index_.store(f->holder, stored->blocks, stored->tier);
+    else if (const auto* removed = std::get_if<kv_events::BlocksRemoved>(&event))
+      index_.remove(f->holder, removed->blocks, removed->tier);
+    else if (!start_over(*f))
+      return;
+  }
 }
 
 void PrefixView::rejoined(const NodeId& node) {

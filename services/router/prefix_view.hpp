@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/base/clock.hpp"
+#include "common/kv_events/event.hpp"
 #include "common/prefix_index/prefix_index.hpp"
 #include "common/wire/messages.hpp"
 #include "services/router/predictions.hpp"
@@ -34,6 +35,8 @@ class PrefixView {
 
   /// Takes a worker's word. true: something is missing, ask for a snapshot (said once in `ask_again`).
   [[nodiscard]] bool update(const wire::KvUpdate& update, TimePoint now);
+  /// Takes what it publishes, in order; from the first time on its KvUpdates count no more.
+  void apply(const NodeId& node, const ModelId& model, const kv_events::EventBatch& batch);
   /// It starts over with a snapshot; what it told holds until then.
   void rejoined(const NodeId& node);
   void forget(const NodeId& node);
@@ -59,7 +62,8 @@ class PrefixView {
  private:
   struct Feed {
     HolderId holder;
-    bool told = false;  ///< the worker tells what it holds
+    bool told = false;      ///< the worker tells what it holds
+    bool by_events = false;  ///< and it does so by events
     std::optional<std::uint64_t> sequence;
     std::optional<TimePoint> asked;
     Predictions predictions;

@@ -21,7 +21,8 @@ RouterState::RouterState(const RouterOptions& options, std::unique_ptr<RouterPol
     : options_(options),
       policy_(std::move(policy)),
       view_(options.node_timeout, options.hang_limit, options.max_nodes),
-      prefixes_({.max_blocks = options.max_index_blocks, .ask_again = options.heartbeat}) {}
+      prefixes_({.max_blocks = options.max_index_blocks, .ask_again = options.heartbeat}),
+      feeds_(options.event_sources, [this](const std::string& topic) { return publisher_of(topic); }) {}
 
 void RouterState::receive(const std::string& from, const wire::Envelope& message, TimePoint now,
                           actors::Outbox& out) {
@@ -87,6 +88,39 @@ void RouterState::on_kv_update(const std::string& from, const wire::KvUpdate& up
   const std::uint64_t gaps = prefixes_.gaps();
   if (prefixes_.update(update, now)) out.send(from, wire::KvSnapshotRequest{update.node, update.model});
   counters_.kv_gaps += prefixes_.gaps() - gaps;
+}
+
+std::optional<Publisher> RouterState::publisher_of(const std::string& topic) const {
+  const auto own = parse_topic(topic);
+  if (!own) {
+    const auto id = Hasher().text("kv-events").text(topic).finish<NodeId>();
+    return Publisher{id, ModelId{id.high, id.low}, false};
+  }
+  const Node* node = view_.find(own->first);
+  if (node == nullptr) return std::nullopt;
+  for (const wire::ModelInfo& model : node->identity.models)
+    if (model.name == own->second) return Publisher{own->first, model.id, true};
+  return std::nullopt;
+}
+
+void RouterState::on_kv_events(std::size_t source, const std::string& topic, std::uint64_t number,
+                               std::span<const std::uint8_t> payload, TimePoint now, actors::Outbox& out) {
+  if (source < feeds_.sources()) act(source, feeds_.take(source, topic, number, payload, now), out);
+}
+
+void RouterState::on_replay_ended(std::size_t source, TimePoint now, actors::Outbox& out) {
+  if (source < feeds_.sources()) act(source, feeds_.replay_ended(source, now), out);
+}
+
+void RouterState::act(std::size_t source, const FeedActions& actions, actors::Outbox& out) {
+  const Publisher* publisher = feeds_.publisher(source);
+  if (publisher == nullptr) return;
+  for (const kv_events::EventBatch& batch : actions.apply)
+    prefixes_.apply(publisher->node, publisher->model, batch);
+  if (actions.replay_from && options_.ask_replay) options_.ask_replay(source, *actions.replay_from);
+  const Node* node = actions.snapshot ? view_.find(publisher->node) : nullptr;
+  if (node != nullptr)
+    out.send(node->identity.control_address, wire::KvSnapshotRequest{publisher->node, publisher->model});
 }
 
 void RouterState::on_place(const std::string& from, const wire::PlaceRequest& request, TimePoint now,
@@ -222,6 +256,7 @@ void RouterState::gone(const GoneNode& gone_node, actors::Outbox& out) {
   ++counters_.losses;
   log::warn("node gone", {{"name", who.name}, {"reason", gone_node.reason}});
   prefixes_.forget(who.node);
+  feeds_.forget(who.node);
   if (who.role != wire::Role::gateway) {
     tell_gone(who.node, gone_node.reason, out);
   } else {  // nobody will say that its requests ended
@@ -266,6 +301,7 @@ void RouterState::tick(TimePoint now, actors::Outbox& out) {
     at = placements_.erase(at);
   }
   prefixes_.tick(now);
+  for (std::size_t source = 0; source < feeds_.sources(); ++source) act(source, feeds_.tick(source, now), out);
   if (options_.on_tick) options_.on_tick(*this);
   wake_at_ = now + std::min(options_.heartbeat, options_.node_timeout / 4);
 }

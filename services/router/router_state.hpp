@@ -10,6 +10,7 @@
 #include "common/actors/role_state.hpp"
 #include "services/router/cluster_view.hpp"
 #include "services/router/policies/policy.hpp"
+#include "services/router/event_feeds.hpp"
 #include "services/router/prefix_view.hpp"
 
 namespace troupe::router {
@@ -25,6 +26,8 @@ struct RouterOptions {
   std::size_t max_index_blocks = 1u << 20;  ///< of all models together
   std::size_t max_placements = 1u << 16;
   std::string policy = "load_and_prefix";
+  std::size_t event_sources = 0;  ///< KV events besides the control plane
+  std::function<void(std::size_t source, std::uint64_t from)> ask_replay;  ///< of a source; must not block
   std::function<void(const class RouterState&)> on_tick;  ///< for those who only look
 };
 
@@ -51,6 +54,12 @@ class RouterState final : public actors::RoleState {
   void peer_lost(const std::string& address, TimePoint now, actors::Outbox& out) override;
   [[nodiscard]] TimePoint wake_at() const override { return wake_at_; }
 
+  /// A batch of KV events; `topic` is empty for a replayed one.
+  void on_kv_events(std::size_t source, const std::string& topic, std::uint64_t number,
+                    std::span<const std::uint8_t> payload, TimePoint now, actors::Outbox& out);
+  void on_replay_ended(std::size_t source, TimePoint now, actors::Outbox& out);
+
+  [[nodiscard]] const EventFeeds& event_feeds() const { return feeds_; }
   [[nodiscard]] const ClusterView& view() const { return view_; }
   [[nodiscard]] const PrefixView& prefixes() const { return prefixes_; }
   [[nodiscard]] const RouterCounters& counters() const { return counters_; }
@@ -77,6 +86,8 @@ class RouterState final : public actors::RoleState {
   [[nodiscard]] std::vector<Candidate> candidates(const std::vector<const Node*>& nodes,
                                                   const wire::PlaceRequest& request, const ModelId& model,
                                                   bool prefill);
+  void act(std::size_t source, const FeedActions& actions, actors::Outbox& out);
+  [[nodiscard]] std::optional<Publisher> publisher_of(const std::string& topic) const;
   void release(const Placed& placed);
   void gone(const GoneNode& node, actors::Outbox& out);
   void tell_gone(const NodeId& node, const std::string& reason, actors::Outbox& out);
@@ -86,6 +97,7 @@ class RouterState final : public actors::RoleState {
   std::unique_ptr<RouterPolicy> policy_;
   ClusterView view_;
   PrefixView prefixes_;
+  EventFeeds feeds_;
   std::map<RequestId, Placed> placements_;
   wire::ModelTable pushed_;
   std::vector<std::uint8_t> pushed_bytes_;

@@ -148,11 +148,7 @@ class Cluster {
   }
   [[nodiscard]] TrackerCounters counters() const {
     TrackerCounters sum;
-    for (const auto& feed : feeds_) {
-      const TrackerCounters& c = feed->tracker.counters();
-      sum.duplicates += c.duplicates, sum.gaps += c.gaps, sum.replays += c.replays;
-      sum.snapshots += c.snapshots, sum.restarts += c.restarts, sum.held += c.held;
-    }
+    for (const auto& feed : feeds_) sum += feed->tracker.counters();
     return sum;
   }
 
