@@ -131,6 +131,14 @@ std::vector<Option> rows() {
       {"kv.transfer_window", integer, "4", kWorkers, "KV frames in flight between two workers.", "frames",
        "1", "64"},
 
+      {"kv_events.endpoint", text, "", kWorkers,
+       "host:port on which KV events are published for other routers, in vLLM's ZeroMQ wire; a second model takes "
+       "the next port. Empty: none."},
+      {"kv_events.replay_endpoint", text, "", kWorkers,
+       "host:port on which missed KV events are replayed. Empty: none are."},
+      {"kv_events.to_router", boolean, "true", kWorkers,
+       "Tell the cluster's router which blocks are held. false: it predicts them from its placements."},
+
       {"disagg.min_prompt_tokens", integer, "256", kGateway | kRouter,
        "Prompts with fewer uncached tokens are prefilled on the decode worker itself.", "tokens", "0",
        "1000000000"},
@@ -145,6 +153,10 @@ std::vector<Option> rows() {
        "",
        "",
        {"load_and_prefix", "least_loaded"}},
+
+      {"router.kv_events", text_list, "", kRouter,
+       "KV events to follow besides what workers tell: host:port, or host:port/host:port with the port for "
+       "replays."},
 
       // The cluster
       {"cluster.router", text, "", kGateway | kWorkers, "host:port of the router's control port."},

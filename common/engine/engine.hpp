@@ -18,6 +18,7 @@
 #include "common/backend/backend.hpp"
 #include "common/engine/schedule/policy.hpp"
 #include "common/engine/schedule/tenant_counters.hpp"
+#include "common/kv/block_key.hpp"
 #include "common/model/model.hpp"
 #include "common/sampling/params.hpp"
 
@@ -73,6 +74,7 @@ struct TokenEvent {
 struct KvEvent {
   BlockKey key;
   bool stored = true;
+  std::optional<BlockOrigin> origin = {};  ///< of a stored one, where the engine knows it
 };
 
 /// Prompt pages of a prefill-only request, layer by layer while it computes.

@@ -42,7 +42,7 @@ StepOutput EngineImpl::step(const std::function<bool()>& interrupted) {
     drop_finished();
     flush_feeds(out);
   }
-  for (const BlockEvent& event : pool_.take_events()) out.kv.push_back({event.key, event.stored});
+  for (const BlockEvent& event : pool_.take_events()) out.kv.push_back({event.key, event.stored, event.origin});
   return out;
 }
 

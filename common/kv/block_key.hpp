@@ -1,6 +1,8 @@
 #pragma once
 // The chained key of 16 tokens: what the prefix cache, the router's index and page transfer agree on (design, section 5).
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -24,6 +26,13 @@ inline constexpr std::string_view kDensePolicy = "dense";
 [[nodiscard]] inline BlockKey block_key(const BlockKey& parent, std::span<const TokenId> tokens, std::string_view policy) {
   return Hasher().id(parent).bytes(std::as_bytes(tokens)).text(policy).finish<BlockKey>();
 }
+
+/// What a block's key was made of, for those who follow caches by tokens.
+struct BlockOrigin {
+  std::optional<BlockKey> parent;  ///< none: its sequence's first block
+  std::array<TokenId, kBlockTokens> tokens;
+  bool operator==(const BlockOrigin&) const = default;
+};
 
 /// Keys of all full blocks of `tokens`, in order.
 [[nodiscard]] inline std::vector<BlockKey> block_keys(const ModelId& model, std::string_view tenant,

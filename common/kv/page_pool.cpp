@@ -142,6 +142,11 @@ void PagePool::publish(std::uint32_t page, std::uint32_t block, const BlockKey& 
   if (first) {
     entry.owned = static_cast<std::uint8_t>(entry.owned | bit);
     events_.push_back({key, true});
+    if (text) {
+      BlockOrigin& origin = events_.back().origin.emplace();
+      origin.parent = text->parent;
+      std::ranges::copy(text->tokens, origin.tokens.begin());
+    }
     join_branch(number);
     return;
   }

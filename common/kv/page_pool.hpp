@@ -37,6 +37,7 @@ struct CopyPage {
 struct BlockEvent {
   BlockKey key;
   bool stored = true;
+  std::optional<BlockOrigin> origin = {};  ///< of a stored one that was published with a text
 };
 
 /// Threads: one owner. Cost: O(1) per page and block. A wrong page number or count is a programmer's fault
@@ -61,6 +62,7 @@ class PagePool {
   struct BlockText {
     BlockKey branch;                  ///< names what came before and the policy: equal only for equal KV
     std::span<const TokenId> tokens;  ///< its 16
+    std::optional<BlockKey> parent = {};
   };
   void publish(std::uint32_t page, std::uint32_t block, const BlockKey& key,
                const std::optional<BlockText>& text = {});

@@ -149,7 +149,8 @@ void SequencePages::computed(std::uint32_t length) {
       keys_.push_back(block_key(block == 0 ? root_ : keys_.back(), ids, policy_));
     }
     const PagePool::BlockText text{branch_before(block),
-                                   std::span(tokens_).subspan(std::size_t{block} * kBlockTokens, kBlockTokens)};
+                                   std::span(tokens_).subspan(std::size_t{block} * kBlockTokens, kBlockTokens),
+                                   block == 0 ? std::nullopt : std::optional(keys_[block - 1])};
     pool_->publish(pages_[block / kBlocksPerPage], block % kBlocksPerPage, keys_[block], text);
   }
   for (std::uint32_t page = computed_ / kPageTokens; page < length / kPageTokens; ++page)

@@ -4,6 +4,7 @@
 
 #include "common/actors/address.hpp"
 #include "common/base/log.hpp"
+#include "common/kv_events/vllm_codec.hpp"
 
 namespace troupe::worker {
 
@@ -11,6 +12,7 @@ Expected<std::unique_ptr<Worker>> Worker::create(actors::Runtime& runtime, Worke
                                                  std::vector<EngineSetup> engines) {
   std::unique_ptr<Worker> worker(new Worker(runtime, std::move(setup)));
   TROUPE_TRY(worker->open_plane());
+  TROUPE_TRY(worker->open_kv_events(engines));
   std::vector<ServedModel> models;
   for (const EngineSetup& each : engines) {
     const engine::Engine& e = *each.engine;
@@ -64,6 +66,37 @@ Expected<void> Worker::open_plane() {
   return {};
 }
 
+Expected<void> Worker::open_kv_events(const std::vector<EngineSetup>& engines) {
+  if (setup_.kv_events.empty()) return {};
+  const auto endpoint = [](const std::string& first, std::size_t engine) {
+    auto place = actors::tcp_host_port(first);
+    if (!place || place->port == 0) return first;
+    place->port = static_cast<std::uint16_t>(place->port + engine);
+    return std::string(actors::kTcp) + actors::format(*place);
+  };
+  for (std::size_t i = 0; i < engines.size(); ++i) {
+    EventSenderOptions options;
+    options.endpoint = endpoint(setup_.kv_events, i);
+    options.replay_endpoint = endpoint(setup_.kv_events_replay, i);
+    options.topic = "kv@" + to_hex(setup_.options.node) + "@" + engines[i].model;
+    auto sender = EventSender::create(options);
+    if (!sender) return tl::unexpected<Error>(sender.error());
+    log::info("KV events", {{"model", engines[i].model},
+                            {"address", (*sender)->address()},
+                            {"replays", (*sender)->replay_address()}});
+    senders_.push_back(std::move(*sender));
+  }
+  return {};
+}
+
+/// On the role's actor.
+void Worker::publish_kv_events(std::size_t engine, kv_events::EventBatch batch) {
+  const auto now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  last_event_ = std::max(now, last_event_ + 1e-6);  // subscribers tell epochs apart by it
+  batch.timestamp = last_event_;
+  senders_[engine]->publish(kv_events::encode(batch));
+}
+
 void Worker::start_engines(std::vector<EngineSetup> engines) {
   for (std::size_t i = 0; i < engines.size(); ++i) {
     threads_.push_back(std::make_unique<EngineThread>(
@@ -88,6 +121,10 @@ std::unique_ptr<WorkerState> Worker::make_state(const actors::RoleHandle& self,
     options.data_address = std::string(actors::kTcp) + actors::format({setup_.data_advertise, bound->port});
   if (options.name.empty())
     options.name = (options.role == wire::Role::prefill ? "prefill@" : "decode@") + self.address();
+  if (!senders_.empty())
+    options.kv_sink = [this](std::size_t engine, kv_events::EventBatch batch) {
+      publish_kv_events(engine, std::move(batch));
+    };
   options.on_tick = [this](const WorkerState& state) {
     const std::lock_guard lock(mutex_);
     snapshot_.counters = state.counters();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/actors/runtime.hpp"
+#include "common/transport/event_sockets.hpp"
 #include "common/worker/engine_thread.hpp"
 #include "common/worker/worker_state.hpp"
 
@@ -18,6 +19,9 @@ struct WorkerSetup {
   std::string data_listen;     ///< "tcp://host:port" or "local://name"
   std::string data_advertise;  ///< host others use for it; empty: as listened on
   std::uint32_t transfer_window = 4;
+  /// KV events for other routers: "tcp://host:port" each, further engines take the next ports (port 0: any).
+  /// Empty: none.
+  std::string kv_events, kv_events_replay;
 };
 
 struct EngineSetup {
@@ -50,6 +54,8 @@ class Worker final : public EngineDoor {
   [[nodiscard]] WorkerSnapshot snapshot() const;
   [[nodiscard]] const std::string& control_address() const { return role_.address(); }
   [[nodiscard]] const std::string& data_address() const { return plane_->address(); }
+  /// One per engine; none without WorkerSetup::kv_events.
+  [[nodiscard]] const std::vector<std::unique_ptr<EventSender>>& kv_event_senders() const { return senders_; }
 
   void post(std::size_t engine, Command command) override {
     (void)threads_[engine]->post(std::move(command));
@@ -66,6 +72,8 @@ class Worker final : public EngineDoor {
  private:
   Worker(actors::Runtime& runtime, WorkerSetup setup) : runtime_(runtime), setup_(std::move(setup)) {}
   Expected<void> open_plane();
+  Expected<void> open_kv_events(const std::vector<EngineSetup>& engines);
+  void publish_kv_events(std::size_t engine, kv_events::EventBatch batch);
   void start_engines(std::vector<EngineSetup> engines);
   [[nodiscard]] std::unique_ptr<WorkerState> make_state(const actors::RoleHandle& self,
                                                         std::vector<ServedModel> models);
@@ -78,6 +86,8 @@ class Worker final : public EngineDoor {
   ImportTable imports_;
   std::unique_ptr<DataPlane> plane_;
   std::vector<std::unique_ptr<EngineThread>> threads_;
+  std::vector<std::unique_ptr<EventSender>> senders_;
+  double last_event_ = 0;  // the actor's: seconds since 1970, rising
   actors::RoleHandle role_;
   std::atomic<bool> open_{false};  // role_ and threads_ are set: frames may be taken
   mutable std::mutex mutex_;

@@ -61,6 +61,7 @@ void WorkerState::on_join_reply(const wire::JoinReply& reply, TimePoint now) {
 }
 
 void WorkerState::ask_snapshots() {
+  if (!options_.kv_to_router) return;
   for (std::size_t i = 0; i < feeds_.size(); ++i) {
     if (std::exchange(feeds_[i].snapshot_pending, true)) continue;
     door_.post(i, ListBlocks{});
@@ -70,7 +71,7 @@ void WorkerState::ask_snapshots() {
 void WorkerState::publish_kv(std::size_t engine, const std::vector<engine::KvEvent>& events,
                              actors::Outbox& out) {
   Feed& feed = feeds_[engine];
-  if (events.empty() || !joined_ || feed.snapshot_pending) return;  // the snapshot will hold them
+  if (events.empty() || !options_.kv_to_router || !joined_ || feed.snapshot_pending) return;  // the snapshot will hold them
   std::map<BlockKey, bool> last;  // a block stored and dropped in one step is dropped
   for (const engine::KvEvent& event : events) last[event.key] = event.stored;
   wire::KvUpdate update{options_.node, models_[engine].info.id, 0, false, {}, {}};
@@ -85,6 +86,18 @@ void WorkerState::publish_kv(std::size_t engine, const std::vector<engine::KvEve
     if (update.stored.size() + update.removed.size() == kKeysPerUpdate) flush();
   }
   if (!update.stored.empty() || !update.removed.empty()) flush();
+}
+
+void WorkerState::announce_kv(std::size_t engine, const std::vector<engine::KvEvent>& events) {
+  if (!options_.kv_sink) return;
+  auto batch = announcers_[engine].note(events);
+  if (!batch.events.empty()) options_.kv_sink(engine, std::move(batch));
+}
+
+void WorkerState::announce_snapshots() {
+  if (!options_.kv_sink) return;
+  for (std::size_t i = 0; i < announcers_.size(); ++i)
+    for (auto& batch : announcers_[i].snapshot()) options_.kv_sink(i, std::move(batch));
 }
 
 void WorkerState::publish_snapshot(std::size_t engine, const std::vector<BlockKey>& keys,

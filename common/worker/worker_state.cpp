@@ -15,7 +15,8 @@ WorkerState::WorkerState(WorkerOptions options, std::vector<ServedModel> models,
       models_(std::move(models)),
       door_(door),
       stats_(models_.size()),
-      feeds_(models_.size()) {}
+      feeds_(models_.size()),
+      announcers_(models_.size()) {}
 
 std::optional<std::size_t> WorkerState::engine_of(const ModelId& model) const {
   for (std::size_t i = 0; i < models_.size(); ++i)
@@ -38,7 +39,10 @@ void WorkerState::receive(const std::string& from, const wire::Envelope& message
       [&](wire::PrefillRequest m) { on_prefill_request(from, std::move(m), now, out); });
   delivery.on<wire::PrefillDone>([&](const wire::PrefillDone& m) { on_prefill_done(m, now, out); });
   delivery.on<wire::JoinReply>([&](const wire::JoinReply& m) { on_join_reply(m, now); });
-  delivery.on<wire::KvSnapshotRequest>([&](const wire::KvSnapshotRequest&) { ask_snapshots(); });
+  delivery.on<wire::KvSnapshotRequest>([&](const wire::KvSnapshotRequest&) {
+    ask_snapshots();
+    announce_snapshots();
+  });
   delivery.on<wire::Ping>([&](const wire::Ping& m) { out.send(from, wire::Pong{m.number, options_.node}); });
   delivery.end();
 }
@@ -77,6 +81,7 @@ void WorkerState::on_reports(std::size_t engine, ReportBatch batch, TimePoint no
       ++step_;
       for (engine::TokenEvent& event : stepped->tokens) on_token_event(std::move(event), now, batches);
       publish_kv(engine, stepped->kv, out);
+      announce_kv(engine, stepped->kv);
     } else if (const auto* refused = std::get_if<Refused>(&report)) {
       on_refused(engine, *refused, now, out);
     } else if (const auto* reserved = std::get_if<Reserved>(&report)) {

@@ -21,6 +21,7 @@
 #include "common/worker/commands.hpp"
 #include "common/worker/counters.hpp"
 #include "common/worker/import_table.hpp"
+#include "common/worker/kv_announcer.hpp"
 
 namespace troupe::worker {
 
@@ -51,6 +52,9 @@ struct WorkerOptions {
       std::chrono::seconds(4);       ///< a lost gateway may come back for its streams this long
   std::uint32_t max_streams = 4096;  ///< held, finished ones included
   std::uint32_t max_prompts = 64;    ///< long prompts that wait for their message
+  bool kv_to_router = true;            ///< tell the router which blocks are held; else it predicts
+  std::function<void(std::size_t engine, kv_events::EventBatch)>
+      kv_sink;  ///< for those who follow KV events by other ways; none: nobody does
   std::function<void(const class WorkerState&)>
       on_tick;  ///< with every heartbeat and report, for those who only look
 };
@@ -177,6 +181,8 @@ class WorkerState final : public actors::RoleState {
   void on_join_reply(const wire::JoinReply& reply, TimePoint now);
   void ask_snapshots();
   void publish_kv(std::size_t engine, const std::vector<engine::KvEvent>& events, actors::Outbox& out);
+  void announce_kv(std::size_t engine, const std::vector<engine::KvEvent>& events);
+  void announce_snapshots();
   void publish_snapshot(std::size_t engine, const std::vector<BlockKey>& keys, actors::Outbox& out);
   void expire(TimePoint now, actors::Outbox& out);
 
@@ -188,6 +194,7 @@ class WorkerState final : public actors::RoleState {
   EngineDoor& door_;
   std::vector<engine::EngineStats> stats_;
   std::vector<Feed> feeds_;
+  std::vector<KvAnnouncer> announcers_;  // one per engine; fed where there is a sink
   std::map<StreamKey, Stream> streams_;
   std::unordered_map<RequestId, StreamKey> stream_of_;
   std::map<PrefillKey, PrefillJob> prefills_;

@@ -25,6 +25,7 @@
 #include "services/gateway/cluster_metrics.hpp"
 #include "services/gateway/edge.hpp"
 #include "services/prefill/prefill_service.hpp"
+#include "services/router/event_intake.hpp"
 #include "services/router/metrics.hpp"
 #include "services/router/router_state.hpp"
 
@@ -67,6 +68,9 @@ class StopSignals {
 class Process {
  public:
   Process(std::string_view role, const Config& config) : role_(role), config_(config) {}
+  ~Process() { intake_.stop(); }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
 
   Expected<void> run() {
     metrics::add_process_metrics(registry_);
@@ -133,6 +137,10 @@ class Process {
     options.lease = config_.duration("cluster.lease");
     options.min_prompt_tokens = static_cast<std::uint32_t>(config_.integer("disagg.min_prompt_tokens"));
     options.policy = config_.text("router.policy");
+    const auto sources = router::parse_event_sources(config_.list("router.kv_events"));
+    if (!sources) return tl::unexpected<Error>(sources.error());
+    options.event_sources = sources->size();
+    options.ask_replay = [this](std::size_t source, std::uint64_t from) { intake_.ask_replay(source, from); };
     options.on_tick = [monitor = monitor_.get()](const router::RouterState& state) {
       monitor->observe(state);
     };
@@ -141,6 +149,7 @@ class Process {
     auto role = runtime_->spawn("router", [&](const actors::RoleHandle&) { return std::move(*state); });
     if (!role) return tl::unexpected<Error>(role.error());
     router_ = *role;
+    if (!sources->empty()) TROUPE_TRY(intake_.start(*sources, router_));
     router_address_ = router_.address();
     if (!serves()) log::info("router listens", {{"address", router_address_}});
     return {};
@@ -152,6 +161,8 @@ class Process {
     auto engines = load_engines(config_, std::cerr);
     if (!engines) return tl::unexpected<Error>(engines.error());
     setup.options.node = random_id<NodeId>();
+    setup.options.kv_to_router = config_.boolean("kv_events.to_router");
+    TROUPE_TRY(read_kv_events(setup));
     setup.options.router_address = router_address_;
     setup.options.heartbeat = config_.duration("cluster.heartbeat");
     setup.options.lease = config_.duration("cluster.lease");
@@ -161,6 +172,19 @@ class Process {
     if (!made) return tl::unexpected<Error>(made.error());
     worker_ = std::move(*made);
     worker::add_worker_metrics(registry_, role, [w = worker_.get()] { return w->snapshot(); });
+    return {};
+  }
+
+  Expected<void> read_kv_events(worker::WorkerSetup& setup) const {
+    for (const auto& [option, to] : {std::pair{"kv_events.endpoint", &setup.kv_events},
+                                     std::pair{"kv_events.replay_endpoint", &setup.kv_events_replay}}) {
+      const std::string& text = config_.text(option);
+      if (text.empty()) continue;
+      const auto listen = actors::parse_host_port(text);
+      if (!listen) return tl::unexpected<Error>(listen.error());
+      TROUPE_TRY(actors::check_listen(option, *listen, config_.boolean("insecure")));
+      *to = std::string(actors::kTcp) + actors::format(*listen);
+    }
     return {};
   }
 
@@ -306,6 +330,7 @@ class Process {
   bool stop_early_ = false;
   std::string router_address_;
   metrics::Registry registry_;
+  router::EventIntake intake_;  // the router asks it for replays as long as the runtime lives
   std::unique_ptr<actors::Runtime> runtime_;
   std::unique_ptr<router::RouterMonitor> monitor_;
   actors::RoleHandle router_;

@@ -24,8 +24,6 @@ struct Node {
   std::vector<wire::Load> loads;
   std::uint32_t placed = 0;  ///< choices placed here that have not ended
   std::uint32_t placed_prefills = 0;
-  std::map<ModelId, std::uint64_t> sequences;  ///< of KV updates
-  std::map<ModelId, TimePoint> snapshot_asked;
 
   [[nodiscard]] bool ready() const { return !draining && !hung; }
   [[nodiscard]] bool serves(const ModelId& model) const;

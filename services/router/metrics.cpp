@@ -22,17 +22,33 @@ const Declaration kLosses{"troupe_router_losses_total", "Nodes that left or were
 const Declaration kHangs{"troupe_router_hangs_total", "Nodes found busy without progress."};
 const Declaration kUpdates{"troupe_router_kv_updates_total", "Updates of the block index."};
 const Declaration kGaps{"troupe_router_kv_gaps_total", "Missing updates, answered by asking for a snapshot."};
+const Declaration kEventBatches{"troupe_router_kv_event_batches_total", "Batches of KV events from subscribed sources."};
+const Declaration kEventGaps{"troupe_router_kv_event_gaps_total", "Gaps in these, until they were repaired."};
+const Declaration kEventReplays{"troupe_router_kv_event_replays_total", "Replays asked."};
+const Declaration kEventSnapshots{"troupe_router_kv_event_snapshots_total",
+                                  "Snapshots asked because a replay did not reach back."};
+const Declaration kEventMalformed{"troupe_router_kv_event_malformed_total", "Payloads that did not parse."};
 const Declaration kLeases{"troupe_router_leases_expired_total", "Placements whose end nobody told."};
 const Declaration kMalformed{"troupe_router_malformed_messages_total", "Messages that did not parse."};
 const Declaration kPrompt{"troupe_router_prompt_tokens_total", "Prompt tokens of placed requests."};
 const Declaration kCached{"troupe_router_cached_tokens_total",
                           "Of these, tokens the index knew on the chosen worker."};
+const Declaration kPredicted{"troupe_router_predicted_cached_tokens_total",
+                             "Of the cached tokens, those guessed from earlier placements: the worker tells "
+                             "nothing of its cache."};
 const Declaration kEvicted{"troupe_router_index_evictions_total",
                            "Blocks forgotten because the index was full."};
 const Declaration kNodes{
     "troupe_router_ready_nodes", "Members that can be given work.", Kind::gauge, {kRole}};
 const Declaration kInFlight{"troupe_router_placed_requests", "Placements that have not ended.", Kind::gauge};
 const Declaration kBlocks{"troupe_router_index_blocks", "Blocks in the index.", Kind::gauge};
+const Declaration kIndexBytes{"troupe_router_index_bytes", "Memory of the index.", Kind::gauge};
+const metrics::Label kView{"view", {"exact", "predicted"}};
+const Declaration kFeeds{"troupe_router_prefix_feeds",
+                         "Caches (worker and model) in the index: those whose worker tells its blocks, and those "
+                         "predicted from placements.",
+                         Kind::gauge,
+                         {kView}};
 
 }  // namespace
 
@@ -46,12 +62,14 @@ RouterMonitor::RouterMonitor(metrics::Registry& registry) : seen_(std::make_shar
   std::vector<metrics::Counter> counters{registry.counter(kPlacements, {"prefix"}),
                                          registry.counter(kPlacements, {"load"})};
   for (const Declaration* row : {&kWithPrefill, &kRefused, &kJoins, &kLosses, &kHangs, &kUpdates, &kGaps,
-                                 &kLeases, &kMalformed, &kPrompt, &kCached, &kEvicted})
+                                 &kLeases, &kMalformed, &kPrompt, &kCached, &kPredicted, &kEvicted, &kEventBatches, &kEventGaps,
+                                 &kEventReplays, &kEventSnapshots, &kEventMalformed})
     counters.push_back(registry.counter(*row));
   std::vector<metrics::Gauge> gauges;
   for (const std::string_view role : kRole.values) gauges.push_back(registry.gauge(kNodes, {role}));
   gauges.push_back(registry.gauge(kInFlight));
-  gauges.push_back(registry.gauge(kBlocks));
+  for (const Declaration* row : {&kBlocks, &kIndexBytes}) gauges.push_back(registry.gauge(*row));
+  for (const std::string_view view : kView.values) gauges.push_back(registry.gauge(kFeeds, {view}));
   auto before = std::make_shared<std::vector<std::uint64_t>>(counters.size(), 0);
   registry.before_collect([seen = seen_, counters, gauges, before] {
     const std::lock_guard lock(seen->mutex);
@@ -69,7 +87,11 @@ void RouterMonitor::observe(const RouterState& state) {
   for (const auto& [id, node] : state.view().nodes())
     if (node.ready()) gauges[static_cast<std::size_t>(node.identity.role)] += 1;
   gauges.push_back(static_cast<double>(state.placements()));
-  gauges.push_back(static_cast<double>(state.indexed_blocks()));
+  const PrefixView& prefixes = state.prefixes();
+  for (const std::size_t value : {prefixes.index().size(), prefixes.index().bytes(), prefixes.exact_feeds(),
+                                  prefixes.predicted_feeds()})
+    gauges.push_back(static_cast<double>(value));
+  const kv_events::TrackerCounters events = state.event_feeds().counters();
   const std::lock_guard lock(seen_->mutex);
   seen_->counters = {c.placed_by_prefix,
                      c.placed_by_load,
@@ -84,7 +106,13 @@ void RouterMonitor::observe(const RouterState& state) {
                      c.malformed,
                      c.prompt_tokens,
                      c.cached_tokens,
-                     state.evicted_blocks()};
+                     c.predicted_tokens,
+                     prefixes.index().evicted(),
+                     events.batches,
+                     events.gaps,
+                     events.replays,
+                     events.snapshots,
+                     state.event_feeds().malformed()};
   seen_->gauges = std::move(gauges);
 }
 

@@ -20,23 +20,9 @@ Expected<std::unique_ptr<RouterState>> RouterState::create(const RouterOptions& 
 RouterState::RouterState(const RouterOptions& options, std::unique_ptr<RouterPolicy> policy)
     : options_(options),
       policy_(std::move(policy)),
-      view_(options.node_timeout, options.hang_limit, options.max_nodes) {}
-
-PrefixIndex& RouterState::index(const ModelId& model) {
-  return indexes_.try_emplace(model, options_.max_index_blocks).first->second;
-}
-
-std::size_t RouterState::indexed_blocks() const {
-  std::size_t blocks = 0;
-  for (const auto& [model, index] : indexes_) blocks += index.size();
-  return blocks;
-}
-
-std::uint64_t RouterState::evicted_blocks() const {
-  std::uint64_t blocks = 0;
-  for (const auto& [model, index] : indexes_) blocks += index.evicted();
-  return blocks;
-}
+      view_(options.node_timeout, options.hang_limit, options.max_nodes),
+      prefixes_({.max_blocks = options.max_index_blocks, .ask_again = options.heartbeat}),
+      feeds_(options.event_sources, [this](const std::string& topic) { return publisher_of(topic); }) {}
 
 void RouterState::receive(const std::string& from, const wire::Envelope& message, TimePoint now,
                           actors::Outbox& out) {
@@ -73,8 +59,8 @@ void RouterState::on_join(const std::string& from, const wire::Join& join, TimeP
   if (!known) {
     ++counters_.joins;
     log::info("node joined", {{"name", join.name}, {"address", join.control_address}});
-  } else if (Node* node = view_.find(join.node)) {
-    node->sequences.clear();  // it sends a snapshot after every reply
+  } else {
+    prefixes_.rejoined(join.node);  // it sends a snapshot after every reply
   }
   out.send(from, reply);
   if (join.role == wire::Role::gateway) {
@@ -90,31 +76,54 @@ void RouterState::on_heartbeat(const std::string& from, const wire::Heartbeat& b
     out.send(from, wire::JoinReply{options_.node, wire::WireError{Errc::peer_lost, "not a member"}, 500});
     return;
   }
+  for (const wire::Load& load : beat.loads)
+    prefixes_.holds_at_most(beat.node, load.model,
+                            std::size_t{load.pages_total - std::min(load.pages_total, load.pages_free)} * kBlocksPerPage,
+                            now);
   push_models(out);
 }
 
 void RouterState::on_kv_update(const std::string& from, const wire::KvUpdate& update, TimePoint now,
                                actors::Outbox& out) {
-  Node* node = view_.find(update.node);
-  if (node == nullptr) return;
+  const Node* node = view_.find(update.node);
+  if (node == nullptr || !node->serves(update.model)) return;
   ++counters_.kv_updates;
-  const auto known = node->sequences.find(update.model);
-  const bool next = known != node->sequences.end() && update.sequence == known->second + 1;
-  if (!update.snapshot && !next) {
-    if (known != node->sequences.end() && update.sequence <= known->second) return;  // a repeat
-    ++counters_.kv_gaps;
-    TimePoint& asked = node->snapshot_asked[update.model];
-    if (now - asked < options_.heartbeat) return;
-    asked = now;
-    out.send(from, wire::KvSnapshotRequest{update.node, update.model});
-    return;
+  const std::uint64_t gaps = prefixes_.gaps();
+  if (prefixes_.update(update, now)) out.send(from, wire::KvSnapshotRequest{update.node, update.model});
+  counters_.kv_gaps += prefixes_.gaps() - gaps;
+}
+
+std::optional<Publisher> RouterState::publisher_of(const std::string& topic) const {
+  const auto own = parse_topic(topic);
+  if (!own) {
+    const auto id = Hasher().text("kv-events").text(topic).finish<NodeId>();
+    return Publisher{id, ModelId{id.high, id.low}, false};
   }
-  if (!node->serves(update.model)) return;
-  PrefixIndex& blocks = index(update.model);
-  if (update.snapshot) blocks.forget(update.node);
-  node->sequences[update.model] = update.sequence;
-  for (const BlockKey& key : update.removed) blocks.remove(update.node, key);
-  for (const BlockKey& key : update.stored) blocks.store(update.node, key);
+  const Node* node = view_.find(own->first);
+  if (node == nullptr) return std::nullopt;
+  for (const wire::ModelInfo& model : node->identity.models)
+    if (model.name == own->second) return Publisher{own->first, model.id, true};
+  return std::nullopt;
+}
+
+void RouterState::on_kv_events(std::size_t source, const std::string& topic, std::uint64_t number,
+                               std::span<const std::uint8_t> payload, TimePoint now, actors::Outbox& out) {
+  if (source < feeds_.sources()) act(source, feeds_.take(source, topic, number, payload, now), out);
+}
+
+void RouterState::on_replay_ended(std::size_t source, TimePoint now, actors::Outbox& out) {
+  if (source < feeds_.sources()) act(source, feeds_.replay_ended(source, now), out);
+}
+
+void RouterState::act(std::size_t source, const FeedActions& actions, actors::Outbox& out) {
+  const Publisher* publisher = feeds_.publisher(source);
+  if (publisher == nullptr) return;
+  for (const kv_events::EventBatch& batch : actions.apply)
+    prefixes_.apply(publisher->node, publisher->model, batch);
+  if (actions.replay_from && options_.ask_replay) options_.ask_replay(source, *actions.replay_from);
+  const Node* node = actions.snapshot ? view_.find(publisher->node) : nullptr;
+  if (node != nullptr)
+    out.send(node->identity.control_address, wire::KvSnapshotRequest{publisher->node, publisher->model});
 }
 
 void RouterState::on_place(const std::string& from, const wire::PlaceRequest& request, TimePoint now,
@@ -129,7 +138,7 @@ void RouterState::on_place(const std::string& from, const wire::PlaceRequest& re
     placements_.erase(known);
   }
   auto placement =
-      draining_ ? Expected<wire::Placement>(fail(Errc::draining, "the router stops")) : place(request);
+      draining_ ? Expected<wire::Placement>(fail(Errc::draining, "the router stops")) : place(request, now);
   if (placement && placements_.size() >= options_.max_placements)
     placement =
         fail(Errc::queue_full, std::to_string(placements_.size()) + " requests are in flight, the limit");
@@ -157,14 +166,15 @@ std::vector<Candidate> RouterState::candidates(const std::vector<const Node*>& n
                                                bool prefill) {
   std::vector<NodeId> ids;
   for (const Node* node : nodes) ids.push_back(node->identity.node);
-  const auto prefix = index(model).longest_prefix(request.blocks, ids);
+  const auto prefix = prefixes_.cached(model, ids, request.blocks);
   std::vector<Candidate> out;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const Node& node = *nodes[i];
     Candidate c;
     c.node = ids[i];
     c.name = node.identity.name;
-    c.cached_tokens = prefix[i] * kBlockTokens;
+    c.cached_tokens = prefix[i].blocks * kBlockTokens;
+    c.predicted = prefix[i].predicted;
     c.load = prefill ? node.placed_prefills : node.placed;
     if (const wire::Load* load = node.load(model)) {
       c.load = std::max(c.load, load->running + load->waiting);
@@ -177,7 +187,7 @@ std::vector<Candidate> RouterState::candidates(const std::vector<const Node*>& n
   return out;
 }
 
-Expected<wire::Placement> RouterState::place(const wire::PlaceRequest& request) {
+Expected<wire::Placement> RouterState::place(const wire::PlaceRequest& request, TimePoint now) {
   const auto model = view_.model_named(request.model);
   if (!model) return fail(Errc::model_not_found, "no worker serves a model named \"" + request.model + "\"");
   auto nodes = view_.ready(wire::Role::decode, model->id);
@@ -204,6 +214,9 @@ Expected<wire::Placement> RouterState::place(const wire::PlaceRequest& request) 
   out.reason = decision->reason;
   (decision->reason == "prefix" ? counters_.placed_by_prefix : counters_.placed_by_load) += 1;
   counters_.cached_tokens += out.cached_tokens;
+  if (chosen.predicted) counters_.predicted_tokens += out.cached_tokens;
+  if (chosen.predicted && decision->reason == "prefix") out.reason = "predicted prefix";
+  prefixes_.placed(out.decode, model->id, request.blocks, now);
   counters_.prompt_tokens += request.prompt_tokens;
   if (request.prompt_tokens - out.cached_tokens < options_.min_prompt_tokens) return out;
   auto prefillers = view_.ready(wire::Role::prefill, model->id);
@@ -213,6 +226,7 @@ Expected<wire::Placement> RouterState::place(const wire::PlaceRequest& request) 
   if (!prefill) return out;  // none is ready or all are full: the decode worker prefills
   const wire::Join& helper = prefillers[prefill->index]->identity;
   ++counters_.placed_with_prefill;
+  prefixes_.placed(helper.node, model->id, request.blocks, now);
   out.prefill = helper.node;
   out.prefill_address = helper.control_address;
   out.prefill_data_address = helper.data_address;
@@ -244,7 +258,8 @@ void RouterState::gone(const GoneNode& gone_node, actors::Outbox& out) {
   const wire::Join& who = gone_node.node.identity;
   ++counters_.losses;
   log::warn("node gone", {{"name", who.name}, {"reason", gone_node.reason}});
-  for (auto& [model, blocks] : indexes_) blocks.forget(who.node);
+  prefixes_.forget(who.node);
+  feeds_.forget(who.node);
   if (who.role != wire::Role::gateway) {
     tell_gone(who.node, gone_node.reason, gone_node.died, out);
   } else {  // nobody will say that its requests ended
@@ -288,6 +303,8 @@ void RouterState::tick(TimePoint now, actors::Outbox& out) {
     release(at->second);
     at = placements_.erase(at);
   }
+  prefixes_.tick(now);
+  for (std::size_t source = 0; source < feeds_.sources(); ++source) act(source, feeds_.tick(source, now), out);
   if (options_.on_tick) options_.on_tick(*this);
   wake_at_ = now + std::min(options_.heartbeat, options_.node_timeout / 4);
 }

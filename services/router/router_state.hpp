@@ -10,7 +10,8 @@
 #include "common/actors/role_state.hpp"
 #include "services/router/cluster_view.hpp"
 #include "services/router/policies/policy.hpp"
-#include "services/router/prefix_index.hpp"
+#include "services/router/event_feeds.hpp"
+#include "services/router/prefix_view.hpp"
 
 namespace troupe::router {
 
@@ -22,9 +23,11 @@ struct RouterOptions {
   Duration lease = std::chrono::seconds(30);       ///< of a placement beyond its request's deadline
   std::uint32_t min_prompt_tokens = 256;  ///< fewer uncached ones are prefilled where they are decoded
   std::size_t max_nodes = 1024;
-  std::size_t max_index_blocks = 1u << 20;
+  std::size_t max_index_blocks = 1u << 20;  ///< of all models together
   std::size_t max_placements = 1u << 16;
   std::string policy = "load_and_prefix";
+  std::size_t event_sources = 0;  ///< KV events besides the control plane
+  std::function<void(std::size_t source, std::uint64_t from)> ask_replay;  ///< of a source; must not block
   std::function<void(const class RouterState&)> on_tick;  ///< for those who only look
 };
 
@@ -37,6 +40,7 @@ struct RouterCounters {
   std::uint64_t leases_expired = 0;
   std::uint64_t malformed = 0;
   std::uint64_t cached_tokens = 0, prompt_tokens = 0;  ///< of placed requests, as the index knows it
+  std::uint64_t predicted_tokens = 0;  ///< of cached_tokens, on workers that tell nothing
 };
 
 class RouterState final : public actors::RoleState {
@@ -50,10 +54,14 @@ class RouterState final : public actors::RoleState {
   void peer_lost(const std::string& address, TimePoint now, actors::Outbox& out) override;
   [[nodiscard]] TimePoint wake_at() const override { return wake_at_; }
 
+  /// A batch of KV events; `topic` is empty for a replayed one.
+  void on_kv_events(std::size_t source, const std::string& topic, std::uint64_t number,
+                    std::span<const std::uint8_t> payload, TimePoint now, actors::Outbox& out);
+  void on_replay_ended(std::size_t source, TimePoint now, actors::Outbox& out);
+
+  [[nodiscard]] const EventFeeds& event_feeds() const { return feeds_; }
   [[nodiscard]] const ClusterView& view() const { return view_; }
-  /// Blocks of all models in the index.
-  [[nodiscard]] std::size_t indexed_blocks() const;
-  [[nodiscard]] std::uint64_t evicted_blocks() const;
+  [[nodiscard]] const PrefixView& prefixes() const { return prefixes_; }
   [[nodiscard]] const RouterCounters& counters() const { return counters_; }
   [[nodiscard]] std::size_t placements() const { return placements_.size(); }
   void drain() { draining_ = true; }
@@ -74,20 +82,22 @@ class RouterState final : public actors::RoleState {
   void on_place(const std::string& from, const wire::PlaceRequest& request, TimePoint now,
                 actors::Outbox& out);
   void on_ended(const wire::RequestEnded& ended);
-  [[nodiscard]] Expected<wire::Placement> place(const wire::PlaceRequest& request);
+  [[nodiscard]] Expected<wire::Placement> place(const wire::PlaceRequest& request, TimePoint now);
   [[nodiscard]] std::vector<Candidate> candidates(const std::vector<const Node*>& nodes,
                                                   const wire::PlaceRequest& request, const ModelId& model,
                                                   bool prefill);
+  void act(std::size_t source, const FeedActions& actions, actors::Outbox& out);
+  [[nodiscard]] std::optional<Publisher> publisher_of(const std::string& topic) const;
   void release(const Placed& placed);
   void gone(const GoneNode& node, actors::Outbox& out);
   void tell_gone(const NodeId& node, const std::string& reason, bool died, actors::Outbox& out);
-  [[nodiscard]] PrefixIndex& index(const ModelId& model);
   void push_models(actors::Outbox& out);
 
   RouterOptions options_;
   std::unique_ptr<RouterPolicy> policy_;
   ClusterView view_;
-  std::map<ModelId, PrefixIndex> indexes_;  // keys are unique to a model
+  PrefixView prefixes_;
+  EventFeeds feeds_;
   std::map<RequestId, Placed> placements_;
   wire::ModelTable pushed_;
   std::vector<std::uint8_t> pushed_bytes_;

@@ -27,6 +27,7 @@ struct Candidate {
   std::uint32_t capacity = 0;  ///< of `load`; 0: unknown
   std::uint32_t pages_total = 0;
   std::uint32_t pages_available = 0;  ///< free, or cached and evictable
+  bool predicted = false;  ///< cached_tokens are a guess: it tells nothing of its cache
 };
 
 struct Decision {

@@ -323,7 +323,7 @@ TEST(SimCluster, ARouterThatForgotEverythingIsToldAgain) {
   const auto warm = fake_job(19, 200, 5);
   auto sink = s.sim.start(warm);
   ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
-  const auto before = s.sim.router->indexed_blocks();
+  const auto before = s.sim.router->prefixes().index().size();
   ASSERT_GT(before, 0u);
   s.sim.add_router();  // a new process on the old address
   const auto job = fake_job(20, 400, 20);
@@ -332,7 +332,7 @@ TEST(SimCluster, ARouterThatForgotEverythingIsToldAgain) {
   EXPECT_EQ(check_answer(job, *sink), "");
   s.sim.run_for(3s);
   EXPECT_EQ(s.sim.router->view().nodes().size(), 4u);
-  EXPECT_GE(s.sim.router->indexed_blocks(), before);
+  EXPECT_GE(s.sim.router->prefixes().index().size(), before);
 }
 
 TEST(SimCluster, LostRepeatedAndOvertakingMessagesChangeNoStream) {

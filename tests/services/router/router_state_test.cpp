@@ -112,16 +112,34 @@ TEST(RouterState, AsksForASnapshotWhenAnUpdateIsMissing) {
   r.join(1, wire::Role::decode);
   EXPECT_TRUE(r.send("tcp://n1", wire::KvUpdate{{1, 1}, kModel, 1, true, {{1, 1}}, {}}).empty());
   EXPECT_TRUE(r.send("tcp://n1", wire::KvUpdate{{1, 1}, kModel, 2, false, {{2, 2}}, {}}).empty());
-  EXPECT_EQ(r.state->indexed_blocks(), 2u);
+  EXPECT_EQ(r.state->prefixes().index().size(), 2u);
   r.clock.advance(1s);
   const auto asked = Rig::only<wire::KvSnapshotRequest>(
       r.send("tcp://n1", wire::KvUpdate{{1, 1}, kModel, 4, false, {{4, 4}}, {}}));
   EXPECT_EQ(asked.node, (NodeId{1, 1}));
-  EXPECT_EQ(r.state->indexed_blocks(), 2u) << "nothing of a gap is taken";
+  EXPECT_EQ(r.state->prefixes().index().size(), 2u) << "nothing of a gap is taken";
   EXPECT_TRUE(r.send("tcp://n1", wire::KvUpdate{{1, 1}, kModel, 2, false, {{9, 9}}, {}}).empty())
       << "a repeat";
   (void)r.send("tcp://n1", wire::KvUpdate{{1, 1}, kModel, 5, true, {{4, 4}}, {}});
-  EXPECT_EQ(r.state->indexed_blocks(), 1u) << "a snapshot is everything";
+  EXPECT_EQ(r.state->prefixes().index().size(), 1u) << "a snapshot is everything";
+}
+
+TEST(RouterState, AWorkerThatTellsNothingIsPredictedFromItsPlacementsAndThePlacementSaysSo) {
+  Rig r;
+  r.join(1, wire::Role::decode);
+  r.join(2, wire::Role::decode);
+  std::vector<BlockKey> blocks;
+  for (std::uint64_t i = 0; i < 15; ++i) blocks.push_back({i, 7});
+  const auto first = Rig::only<wire::Placement>(r.place(1, 240, 1, {}, blocks));
+  EXPECT_EQ(first.cached_tokens, 0u);
+  EXPECT_EQ(first.reason, "load");
+  const auto second = Rig::only<wire::Placement>(r.place(2, 240, 1, {}, blocks));
+  EXPECT_EQ(second.decode, first.decode);
+  EXPECT_EQ(second.cached_tokens, 240u);
+  EXPECT_EQ(second.reason, "predicted prefix");
+  EXPECT_EQ(r.state->counters().predicted_tokens, 240u);
+  EXPECT_EQ(r.state->counters().placed_by_prefix, 1u);
+  EXPECT_EQ(r.state->prefixes().kind(), "predicted");
 }
 
 TEST(RouterState, RefusesWithARetryTimeWhenAllAreFull) {
