@@ -18,7 +18,8 @@ struct Rig {
   }
   static EventBatch snapshot(std::uint64_t n) {
     EventBatch out = batch(n);
-    out.events.insert(out.events.begin(), AllCleared{});
+    out.events.emplace_back(AllCleared{});
+    std::swap(out.events.front(), out.events.back());
     return out;
   }
   void take(std::uint64_t n, double epoch = 0) { tracker.take(n, batch(n, epoch), now, ready); }
