@@ -6,6 +6,7 @@
 #include "common/actors/dialer.hpp"
 #include "common/base/handoff.hpp"
 #include "common/base/log.hpp"
+#include "common/wire/frame.hpp"
 
 namespace troupe::actors {
 namespace {
@@ -78,7 +79,14 @@ void RoleActor::start(std::unique_ptr<RoleState> state, std::string address) {
 void RoleActor::on_mail(Mail& mail) {
   const Handoff handoff;
   if (!state_) return;
-  if (!is_local(mail.from)) learn(mail.from, current_sender());
+  if (!is_local(mail.from)) {
+    if (wire::checksum(mail.envelope, mail.from) == mail.checksum) {
+      learn(mail.from, current_sender());
+    } else {  // without its payload it is refused and counted as what does not parse
+      mail.from = "a damaged message";
+      mail.envelope.payload.clear();
+    }
+  }
   Outbox out;
   state_->receive(mail.from, mail.envelope, time_now(), out);
   flush(out);
@@ -131,8 +139,7 @@ void RoleActor::on_dialled(const DialResult& result) {
   if (peer.handle) {
     peer.pause = kFirstPause;
     hand_over();
-    for (wire::Envelope& envelope : waiting)
-      send(caf::actor_cast<caf::actor>(peer.handle), Mail{address_, std::move(envelope)});
+    for (wire::Envelope& envelope : waiting) send_to(peer, std::move(envelope));
     return;
   }
   peer.retry_at = time_now() + peer.pause;
@@ -162,15 +169,12 @@ void RoleActor::deliver(const std::string& to, wire::Envelope envelope,
   if (is_local(to)) {
     const auto handle = directory_->find(to);
     if (!handle) return give_up();
-    send(caf::actor_cast<caf::actor>(handle), Mail{address_, std::move(envelope)});
+    send(caf::actor_cast<caf::actor>(handle), Mail{address_, std::move(envelope), 0});
     return;
   }
   if (!peers_.contains(to) && !make_room()) return give_up();
   Peer& peer = peers_[to];
-  if (peer.handle) {
-    send(caf::actor_cast<caf::actor>(peer.handle), Mail{address_, std::move(envelope)});
-    return;
-  }
+  if (peer.handle) return send_to(peer, std::move(envelope));
   if (!prober_ || !is_tcp(to) || (!peer.dialling && time_now() < peer.retry_at) ||
       peer.waiting.size() >= kWaitingMail)
     return give_up();
@@ -178,6 +182,11 @@ void RoleActor::deliver(const std::string& to, wire::Envelope envelope,
   if (peer.dialling) return;
   peer.dialling = true;
   dial(system(), prober_, to, this);
+}
+
+void RoleActor::send_to(const Peer& peer, wire::Envelope envelope) {
+  const std::uint64_t checksum = wire::checksum(envelope, address_);
+  send(caf::actor_cast<caf::actor>(peer.handle), Mail{address_, std::move(envelope), checksum});
 }
 
 void RoleActor::schedule() {

@@ -62,6 +62,7 @@ class RoleActor : public caf::event_based_actor {
   void on_dialled(const DialResult& result);
   void flush(Outbox& out);
   void deliver(const std::string& to, wire::Envelope envelope, std::vector<std::string>& unreachable);
+  void send_to(const Peer& peer, wire::Envelope envelope);
   void learn(const std::string& address, const caf::strong_actor_ptr& handle);
   void schedule();
   [[nodiscard]] bool make_room();

@@ -28,7 +28,7 @@ std::string get_root_uuid() {
 namespace troupe::actors {
 
 /// Raised with the meaning of Mail: processes of other wire generations are refused at the handshake.
-constexpr const char* kApplication = "troupe-1";
+constexpr const char* kApplication = "troupe-2";
 
 struct RoleHandle::Impl {
   caf::actor actor;

@@ -14,11 +14,12 @@ namespace troupe::actors {
 struct Mail {
   std::string from;
   wire::Envelope envelope;
+  std::uint64_t checksum = 0;  ///< wire::checksum of both; between processes only
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Mail& mail) {
   return f(caf::meta::type_name("troupe.mail"), mail.from, mail.envelope.type, mail.envelope.epoch.value,
-           mail.envelope.payload);
+           mail.envelope.payload, mail.checksum);
 }
 
 /// Runs on the role's state inside its actor.

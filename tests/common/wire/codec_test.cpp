@@ -117,6 +117,20 @@ TEST(Frame, AnEnvelopeRoundTripsAsBytes) {
   EXPECT_FALSE(from_bytes(std::vector<std::uint8_t>{1, 2, 3}).has_value());
 }
 
+TEST(Frame, OneWrongByteAnywhereIsRefused) {
+  const auto bytes = to_bytes(pack(Ping{0x1234}, Epoch{7}));
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    auto damaged = bytes;
+    damaged[i] ^= 0x10;
+    EXPECT_FALSE(from_bytes(damaged).has_value()) << i;
+  }
+}
+
+TEST(Frame, TheChecksumIsOfTheSenderToo) {
+  const Envelope ping = pack(Ping{1});
+  EXPECT_NE(checksum(ping, "tcp://127.0.0.1:1"), checksum(ping, "tcp://127.0.0.1:2"));
+}
+
 TEST(CodecDeathTest, AFieldOverItsBoundIsAProgrammersFault) {
   EXPECT_DEATH((void)encode(Leave{NodeId{}, std::string(5000, 'x')}), "over its bound");
 }
