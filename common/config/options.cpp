@@ -166,10 +166,13 @@ std::vector<Option> rows() {
        "host[:port] others reach this process at; empty: the address it listens on."},
       {"cluster.data_listen", text, "127.0.0.1:0", kWorkers,
        "host:port on which KV pages arrive (ZeroMQ); port 0 takes a free one."},
-      {"cluster.heartbeat", duration, "500ms", kServing, "Interval of membership heartbeats.", "", "10ms",
+      {"cluster.data_advertise", text, "", kWorkers,
+       "host[:port] others send KV pages to; empty: the host of cluster.advertise, the port it listens on."},
+      {"cluster.heartbeat", duration, "200ms", kServing, "Interval of membership heartbeats.", "", "10ms",
        "1min"},
-      {"cluster.node_timeout", duration, "2s", kServing,
-       "Silence after which a node counts as dead; at least two heartbeats.", "", "20ms", "10min"},
+      {"cluster.node_timeout", duration, "800ms", kServing,
+       "Silence after which a node gets no work and its requests go on elsewhere; at least two heartbeats. A stream's own "
+       "silence is looked into after half of it.", "", "20ms", "10min"},
       {"cluster.lease", duration, "30s", kServing, "Time after which a reservation nobody claimed is freed.",
        "", "100ms", "1h"},
 

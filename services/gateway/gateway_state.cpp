@@ -88,8 +88,9 @@ void GatewayState::on_worker_gone(const wire::WorkerGone& gone, TimePoint now, a
   for (auto at = requests_.begin(); at != requests_.end();) {
     const auto here = at++;
     if (gone.died && !outlives(here, gone.node, out)) continue;
-    if (here->second.phase != Phase::placing && here->second.placement.decode == gone.node)
-      replay(here, {Errc::peer_lost, "the worker is gone: " + gone.reason}, now, out);
+    if (here->second.phase == Phase::placing || here->second.placement.decode != gone.node) continue;
+    if (!gone.died) ++here->second.lost;
+    replay(here, {Errc::peer_lost, "the worker is gone: " + gone.reason}, now, out);
   }
 }
 

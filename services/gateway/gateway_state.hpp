@@ -94,7 +94,7 @@ class GatewayState final : public actors::RoleState {
     std::vector<Choice> choices;
     std::vector<NodeId> avoid;   ///< decode workers that failed it
     std::vector<NodeId> deaths;  ///< workers that died while they had it
-    std::uint32_t lost = 0;      ///< connections that ended while it was at their other end
+    std::uint32_t lost = 0;      ///< workers out of reach while they had it, dead or not
     std::uint32_t replays = 0;  ///< since the last new token
     bool replayed = false;
     wire::Placement placement;

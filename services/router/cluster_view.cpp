@@ -35,7 +35,7 @@ Expected<std::vector<GoneNode>> ClusterView::join(const wire::Join& join, TimePo
       continue;
     }
     superseded_[at->first] = now;
-    gone.push_back({std::move(at->second), "replaced by a new process"});
+    gone.push_back({std::move(at->second), "replaced by a new process", GoneNode::End::died});
     at = nodes_.erase(at);
   }
   if (nodes_.size() >= max_nodes_)
@@ -79,7 +79,11 @@ std::optional<GoneNode> ClusterView::lose(const std::string& control_address) {
 std::vector<GoneNode> ClusterView::expire(TimePoint now, std::vector<NodeId>& hung) {
   std::vector<GoneNode> gone;
   std::vector<NodeId> silent;
+  const Duration missed = looked_ && now - *looked_ > node_timeout_ / 2 ? now - *looked_ : Duration::zero();
+  looked_ = now;
   for (auto& [id, node] : nodes_) {
+    node.heard = std::min(node.heard + missed, now);
+    node.progress_moved = std::min(node.progress_moved + missed, now);
     if (now - node.heard >= node_timeout_) {
       silent.push_back(id);
     } else if (node.busy && !node.hung && now - node.progress_moved >= hang_limit_) {

@@ -33,7 +33,8 @@ struct Node {
 struct GoneNode {
   Node node;
   std::string reason;
-  bool died = true;  ///< false: it left by itself
+  enum class End : std::uint8_t { left, lost, died };
+  End end = End::lost;  ///< lost: whether it died is not known yet
 };
 
 /// Threads: one.
@@ -51,7 +52,8 @@ class ClusterView {
   /// By the address it is written to.
   [[nodiscard]] std::optional<GoneNode> lose(const std::string& control_address);
   /// Nodes not heard of in time leave; those without progress under work are marked. `hung` gets the newly
-  /// marked.
+  /// marked. To be called at least every node_timeout / 2: where a call comes later, this process stood still,
+  /// what it should have heard may still wait to be read, and the time it missed counts for nobody.
   [[nodiscard]] std::vector<GoneNode> expire(TimePoint now, std::vector<NodeId>& hung);
 
   [[nodiscard]] Node* find(const NodeId& node);
@@ -67,6 +69,7 @@ class ClusterView {
   Duration node_timeout_, hang_limit_;
   std::size_t max_nodes_;
   std::map<NodeId, Node> nodes_;
+  std::optional<TimePoint> looked_;             // at the last expire
   std::map<NodeId, TimePoint> superseded_;  // whose name was taken; bounded by time
 };
 

@@ -21,6 +21,7 @@ RouterState::RouterState(const RouterOptions& options, std::unique_ptr<RouterPol
     : options_(options),
       policy_(std::move(policy)),
       view_(options.node_timeout, options.hang_limit, options.max_nodes),
+      suspects_(options.verdict_after),
       prefixes_({.max_blocks = options.max_index_blocks, .ask_again = options.heartbeat}),
       feeds_(options.event_sources, [this](const std::string& topic) { return publisher_of(topic); }) {}
 
@@ -35,8 +36,8 @@ void RouterState::receive(const std::string& from, const wire::Envelope& message
   delivery.on<wire::Leave>([&](const wire::Leave& m) {
     auto left = view_.leave(m.node, m.reason);
     if (!left) return;
-    left->died = false;
-    gone(*left, out);
+    left->end = GoneNode::End::left;
+    gone(*left, now, out);
   });
   delivery.on<wire::Ping>([&](const wire::Ping& m) { out.send(from, wire::Pong{m.number, options_.node}); });
   delivery.end();
@@ -55,7 +56,9 @@ void RouterState::on_join(const std::string& from, const wire::Join& join, TimeP
     out.send(from, reply);
     return;
   }
-  for (const GoneNode& node : *replaced) gone(node, out);
+  for (const GoneNode& node : *replaced) gone(node, now, out);
+  for (const NodeId& dead : suspects_.joined(join.node, join.name))
+    tell_gone(dead, "replaced by a new process", true, out);
   if (!known) {
     ++counters_.joins;
     log::info("node joined", {{"name", join.name}, {"address", join.control_address}});
@@ -254,14 +257,15 @@ void RouterState::tell_gone(const NodeId& node, const std::string& reason, bool 
       out.send(other.identity.control_address, wire::WorkerGone{node, reason, died});
 }
 
-void RouterState::gone(const GoneNode& gone_node, actors::Outbox& out) {
+void RouterState::gone(const GoneNode& gone_node, TimePoint now, actors::Outbox& out) {
   const wire::Join& who = gone_node.node.identity;
   ++counters_.losses;
   log::warn("node gone", {{"name", who.name}, {"reason", gone_node.reason}});
   prefixes_.forget(who.node);
   feeds_.forget(who.node);
   if (who.role != wire::Role::gateway) {
-    tell_gone(who.node, gone_node.reason, gone_node.died, out);
+    if (gone_node.end == GoneNode::End::lost) suspects_.lost(who.node, who.name, now);
+    tell_gone(who.node, gone_node.reason, gone_node.end == GoneNode::End::died, out);
   } else {  // nobody will say that its requests ended
     for (const auto& [id, placed] : placements_)
       if (placed.gateway == who.control_address) release(placed);
@@ -271,8 +275,8 @@ void RouterState::gone(const GoneNode& gone_node, actors::Outbox& out) {
   push_models(out);
 }
 
-void RouterState::peer_lost(const std::string& address, TimePoint, actors::Outbox& out) {
-  if (auto lost = view_.lose(address)) gone(*lost, out);
+void RouterState::peer_lost(const std::string& address, TimePoint now, actors::Outbox& out) {
+  if (auto lost = view_.lose(address)) gone(*lost, now, out);
 }
 
 void RouterState::push_models(actors::Outbox& out) {
@@ -287,7 +291,8 @@ void RouterState::push_models(actors::Outbox& out) {
 
 void RouterState::tick(TimePoint now, actors::Outbox& out) {
   std::vector<NodeId> hung;
-  for (const GoneNode& node : view_.expire(now, hung)) gone(node, out);
+  for (const GoneNode& node : view_.expire(now, hung)) gone(node, now, out);
+  for (const NodeId& dead : suspects_.dead(now)) tell_gone(dead, "it did not come back", true, out);
   for (const NodeId& node : hung) {
     ++counters_.hangs;
     log::error("node hangs", {{"name", view_.find(node)->identity.name}});

@@ -12,6 +12,7 @@
 #include "services/router/policies/policy.hpp"
 #include "services/router/event_feeds.hpp"
 #include "services/router/prefix_view.hpp"
+#include "services/router/suspects.hpp"
 
 namespace troupe::router {
 
@@ -20,6 +21,7 @@ struct RouterOptions {
   Duration heartbeat = std::chrono::milliseconds(500);
   Duration node_timeout = std::chrono::seconds(2);
   Duration hang_limit = std::chrono::seconds(30);  ///< busy without a layer finished for this long
+  Duration verdict_after = std::chrono::milliseconds(500);  ///< a lost worker that is not back by then died
   Duration lease = std::chrono::seconds(30);       ///< of a placement beyond its request's deadline
   std::uint32_t min_prompt_tokens = 256;  ///< fewer uncached ones are prefilled where they are decoded
   std::size_t max_nodes = 1024;
@@ -89,13 +91,14 @@ class RouterState final : public actors::RoleState {
   void act(std::size_t source, const FeedActions& actions, actors::Outbox& out);
   [[nodiscard]] std::optional<Publisher> publisher_of(const std::string& topic) const;
   void release(const Placed& placed);
-  void gone(const GoneNode& node, actors::Outbox& out);
+  void gone(const GoneNode& node, TimePoint now, actors::Outbox& out);
   void tell_gone(const NodeId& node, const std::string& reason, bool died, actors::Outbox& out);
   void push_models(actors::Outbox& out);
 
   RouterOptions options_;
   std::unique_ptr<RouterPolicy> policy_;
   ClusterView view_;
+  Suspects suspects_;
   PrefixView prefixes_;
   EventFeeds feeds_;
   std::map<RequestId, Placed> placements_;

@@ -36,6 +36,18 @@ TEST(ClusterView, ASilentNodeLeavesAndABeatingOneStays) {
   EXPECT_FALSE(v.view.beat({NodeId{1, 1}, 0, false, false, {}}, v.clock.now())) << "it has to join again";
 }
 
+TEST(ClusterView, TimeThisProcessStoodStillCountsForNobody) {
+  View v;
+  ASSERT_TRUE(v.view.join(join(1, "a"), v.clock.now()).has_value());
+  ASSERT_TRUE(v.view.expire(v.clock.now(), v.hung).empty());
+  v.clock.advance(30s);  // stopped: what was sent meanwhile is not read yet
+  EXPECT_TRUE(v.view.expire(v.clock.now(), v.hung).empty());
+  v.clock.advance(1s);
+  EXPECT_TRUE(v.view.expire(v.clock.now(), v.hung).empty());
+  v.clock.advance(1s);
+  EXPECT_EQ(v.view.expire(v.clock.now(), v.hung).size(), 1u) << "silent while it was listened to";
+}
+
 TEST(ClusterView, ARestartedNameReplacesItsOldNodeAndTheOldOneStaysOut) {
   View v;
   ASSERT_TRUE(v.view.join(join(1, "a"), v.clock.now()).has_value());

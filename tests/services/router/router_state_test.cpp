@@ -190,6 +190,27 @@ TEST(RouterState, GatewaysHearOfEveryChangeAndOfLostWorkers) {
   EXPECT_TRUE(wire::unpack<wire::ModelTable>(lost.messages()[1].message)->rows.empty());
 }
 
+TEST(RouterState, ALostWorkerDiedWhenItDoesNotComeBack) {
+  for (const bool back : {false, true}) {
+    Rig r;
+    r.join(50, wire::Role::gateway);
+    r.join(1, wire::Role::decode);
+    actors::Outbox lost, later;
+    r.state->peer_lost("tcp://n1", r.clock.now(), lost);
+    EXPECT_FALSE(wire::unpack<wire::WorkerGone>(lost.messages().at(0).message)->died) << "a connection is no process";
+    r.clock.advance(400ms);
+    if (back) r.join(1, wire::Role::decode);
+    r.clock.advance(100ms);
+    r.state->tick(r.clock.now(), later);
+    ASSERT_EQ(later.messages().size(), back ? 0u : 1u);
+    if (back) continue;
+    const auto verdict = wire::unpack<wire::WorkerGone>(later.messages()[0].message);
+    ASSERT_TRUE(verdict.has_value());
+    EXPECT_EQ(verdict->node, (NodeId{1, 1}));
+    EXPECT_TRUE(verdict->died);
+  }
+}
+
 TEST(RouterState, AnUnknownNodesHeartbeatIsToldToJoin) {
   Rig r;
   wire::Heartbeat message;
