@@ -117,8 +117,12 @@ std::unique_ptr<WorkerState> Worker::make_state(const actors::RoleHandle& self,
   WorkerOptions options = setup_.options;
   options.control_address = self.address();
   options.data_address = plane_->address();
-  if (const auto bound = actors::tcp_host_port(plane_->address()); bound && !setup_.data_advertise.empty())
-    options.data_address = std::string(actors::kTcp) + actors::format({setup_.data_advertise, bound->port});
+  if (const auto bound = actors::tcp_host_port(plane_->address()); bound && !setup_.data_advertise.empty()) {
+    const auto given = actors::parse_host_port(setup_.data_advertise);
+    actors::HostPort reach = given ? *given : actors::HostPort{setup_.data_advertise, 0};
+    if (reach.port == 0) reach.port = bound->port;
+    options.data_address = std::string(actors::kTcp) + actors::format(reach);
+  }
   if (options.name.empty())
     options.name = (options.role == wire::Role::prefill ? "prefill@" : "decode@") + self.address();
   if (!senders_.empty())

@@ -17,7 +17,7 @@ struct WorkerSetup {
   WorkerOptions options;       ///< addresses are filled in; an empty name becomes "<role>@<address>"
   std::string role_name;       ///< unique in the process
   std::string data_listen;     ///< "tcp://host:port" or "local://name"
-  std::string data_advertise;  ///< host others use for it; empty: as listened on
+  std::string data_advertise;  ///< host[:port] others use for it; empty: as listened on
   std::uint32_t transfer_window = 4;
   /// KV events for other routers: "tcp://host:port" each, further engines take the next ports (port 0: any).
   /// Empty: none.

@@ -18,7 +18,7 @@ namespace {
 
 /// Set by the plan: the file's ports and host say them, nothing else may.
 constexpr std::string_view kTopology[] = {"cluster.router", "cluster.listen", "cluster.advertise",
-                                          "cluster.data_listen"};
+                                          "cluster.data_listen", "cluster.data_advertise"};
 
 /// `over`'s leaves replace those of `base`.
 YamlNode merged(const YamlNode& base, const YamlNode& over) {

@@ -197,6 +197,8 @@ class Process {
     if (!listen) return tl::unexpected<Error>(listen.error());
     TROUPE_TRY(actors::check_listen("cluster.data_listen", *listen, config_.boolean("insecure")));
     setup.data_listen = std::string(actors::kTcp) + actors::format(*listen);
+    setup.data_advertise = config_.text("cluster.data_advertise");
+    if (!setup.data_advertise.empty()) return {};
     const std::string& advertise = config_.text("cluster.advertise");
     const auto given = actors::parse_host_port(advertise);
     setup.data_advertise = given ? given->host : advertise;
@@ -215,7 +217,7 @@ class Process {
     options.gateway.name.clear();
     options.gateway.router_address = router_address_;
     options.gateway.heartbeat = config_.duration("cluster.heartbeat");
-    options.gateway.probe_timeout = 2 * config_.duration("cluster.node_timeout");
+    options.gateway.probe_after = options.gateway.probe_timeout = config_.duration("cluster.node_timeout") / 2;
     options.data_listen = serves() ? "local://gateway-data" : "tcp://127.0.0.1:0";
     options.max_in_flight = static_cast<std::size_t>(config_.integer("gateway.max_streams"));
     auto made = gateway::ClusterDispatcher::create(*runtime_, options);

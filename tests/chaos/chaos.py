@@ -2,7 +2,8 @@
 
 64 clients keep streaming completions from a pool whose answers were noted on an undisturbed process. Meanwhile a seeded list
 of events strikes the cluster: a process is killed (SIGKILL), frozen for longer than its peers wait (SIGSTOP), or frozen for
-a moment. Every role in turn. What must hold: no request fails, every text equals the undisturbed one (so no token is lost,
+a moment, in every role in turn; and the network between them (proxy.py) parts a process from all others, cuts its
+connections, damages, repeats or delays messages. What must hold: no request fails, every text equals the undisturbed one (so no token is lost,
 doubled or different), and five seconds after the last event nothing is held: pages, requests, descriptors, threads.
 
 An event waits until every request that saw the one before has ended: a request that is present at two deaths is refused by
@@ -21,12 +22,11 @@ import tempfile
 import threading
 import time
 
-from cluster import Cluster, harness
+from cluster import Cluster, Network, harness
 from harness import check, eventually
 
 POOL = 48
-OPTIONS = {"engine.threads": 1, "engine.pin_threads": "off", "log.level": "warn", "disagg.min_prompt_tokens": 64,
-           "cluster.heartbeat": "200ms", "cluster.node_timeout": "900ms"}
+OPTIONS = {"engine.threads": 1, "engine.pin_threads": "off", "log.level": "warn", "disagg.min_prompt_tokens": 64}
 FREEZE_LONG, FREEZE_SHORT = 3.0, 0.3
 
 
@@ -141,13 +141,40 @@ class Clients:
 
 def plan(seed, kills):
     """The events, by number: (what, role, which)."""
-    kinds = [("kill", "decode"), ("kill", "prefill"), ("kill", "decode"), ("freeze", "decode"), ("kill", "router"),
-             ("pause", "decode"), ("kill", "decode"), ("freeze", "prefill"), ("pause", "router"), ("kill", "decode")]
+    kinds = [("kill", "decode"), ("kill", "prefill"), ("part", "decode"), ("damage", "control"), ("kill", "decode"),
+             ("freeze", "decode"), ("kill", "router"), ("damage", "data"), ("pause", "decode"), ("kill", "decode"),
+             ("repeat", "control"), ("freeze", "prefill"), ("cut", "decode"), ("pause", "router"), ("repeat", "data"),
+             ("kill", "decode"), ("part", "prefill"), ("delay", "control"), ("cut", "router"), ("kill", "prefill"), ("freeze", "router")]
     return [(*kinds[i % len(kinds)], random.Random(f"{seed} event {i}").random()) for i in range(kills)]
+
+
+NETWORK = {"part": ("hold", 1.0, FREEZE_LONG), "cut": ("cut", 1.0, 0.0), "damage": ("damage", 0.02, 1.0),
+           "repeat": ("repeat", 0.2, 1.0), "delay": ("delay", 0.3, 1.0)}
+
+
+def disturb(cluster, event):
+    """A fault of the network for a while: of one process's links, or of all links of a plane."""
+    what, where, which = event
+    fault, share, seconds = NETWORK[what]
+    net = cluster.network
+    if where in ("control", "data"):
+        links = [name for name in net.links if name.endswith("data") == (where == "data")]
+    elif where == "router":
+        links = [name for name in net.links if name.endswith("router")]
+    else:
+        members = cluster.of(where)
+        where = members[int(which * len(members))].name
+        links = net.of(where, "router", "control", "data")
+    net.fault(fault, links, share)
+    time.sleep(seconds)
+    net.heal()
+    return where
 
 
 def strike(cluster, event):
     what, role, which = event
+    if what in NETWORK:
+        return disturb(cluster, event)
     members = cluster.of(role)
     victim = members[int(which * len(members))]
     if what == "kill":
@@ -178,17 +205,22 @@ def all_zero(held):
     return all(value == 0 for values in held.values() for value in values)
 
 
-def run(options, model):
-    rng = random.Random(options.seed)
-    pool = pool_of(rng, options.tokens)
+def noted(options, model):
+    """The pool and its answers by one undisturbed process."""
+    pool = pool_of(random.Random(options.seed), options.tokens)
     with harness.serve("--kv-bytes", options.kv_bytes, "--engine-threads", "1", model=model) as server:
         name = json.loads(server.get("/v1/models")[1])["data"][0]["id"]
         for body in pool:
             body["model"] = name
         expected = [stream(server.port, body) for body in pool]
         check(server.stop() == 0, "serve did not end cleanly")
+    return pool, expected
+
+
+def run(options, model):
+    pool, expected = noted(options, model)
     events = plan(options.seed, options.kills)[options.first:]
-    with Cluster(model, {**OPTIONS, "kv.bytes": options.kv_bytes}) as cluster:
+    with Cluster(model, {**OPTIONS, "kv.bytes": options.kv_bytes}, network=Network(options.seed)) as cluster:
         for body in pool[:8]:
             check(stream(cluster.http_ports[0], body) == expected[pool.index(body)], "the cluster answers as one process does")
         eventually(lambda: all_zero(leftovers(cluster)), "nothing is held before")
@@ -217,10 +249,10 @@ def run(options, model):
         eventually(lambda: all_zero(leftovers(cluster)), "nothing is held after", 5)
         eventually(lambda: all(now <= before[key] + 2 for key, now in survivor.held().items()),
                    f"the gateway's {before} are back, are {survivor.held()}", 5)
-        return report(options, clients, marks, time.monotonic() - over, over - began)
+        return report(options, clients, marks, cluster.network.counts(), time.monotonic() - over, over - began)
 
 
-def report(options, clients, marks, settled, seconds):
+def report(options, clients, marks, network, settled, seconds):
     worst = {}
     ends = [mark[0] for mark in marks[1:]] + [float("inf")]
     for (at, what, role, _), end in zip(marks, ends):
@@ -228,37 +260,46 @@ def report(options, clients, marks, settled, seconds):
         worst.setdefault(f"{what} {role}", []).append(max(after, default=0.0))
     result = {"seed": options.seed, "first_event": options.first, "events": len(marks), "streams": options.streams,
               "requests": clients.done, "tokens": clients.tokens, "failed": 0, "different": 0,
-              "seconds": round(seconds, 1), "settled_after_s": round(settled, 2),
+              "messages": network, "seconds": round(seconds, 1), "settled_after_s": round(settled, 2),
               "longest_wait_s": {key: {"median": round(statistics.median(v), 2), "max": round(max(v), 2), "events": len(v)}
                                  for key, v in sorted(worst.items())}}
+    conclude(options, result)
+
+
+def conclude(options, result):
     print(json.dumps(result, indent=1))
     if options.results:
         with open(options.results, "w", encoding="utf-8") as file:
             json.dump(result, file, indent=1)
             file.write("\n")
-    return result
+
+
+def tiny_model(folder, seed):
+    path = os.path.join(folder, "tiny.gguf")
+    maker = harness.TROUPE.parent / "make_shaped_model"
+    subprocess.run([maker, "--shape", "tiny-llama", "--type", "q4_1", "--seed", str(seed), "--out", path], check=True,
+                   stdout=subprocess.DEVNULL)
+    return path
+
+
+def add_common(parser):
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--tokens", type=int, default=400, help="of an answer at most")
+    parser.add_argument("--kv-bytes", default="64MiB")
+    parser.add_argument("--model", help="a GGUF file; without it a tiny one is made")
+    parser.add_argument("--results", metavar="FILE")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20, help="events of the whole run")
-    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--from", dest="first", type=int, default=0, metavar="K")
     parser.add_argument("--streams", type=int, default=64)
-    parser.add_argument("--tokens", type=int, default=400, help="of an answer at most")
-    parser.add_argument("--kv-bytes", default="64MiB")
-    parser.add_argument("--model", help="a GGUF file; without it a tiny one is made")
-    parser.add_argument("--results", metavar="FILE")
+    add_common(parser)
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        model = options.model
-        if model is None:
-            model = os.path.join(folder, "tiny.gguf")
-            maker = harness.TROUPE.parent / "make_shaped_model"
-            subprocess.run([maker, "--shape", "tiny-llama", "--type", "q4_1", "--seed", str(options.seed), "--out", model],
-                           check=True, stdout=subprocess.DEVNULL)
-        run(options, model)
+        run(options, options.model or tiny_model(folder, options.seed))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 test under the same name, and is stopped by pid."""
 import contextlib
 import http.client
+import json
 import os
 import pathlib
 import signal
@@ -53,35 +54,84 @@ class Process:
         return {"descriptors": len(os.listdir(f"/proc/{self.pid}/fd")), "threads": len(os.listdir(f"/proc/{self.pid}/task"))}
 
 
+class Network:
+    """Links between the processes of a cluster whose faults a test chooses (proxy.py). Per process: "NAME router", its way to
+    the router, "NAME control" and "NAME data", the ways into it."""
+
+    def __init__(self, seed):
+        self.process = subprocess.Popen([sys.executable, str(pathlib.Path(__file__).with_name("proxy.py")), str(seed)],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        self.links = []
+
+    def tell(self, order):
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def link(self, name, port, kind):
+        self.links.append(name)
+        return self.tell({"link": name, "to": port, "kind": kind})["port"]
+
+    def of(self, process, *kinds):
+        return [name for name in self.links if name.split()[0] == process and name.split()[1] in kinds]
+
+    def fault(self, kind, links, share=1.0):
+        self.tell({"fault": kind, "links": links, "share": share})
+
+    def heal(self):
+        self.tell({"heal": self.links})
+
+    def counts(self):
+        return self.tell({"counts": True})
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
 class Cluster:
     """A router, gateways, prefill and decode workers, on loopback. Use with `with`. `options`: {"engine.threads": 1, ...} for
-    every role that uses them."""
+    every role that uses them. With `network` every connection between two of them goes through a link of it."""
 
-    def __init__(self, model, options, decode=3, prefill=1, gateways=1):
+    def __init__(self, model, options, decode=3, prefill=1, gateways=1, network=None):
+        self.network = network
         self.folder = tempfile.mkdtemp(prefix="troupe-chaos-")
         self.http_ports = [harness.free_port() for _ in range(gateways)]
         router = harness.free_port()
         self.processes = {}
 
+        def linked(name, kind, port):
+            return network.link(f"{name} {kind}", port, "data" if kind == "data" else "control") if network else port
+
         environment = {"TROUPE_" + key.upper().replace(".", "_"): str(value) for key, value in options.items()}
 
-        def add(name, *more, port=None):
+        def add(name, port=None, more=()):
             metrics = None
-            listen = ["--cluster-listen", f"127.0.0.1:{port or harness.free_port()}"]
+            port = port or harness.free_port()
+            listen = ["--cluster-listen", f"127.0.0.1:{port}"]
+            if name != "router":
+                listen += ["--cluster-router", f"127.0.0.1:{linked(name, 'router', router)}"]
+                if network:
+                    listen += ["--cluster-advertise", f"127.0.0.1:{linked(name, 'control', port)}"]
+            if name.startswith(("prefill", "decode")):
+                data = harness.free_port()
+                listen += ["--cluster-data-listen", f"127.0.0.1:{data}"]
+                if network:
+                    listen += ["--cluster-data-advertise", f"127.0.0.1:{linked(name, 'data', data)}"]
             if not name.startswith("gateway"):
                 metrics = harness.free_port()
                 listen += ["--metrics-port", str(metrics)]
             self.processes[name] = Process(name, [name.split("-")[0], "--model", model, *listen, *more], environment, metrics,
                                            self.folder)
 
-        add("router", port=router)
-        joins = ["--cluster-router", f"127.0.0.1:{router}"]
+        add("router", router)
         for i in range(prefill):
-            add(f"prefill-{i}", *joins, "--cluster-data-listen", f"127.0.0.1:{harness.free_port()}")
+            add(f"prefill-{i}")
         for i in range(decode):
-            add(f"decode-{i}", *joins, "--cluster-data-listen", f"127.0.0.1:{harness.free_port()}")
+            add(f"decode-{i}")
         for i in range(gateways):
-            add(f"gateway-{i}", *joins, "--http-port", str(self.http_ports[i]))
+            add(f"gateway-{i}", more=["--http-port", str(self.http_ports[i])])
 
     def of(self, role):
         return [p for p in self.processes.values() if p.role == role]
@@ -119,6 +169,7 @@ class Cluster:
                          for name in self.processes)
 
     def __enter__(self):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # whoever ends the test ends its processes
         try:
             self.start()
         except BaseException:
@@ -134,6 +185,8 @@ class Cluster:
                 process.signal(signal.SIGCONT)
                 process.kill()
             process.log.close()
+        if self.network:
+            self.network.stop()
         for name in self.processes:
             os.unlink(os.path.join(self.folder, name + ".log"))
         os.rmdir(self.folder)
