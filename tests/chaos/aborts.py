@@ -43,6 +43,11 @@ def abandon(port, body, rng):
     return stage
 
 
+def unseen(rng):
+    """A prompt no cache holds: its pages are computed and sent."""
+    return "".join(rng.choices("abcdefghijklmnopqrstuvwxyz ", k=rng.choice([20, 100, 400, 900])))
+
+
 class Leavers:
     def __init__(self, port, pool, expected, aborts, seed):
         self.lock = threading.Lock()
@@ -62,9 +67,9 @@ class Leavers:
             at = rng.randrange(len(pool))
             try:
                 if witness:
-                    got = chaos.stream(port, pool[at])
+                    got = chaos.stream([port], pool[at])
                     check(got == expected[at], f"request {at} differs:\n{got}\n{expected[at]}")
-                stage = abandon(port, pool[at], rng)
+                stage = abandon(port, {**pool[at], "prompt": unseen(rng)}, rng)
                 with self.lock:
                     self.compared += witness
                     self.stages[stage] = self.stages.get(stage, 0) + 1
@@ -80,7 +85,7 @@ def run(options, model):
     pool, expected = chaos.noted(options, model)
     with Cluster(model, {**chaos.OPTIONS, "kv.bytes": options.kv_bytes}, decode=2) as cluster:
         for body, answer in zip(pool[:8], expected):
-            check(chaos.stream(cluster.http_ports[0], body) == answer, "the cluster answers as one process does")
+            check(chaos.stream(cluster.http_ports, body) == answer, "the cluster answers as one process does")
         eventually(lambda: chaos.all_zero(chaos.leftovers(cluster)), "nothing is held before")
         gateway = cluster.processes["gateway-0"]
         before, began = gateway.held(), time.monotonic()
@@ -97,8 +102,11 @@ def run(options, model):
         eventually(lambda: all(now <= before[key] + 2 for key, now in gateway.held().items()),
                    f"the gateway's {before} are back, are {gateway.held()}", 5)
         sent = [process.metric("troupe_worker_transfer_frames_sent_total") for process in cluster.of("prefill")]
+        refused = [process.metric("troupe_worker_transfer_frames_refused_total") for process in cluster.of("prefill")]
+        check(sum(sent) > 0, "pages crossed the network")
         chaos.conclude(options, {"seed": options.seed, "aborts": sum(leavers.stages.values()), "stages": leavers.stages,
                                  "compared": leavers.compared, "different": 0, "transfer_frames": sum(sent),
+                                 "transfer_frames_refused": sum(refused),
                                  "seconds": round(over - began, 1), "settled_after_s": round(settled, 2)})
 
 

@@ -2,7 +2,7 @@
 
 64 clients keep streaming completions from a pool whose answers were noted on an undisturbed process. Meanwhile a seeded list
 of events strikes the cluster: a process is killed (SIGKILL), frozen for longer than its peers wait (SIGSTOP), or frozen for
-a moment, in every role in turn; and the network between them (proxy.py) parts a process from all others, cuts its
+a moment, or restarted as an operator does (SIGTERM), in every role in turn; and the network between them (proxy.py) parts a process from all others, cuts its
 connections, damages, repeats or delays messages. What must hold: no request fails, every text equals the undisturbed one (so no token is lost,
 doubled or different), and five seconds after the last event nothing is held: pages, requests, descriptors, threads.
 
@@ -11,6 +11,7 @@ design. Replay a run by its seed; `--from K` goes on at event K. Without --model
 import argparse
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import random
@@ -42,13 +43,19 @@ def pool_of(rng, tokens):
     return pool
 
 
-def stream(port, body, saw=lambda gap: None):
-    """(text, finish, completion tokens) of a streamed completion. Refusals before the first byte are tried again, as clients
-    do that heed Retry-After."""
+def stream(ports, body, saw=lambda gap: None):
+    """(text, finish, completion tokens) of a streamed completion. Refusals before the first byte are tried again, at the next
+    gateway, as clients do that heed Retry-After."""
     until = time.monotonic() + 60
-    while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    for turn in itertools.count(random.randrange(len(ports))):
+        connection = http.client.HTTPConnection("127.0.0.1", ports[turn % len(ports)], timeout=60)
         try:
+            try:
+                connection.connect()
+            except ConnectionRefusedError:
+                check(time.monotonic() < until, "no gateway takes connections")
+                time.sleep(0.05)
+                continue
             connection.request("POST", "/v1/completions",
                                json.dumps({**body, "stream": True, "stream_options": {"include_usage": True}}),
                                {"content-type": "application/json"})
@@ -86,8 +93,8 @@ def read_events(response, saw):
 class Clients:
     """Threads that stream without pause and compare."""
 
-    def __init__(self, port, pool, expected, count, seed):
-        self.port, self.pool, self.expected = port, pool, expected
+    def __init__(self, ports, pool, expected, count, seed):
+        self.ports, self.pool, self.expected = ports, pool, expected
         self.lock = threading.Lock()
         self.errors, self.done, self.tokens, self.serial = [], 0, 0, 0
         self.running = {}  # serial of each request under way
@@ -105,7 +112,7 @@ class Clients:
                 mine = self.serial
                 self.running[mine] = at
             try:
-                got = stream(self.port, self.pool[at], self.saw)
+                got = stream(self.ports, self.pool[at], self.saw)
                 check(got == self.expected[at], f"request {at} differs:\n{got}\n{self.expected[at]}")
                 with self.lock:
                     self.done += 1
@@ -144,7 +151,8 @@ def plan(seed, kills):
     kinds = [("kill", "decode"), ("kill", "prefill"), ("part", "decode"), ("damage", "control"), ("kill", "decode"),
              ("freeze", "decode"), ("kill", "router"), ("damage", "data"), ("pause", "decode"), ("kill", "decode"),
              ("repeat", "control"), ("freeze", "prefill"), ("cut", "decode"), ("pause", "router"), ("repeat", "data"),
-             ("kill", "decode"), ("part", "prefill"), ("delay", "control"), ("cut", "router"), ("kill", "prefill"), ("freeze", "router")]
+             ("kill", "decode"), ("part", "prefill"), ("delay", "control"), ("cut", "router"), ("kill", "prefill"), ("freeze", "router"), ("roll", "decode"),
+             ("roll", "prefill"), ("roll", "router"), ("roll", "gateway")]
     return [(*kinds[i % len(kinds)], random.Random(f"{seed} event {i}").random()) for i in range(kills)]
 
 
@@ -177,7 +185,10 @@ def strike(cluster, event):
         return disturb(cluster, event)
     members = cluster.of(role)
     victim = members[int(which * len(members))]
-    if what == "kill":
+    if what == "roll":
+        victim.stop()
+        victim.start()
+    elif what == "kill":
         victim.kill()
         time.sleep(0.2)
         victim.start()
@@ -212,7 +223,7 @@ def noted(options, model):
         name = json.loads(server.get("/v1/models")[1])["data"][0]["id"]
         for body in pool:
             body["model"] = name
-        expected = [stream(server.port, body) for body in pool]
+        expected = [stream([server.port], body) for body in pool]
         check(server.stop() == 0, "serve did not end cleanly")
     return pool, expected
 
@@ -220,13 +231,13 @@ def noted(options, model):
 def run(options, model):
     pool, expected = noted(options, model)
     events = plan(options.seed, options.kills)[options.first:]
-    with Cluster(model, {**OPTIONS, "kv.bytes": options.kv_bytes}, network=Network(options.seed)) as cluster:
+    with Cluster(model, {**OPTIONS, "kv.bytes": options.kv_bytes}, gateways=2, network=Network(options.seed)) as cluster:
         for body in pool[:8]:
-            check(stream(cluster.http_ports[0], body) == expected[pool.index(body)], "the cluster answers as one process does")
+            check(stream(cluster.http_ports, body) == expected[pool.index(body)], "the cluster answers as one process does")
         eventually(lambda: all_zero(leftovers(cluster)), "nothing is held before")
         survivor = cluster.processes["gateway-0"]
         before, began = survivor.held(), time.monotonic()
-        clients = Clients(cluster.http_ports[0], pool, expected, options.streams, options.seed)
+        clients = Clients(cluster.http_ports, pool, expected, options.streams, options.seed)
         marks = []
         try:
             for number, event in enumerate(events, options.first):
@@ -269,6 +280,7 @@ def report(options, clients, marks, network, settled, seconds):
 def conclude(options, result):
     print(json.dumps(result, indent=1))
     if options.results:
+        os.makedirs(os.path.dirname(options.results) or ".", exist_ok=True)
         with open(options.results, "w", encoding="utf-8") as file:
             json.dump(result, file, indent=1)
             file.write("\n")

@@ -46,6 +46,13 @@ class Process:
         self.signal(signal.SIGKILL)
         self.process.wait()
 
+    def stop(self, deadline_s=60):
+        """SIGTERM, and it ends cleanly in time."""
+        self.signal(signal.SIGTERM)
+        code = self.process.wait(deadline_s)
+        if code != 0:
+            raise AssertionError(f"{self.name} ended with {code}")
+
     def metric(self, name):
         return harness.metric(self.metrics_port, name)
 
