@@ -38,6 +38,7 @@ constexpr Duration kGonePoll = std::chrono::milliseconds(100);  ///< once that m
 constexpr Duration kLinger = std::chrono::seconds(1);           ///< for a refused client to read why
 constexpr std::size_t kLingerBytes = 256u << 10;
 constexpr std::size_t kMaxLingering = 64;
+constexpr std::chrono::seconds kFreshGrace{1};
 
 class Connection;
 
@@ -55,10 +56,11 @@ struct Shared {
   std::atomic<std::size_t> connections{0};
   std::atomic<std::size_t> lingering{0};
   std::atomic<std::size_t> in_flight{0};
+  std::atomic<std::size_t> fresh{0};  ///< connections whose first request is still to come
   std::atomic<bool> draining{false};
   std::atomic<bool> stopping{false};
   std::mutex mutex;
-  std::condition_variable idle;  ///< in_flight or connections went down
+  std::condition_variable idle;  ///< one of the counters went down
 
   void leave(std::atomic<std::size_t>& counter) {
     {
@@ -107,6 +109,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     }
     close();
     if (exchange_) leave_exchange();
+    no_longer_fresh();
     while (watching_) co_await wait_wake();
     loop_.connections.erase(this);
     shared_->leave(shared_->connections);
@@ -197,6 +200,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const bool keep = !context.close;
 
     ++shared_->in_flight;
+    no_longer_fresh();
     const auto self = shared_from_this();
     exchange_ = std::make_shared<Exchange>(
         [self](Exchange::Task task) { asio::post(self->loop_.context, std::move(task)); },
@@ -207,6 +211,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     leave_exchange();
     if (whole && !keep) co_await linger();
     co_return whole&& keep && !closing_;
+  }
+
+  void no_longer_fresh() {
+    if (std::exchange(fresh_, false)) shared_->leave(shared_->fresh);
   }
 
   void leave_exchange() {
@@ -279,7 +287,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       }
       disarm();
     }
-    --shared_->lingering;
+    shared_->leave(shared_->lingering);
   }
 
   // Reads ahead while an answer is produced: finds pipelined requests, and the end of a client that left.
@@ -392,6 +400,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool bad_expectation_ = false;
   bool watching_ = false;
   bool stop_watching_ = false;
+  bool fresh_ = true;
   bool gone_ = false;
   bool closing_ = false;
 };
@@ -443,16 +452,28 @@ class Server final : public HttpServer {
   void begin_drain() override {
     if (shared_->draining.exchange(true)) return;
     asio::post(loops_[0]->context, [this] {
-      error_code ignored;
-      acceptor_->close(ignored);
+      // Connections that the kernel has made already are answered: closing under them would reset them.
+      error_code ec;
+      acceptor_->non_blocking(true, ec);
+      while (!ec) {
+        Loop& loop = next_loop();
+        tcp::socket socket(loop.context);
+        acceptor_->accept(socket, ec);
+        if (!ec) take(loop, std::move(socket));
+      }
+      acceptor_->close(ec);
     });
   }
 
   bool stop(Duration deadline) override {
     if (stopped_) return true;
     stopped_ = true;
+    const TimePoint until = std::chrono::steady_clock::now() + deadline;
     begin_drain();
-    const bool clean = wait_for_none(shared_->in_flight, deadline);
+    // Whoever has just connected gets to ask and to hear that nothing new is taken.
+    wait_for_none(shared_->fresh, std::min(deadline, Duration(kFreshGrace)));
+    const bool clean = wait_for_none(shared_->in_flight, until - std::chrono::steady_clock::now());
+    wait_for_none(shared_->lingering, std::min(until - std::chrono::steady_clock::now(), Duration(kFreshGrace)));
     shared_->stopping = true;
     for (const auto& loop : loops_) {
       asio::post(loop->context, [raw = loop.get()] {
@@ -473,27 +494,30 @@ class Server final : public HttpServer {
     return shared_->idle.wait_for(lock, deadline, [&] { return counter == 0; });
   }
 
+  Loop& next_loop() { return *loops_[turn_++ % loops_.size()]; }
+
   asio::awaitable<void> accept_loop() {
     asio::steady_timer pause(loops_[0]->context);
-    for (std::size_t turn = 0;; ++turn) {
-      Loop& loop = *loops_[turn % loops_.size()];
+    for (;;) {
+      Loop& loop = next_loop();
       auto [ec, socket] = co_await acceptor_->async_accept(loop.context, kAwait);
-      if (!acceptor_->is_open() || shared_->draining) co_return;
+      if (!ec) take(loop, std::move(socket));
+      if (!acceptor_->is_open()) co_return;
       if (ec) {
         // Out of descriptors: those that are open must close first.
         pause.expires_after(std::chrono::milliseconds(50));
         co_await pause.async_wait(kAwait);
-        continue;
       }
-      if (shared_->connections >= shared_->options.max_connections) {
-        refuse(std::move(socket));
-        continue;
-      }
-      ++shared_->connections;
-      auto connection = std::make_shared<Connection>(loop, shared_, std::move(socket));
-      asio::co_spawn(
-          loop.context, [connection] { return connection->run(); }, asio::detached);
     }
+  }
+
+  void take(Loop& loop, tcp::socket socket) {
+    if (shared_->connections >= shared_->options.max_connections) return refuse(std::move(socket));
+    ++shared_->connections;
+    ++shared_->fresh;
+    auto connection = std::make_shared<Connection>(loop, shared_, std::move(socket));
+    asio::co_spawn(
+        loop.context, [connection] { return connection->run(); }, asio::detached);
   }
 
   // The 503 fits the send buffer of a fresh socket, so it is written without waiting.
@@ -522,6 +546,7 @@ class Server final : public HttpServer {
   std::vector<std::unique_ptr<Loop>> loops_;
   std::vector<asio::executor_work_guard<asio::io_context::executor_type>> guards_;
   std::optional<tcp::acceptor> acceptor_;
+  std::size_t turn_ = 0;  // loops_[0]'s thread
   std::uint16_t port_ = 0;
   bool stopped_ = false;
 };

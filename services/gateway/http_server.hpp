@@ -48,9 +48,10 @@ class HttpServer {
   [[nodiscard]] virtual std::size_t in_flight() const = 0;  ///< requests read but not yet answered in full
   [[nodiscard]] virtual bool draining() const = 0;
 
-  /// Stops accepting; from now on requests carry `draining`. Returns at once. Threads: any.
+  /// Stops accepting, what the kernel holds excepted; from now on requests carry `draining`. Returns at once. Threads: any.
   virtual void begin_drain() = 0;
-  /// begin_drain(), waits until nothing is in flight or `deadline` has passed, then closes what is left and
+  /// begin_drain(), waits until nothing is in flight or `deadline` has passed (a connection that has not asked
+  /// anything yet has a second to), then closes what is left and
   /// ends the threads. Returns whether everything ended by itself. Not to be called from a connection's
   /// thread.
   virtual bool stop(Duration deadline) = 0;

@@ -357,6 +357,20 @@ TEST_F(HttpServerTest, DrainEndsStreamsAndTellsRequests) {
   EXPECT_EQ(streaming.read().body, "the end");
 }
 
+TEST_F(HttpServerTest, WhoeverHasConnectedBeforeADrainIsAnsweredNotReset) {
+  start();
+  std::vector<std::unique_ptr<HttpClient>> clients;
+  for (int i = 0; i < 40; ++i) clients.push_back(std::make_unique<HttpClient>(port()));
+  server_->begin_drain();
+  std::thread stopping([&] { EXPECT_TRUE(server_->stop(seconds(10))); });
+  for (const auto& client : clients) {
+    const Answer answer = client->call("GET", "/echo");
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(answer.header("Connection"), "close");
+  }
+  stopping.join();
+}
+
 TEST_F(HttpServerTest, StopCutsWhatIsLeftAtTheDeadline) {
   start();
   HttpClient client(port());
