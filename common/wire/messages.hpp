@@ -272,15 +272,21 @@ struct PlaceRefused {
   }
 };
 
+/// How a placement ended, as far as its worker is concerned; `dropped` says nothing of the worker.
+enum class Outcome : std::uint8_t { answered, dropped, failed };
+[[nodiscard]] constexpr Outcome last_value(Outcome) { return Outcome::failed; }
+
 /// Gateway to router: the placement is over and its share of the load is free.
 struct RequestEnded {
-  TROUPE_MESSAGE(RequestEnded, 1, 1);
+  TROUPE_MESSAGE(RequestEnded, 2, 1);
   RequestId request;
   Epoch epoch;
+  Outcome outcome = Outcome::answered;
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
     v("epoch", s.epoch);
+    v.since(2, "outcome", s.outcome);
   }
 };
 

@@ -333,8 +333,8 @@ class Process {
   std::string router_address_;
   metrics::Registry registry_;
   router::EventIntake intake_;  // the router asks it for replays as long as the runtime lives
+  std::unique_ptr<router::RouterMonitor> monitor_;  // and reports to this
   std::unique_ptr<actors::Runtime> runtime_;
-  std::unique_ptr<router::RouterMonitor> monitor_;
   actors::RoleHandle router_;
   std::unique_ptr<worker::Worker> worker_;
   std::unique_ptr<gateway::ClusterDispatcher> dispatcher_;

@@ -18,6 +18,7 @@ const std::vector<Row>& rows() {
       {{"troupe_gateway_streams_finished_total", "Requests whose every choice finished."}, &C::finished},
       {{"troupe_gateway_streams_failed_total", "Requests that ended with an error."}, &C::failed},
       {{"troupe_gateway_streams_cancelled_total", "Requests cancelled."}, &C::cancelled},
+      {{"troupe_gateway_replays_held_total", "Times a repeated replay waited for the retry budget."}, &C::replays_held},
       {{"troupe_gateway_quarantined_total", "Requests refused after two workers died with them."}, &C::quarantined},
       {{"troupe_gateway_replays_total", "Streams moved to another worker under a new epoch."}, &C::replays},
       {{"troupe_gateway_resends_total", "Times missing tokens were asked for."}, &C::resends},

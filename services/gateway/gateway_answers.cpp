@@ -113,7 +113,8 @@ void GatewayState::finish(Requests::iterator at, actors::Outbox& out) {
   Request request = std::move(at->second);
   requests_.erase(at);
   ++counters_.finished;
-  const wire::RequestEnded ended{request.job.id, request.epoch};
+  retries_.succeeded();
+  const wire::RequestEnded ended{request.job.id, request.epoch, wire::Outcome::answered};
   out.send(request.placement.decode_address, ended, request.epoch);
   out.send(options_.router_address, ended, request.epoch);
   request.sink->on_done();
@@ -124,7 +125,9 @@ void GatewayState::fail_request(Requests::iterator at, const Error& error, actor
   requests_.erase(at);
   ++counters_.failed;
   end_placement(request, out);
-  out.send(options_.router_address, wire::RequestEnded{request.job.id, request.epoch}, request.epoch);
+  const bool failed = request.phase != Phase::placing && retry_class(error.code) == Retry::elsewhere;
+  const auto outcome = failed ? wire::Outcome::failed : wire::Outcome::dropped;
+  out.send(options_.router_address, wire::RequestEnded{request.job.id, request.epoch, outcome}, request.epoch);
   request.sink->on_error(error);
 }
 

@@ -55,7 +55,7 @@ void GatewayState::ask_placement(Request& request, TimePoint now, actors::Outbox
 void GatewayState::on_placement(const wire::Placement& placement, TimePoint now, actors::Outbox& out) {
   const auto at = requests_.find(placement.request);
   if (at == requests_.end()) {  // cancelled meanwhile: the router must not count it
-    out.send(options_.router_address, wire::RequestEnded{placement.request, placement.epoch},
+    out.send(options_.router_address, wire::RequestEnded{placement.request, placement.epoch, wire::Outcome::dropped},
              placement.epoch);
     return;
   }
@@ -192,6 +192,7 @@ bool GatewayState::replay(Requests::iterator at, const Error& why, TimePoint now
     ask_placement(request, now, out);
   } else {  // the next worker failed at once too: give the cluster time
     request.phase = Phase::placing;
+    request.needs_budget = true;
     request.ask_at = now + std::chrono::milliseconds(50 << std::min(request.replays, 5u));
   }
   return true;

@@ -9,6 +9,7 @@
 namespace troupe::gateway {
 namespace {
 constexpr std::chrono::milliseconds kBusyTick{25};
+constexpr std::chrono::milliseconds kHeldPause{100};
 }
 
 GatewayState::GatewayState(GatewayOptions options, SendPrompt send_prompt,
@@ -48,7 +49,7 @@ void GatewayState::cancel(const RequestId& id, actors::Outbox& out) {
   ++counters_.cancelled;
   if (at->second.phase != Phase::placing)
     out.send(at->second.placement.decode_address, wire::Cancel{id, at->second.epoch}, at->second.epoch);
-  out.send(options_.router_address, wire::RequestEnded{id, at->second.epoch}, at->second.epoch);
+  out.send(options_.router_address, wire::RequestEnded{id, at->second.epoch, wire::Outcome::dropped}, at->second.epoch);
   requests_.erase(at);
 }
 
@@ -170,7 +171,14 @@ bool GatewayState::check_timers(Requests::iterator at, TimePoint now, actors::Ou
       fail_request(at, {Errc::no_ready_worker, "no router or worker took the request in time"}, out);
       return false;
     }
-    if (now >= request.ask_at) ask_placement(request, now, out);
+    if (now < request.ask_at) return true;
+    if (request.needs_budget && !retries_.take(now)) {
+      ++counters_.replays_held;
+      request.ask_at = now + kHeldPause;
+      return true;
+    }
+    request.needs_budget = false;
+    ask_placement(request, now, out);
     return true;
   }
   if (!request.frames.empty() && now >= request.ask_at) {

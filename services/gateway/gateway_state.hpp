@@ -19,6 +19,7 @@
 #include "common/actors/role_state.hpp"
 #include "common/transport/data_plane.hpp"
 #include "services/gateway/dispatcher.hpp"
+#include "services/gateway/retry_budget.hpp"
 
 namespace troupe::gateway {
 
@@ -44,7 +45,7 @@ struct GatewayOptions {
 
 struct GatewayCounters {
   std::uint64_t started = 0, finished = 0, failed = 0, cancelled = 0;
-  std::uint64_t replays = 0, resends = 0, probes = 0, quarantined = 0;
+  std::uint64_t replays = 0, resends = 0, probes = 0, quarantined = 0, replays_held = 0;
   std::uint64_t duplicate_tokens = 0, gaps = 0, stale_epochs = 0, unknown_requests = 0;
   std::uint64_t tokens = 0, malformed = 0, prompts_by_data = 0;
 };
@@ -97,6 +98,7 @@ class GatewayState final : public actors::RoleState {
     std::uint32_t lost = 0;      ///< workers out of reach while they had it, dead or not
     std::uint32_t replays = 0;  ///< since the last new token
     bool replayed = false;
+    bool needs_budget = false;  ///< its next placement is a retry of a retry
     wire::Placement placement;
     TimePoint ask_at;  ///< next PlaceRequest, or next try to send the prompt frames
     TimePoint began;
@@ -147,6 +149,7 @@ class GatewayState final : public actors::RoleState {
   std::function<void(const std::vector<ServedModel>&)> on_models_;
   std::map<std::string, wire::ModelTable::Row> models_;
   Requests requests_;
+  RetryBudget retries_;
   bool joined_ = false;
   bool left_ = false;
   TimePoint next_beat_{};

@@ -43,6 +43,8 @@ const Declaration kNodes{
 const Declaration kInFlight{"troupe_router_placed_requests", "Placements that have not ended.", Kind::gauge};
 const Declaration kBlocks{"troupe_router_index_blocks", "Blocks in the index.", Kind::gauge};
 const Declaration kIndexBytes{"troupe_router_index_bytes", "Memory of the index.", Kind::gauge};
+const Declaration kCircuits{"troupe_router_open_circuits",
+                            "Workers that get nothing for a while, since what they are given keeps failing.", Kind::gauge};
 const metrics::Label kView{"view", {"exact", "predicted"}};
 const Declaration kFeeds{"troupe_router_prefix_feeds",
                          "Caches (worker and model) in the index: those whose worker tells its blocks, and those "
@@ -70,6 +72,7 @@ RouterMonitor::RouterMonitor(metrics::Registry& registry) : seen_(std::make_shar
   gauges.push_back(registry.gauge(kInFlight));
   for (const Declaration* row : {&kBlocks, &kIndexBytes}) gauges.push_back(registry.gauge(*row));
   for (const std::string_view view : kView.values) gauges.push_back(registry.gauge(kFeeds, {view}));
+  gauges.push_back(registry.gauge(kCircuits));
   auto before = std::make_shared<std::vector<std::uint64_t>>(counters.size(), 0);
   registry.before_collect([seen = seen_, counters, gauges, before] {
     const std::lock_guard lock(seen->mutex);
@@ -89,7 +92,7 @@ void RouterMonitor::observe(const RouterState& state) {
   gauges.push_back(static_cast<double>(state.placements()));
   const PrefixView& prefixes = state.prefixes();
   for (const std::size_t value : {prefixes.index().size(), prefixes.index().bytes(), prefixes.exact_feeds(),
-                                  prefixes.predicted_feeds()})
+                                  prefixes.predicted_feeds(), state.breakers().open()})
     gauges.push_back(static_cast<double>(value));
   const kv_events::TrackerCounters events = state.event_feeds().counters();
   const std::lock_guard lock(seen_->mutex);

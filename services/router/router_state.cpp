@@ -32,7 +32,7 @@ void RouterState::receive(const std::string& from, const wire::Envelope& message
   delivery.on<wire::Heartbeat>([&](const wire::Heartbeat& m) { on_heartbeat(from, m, now, out); });
   delivery.on<wire::KvUpdate>([&](const wire::KvUpdate& m) { on_kv_update(from, m, now, out); });
   delivery.on<wire::PlaceRequest>([&](const wire::PlaceRequest& m) { on_place(from, m, now, out); });
-  delivery.on<wire::RequestEnded>([&](const wire::RequestEnded& m) { on_ended(m); });
+  delivery.on<wire::RequestEnded>([&](const wire::RequestEnded& m) { on_ended(m, now); });
   delivery.on<wire::Leave>([&](const wire::Leave& m) {
     auto left = view_.leave(m.node, m.reason);
     if (!left) return;
@@ -137,6 +137,10 @@ void RouterState::on_place(const std::string& from, const wire::PlaceRequest& re
     if (epoch == request.epoch)
       return out.send(from, known->second.answer, request.epoch);  // its answer was lost
     if (epoch > request.epoch) return;
+    const NodeId& had = known->second.answer.decode;
+    if (std::find(request.avoid.begin(), request.avoid.end(), had) != request.avoid.end() &&
+        view_.find(had) != nullptr)
+      breakers_.failed(had, now);
     release(known->second);
     placements_.erase(known);
   }
@@ -159,6 +163,7 @@ void RouterState::on_place(const std::string& from, const wire::PlaceRequest& re
                  (request.deadline_ms != 0 ? Duration(std::chrono::milliseconds(request.deadline_ms))
                                            : std::chrono::hours(1));
   view_.find(placement->decode)->placed += placed.choices;
+  breakers_.placed(placement->decode, now);
   if (placement->prefill) ++view_.find(*placement->prefill)->placed_prefills;
   placements_.emplace(request.request, std::move(placed));
   out.send(from, *placement, request.epoch);
@@ -199,6 +204,8 @@ Expected<wire::Placement> RouterState::place(const wire::PlaceRequest& request, 
   };
   // A worker that just failed this request is taken only when there is no other.
   if (!std::all_of(nodes.begin(), nodes.end(), avoided)) std::erase_if(nodes, avoided);
+  const auto broken = [&](const Node* node) { return !breakers_.admits(node->identity.node, now); };
+  if (!std::all_of(nodes.begin(), nodes.end(), broken)) std::erase_if(nodes, broken);
   if (nodes.empty())
     return fail(Errc::no_ready_worker, "no decode worker for \"" + request.model + "\" is ready");
   const RequestView what{request.prompt_tokens, request.max_tokens, request.choices};
@@ -244,9 +251,12 @@ void RouterState::release(const Placed& placed) {
     prefill->placed_prefills -= std::min(prefill->placed_prefills, 1u);
 }
 
-void RouterState::on_ended(const wire::RequestEnded& ended) {
+void RouterState::on_ended(const wire::RequestEnded& ended, TimePoint now) {
   const auto found = placements_.find(ended.request);
   if (found == placements_.end() || found->second.answer.epoch > ended.epoch) return;
+  const NodeId& worker = found->second.answer.decode;
+  if (ended.outcome == wire::Outcome::answered) breakers_.succeeded(worker);
+  if (ended.outcome == wire::Outcome::failed && view_.find(worker) != nullptr) breakers_.failed(worker, now);
   release(found->second);
   placements_.erase(found);
 }
@@ -262,6 +272,7 @@ void RouterState::gone(const GoneNode& gone_node, TimePoint now, actors::Outbox&
   ++counters_.losses;
   log::warn("node gone", {{"name", who.name}, {"reason", gone_node.reason}});
   prefixes_.forget(who.node);
+  breakers_.forget(who.node);
   feeds_.forget(who.node);
   if (who.role != wire::Role::gateway) {
     if (gone_node.end == GoneNode::End::lost) suspects_.lost(who.node, who.name, now);

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "common/actors/role_state.hpp"
+#include "services/router/circuit_breakers.hpp"
 #include "services/router/cluster_view.hpp"
 #include "services/router/policies/policy.hpp"
 #include "services/router/event_feeds.hpp"
@@ -65,6 +66,7 @@ class RouterState final : public actors::RoleState {
   [[nodiscard]] const ClusterView& view() const { return view_; }
   [[nodiscard]] const PrefixView& prefixes() const { return prefixes_; }
   [[nodiscard]] const RouterCounters& counters() const { return counters_; }
+  [[nodiscard]] const CircuitBreakers& breakers() const { return breakers_; }
   [[nodiscard]] std::size_t placements() const { return placements_.size(); }
   void drain() { draining_ = true; }
 
@@ -83,7 +85,7 @@ class RouterState final : public actors::RoleState {
                     actors::Outbox& out);
   void on_place(const std::string& from, const wire::PlaceRequest& request, TimePoint now,
                 actors::Outbox& out);
-  void on_ended(const wire::RequestEnded& ended);
+  void on_ended(const wire::RequestEnded& ended, TimePoint now);
   [[nodiscard]] Expected<wire::Placement> place(const wire::PlaceRequest& request, TimePoint now);
   [[nodiscard]] std::vector<Candidate> candidates(const std::vector<const Node*>& nodes,
                                                   const wire::PlaceRequest& request, const ModelId& model,
@@ -99,6 +101,7 @@ class RouterState final : public actors::RoleState {
   std::unique_ptr<RouterPolicy> policy_;
   ClusterView view_;
   Suspects suspects_;
+  CircuitBreakers breakers_;
   PrefixView prefixes_;
   EventFeeds feeds_;
   std::map<RequestId, Placed> placements_;

@@ -34,7 +34,7 @@ inline std::vector<Envelope> message_samples() {
       pack(Placement{request, epoch, node, "tcp://127.0.0.1:7003", "tcp://127.0.0.1:7004", NodeId{8, 9},
                      "tcp://127.0.0.1:7001", 32, "prefix", "tcp://127.0.0.1:7002"}, epoch),
       pack(PlaceRefused{request, epoch, error, 1500}, epoch),
-      pack(RequestEnded{request, epoch}, epoch),
+      pack(RequestEnded{request, epoch, Outcome::failed}, epoch),
       pack(Generate{request, epoch, model, "default", {1, 2, 3}, false, 3, 1, 0, 2, 50, {2}, {sampling}, true, 60000,
                     "tcp://127.0.0.1:7001", "tcp://127.0.0.1:7002", -5}, epoch),
       pack(Tokens{node, 17, {{request, epoch, 1, 4, {token}, FinishReason::stop, error, 32, {token}}}}, epoch),

@@ -190,6 +190,29 @@ TEST(RouterState, GatewaysHearOfEveryChangeAndOfLostWorkers) {
   EXPECT_TRUE(wire::unpack<wire::ModelTable>(lost.messages()[1].message)->rows.empty());
 }
 
+TEST(RouterState, AWorkerThatKeepsFailingGetsNothingForAWhileUnlessItIsTheOnlyOne) {
+  Rig r;
+  r.join(1, wire::Role::decode);
+  std::uint64_t request = 0;
+  const auto fail_on_first = [&] {  // placed, and the gateway comes again since the worker failed it
+    (void)r.place(++request, 10, 1);
+    (void)r.place(request, 10, 2, {{1, 1}});
+  };
+  for (int i = 0; i < 5; ++i) fail_on_first();
+  EXPECT_EQ(r.state->breakers().open(), 1u);
+  EXPECT_EQ(Rig::only<wire::Placement>(r.place(++request, 10)).decode, (NodeId{1, 1})) << "there is no other";
+  r.join(2, wire::Role::decode);
+  r.beat(1, 0, 100);
+  r.beat(2, 30, 100);  // busier than the first
+  EXPECT_EQ(Rig::only<wire::Placement>(r.place(++request, 10)).decode, (NodeId{2, 2}));
+  r.clock.advance(2s);
+  (void)r.send("tcp://n50", wire::RequestEnded{{request, request}, {1}, wire::Outcome::dropped});
+  const auto trial = Rig::only<wire::Placement>(r.place(++request, 10));
+  EXPECT_EQ(trial.decode, (NodeId{1, 1}));
+  (void)r.send("tcp://n50", wire::RequestEnded{{request, request}, {1}});
+  EXPECT_EQ(r.state->breakers().open(), 0u);
+}
+
 TEST(RouterState, ALostWorkerDiedWhenItDoesNotComeBack) {
   for (const bool back : {false, true}) {
     Rig r;
