@@ -32,6 +32,7 @@ inline constexpr Bound kMaxPromptTokens{1u << 20};
 inline constexpr Bound kMaxBlocks{1u << 17};
 inline constexpr Bound kMaxList{1u << 16};
 inline constexpr Bound kMaxDetail{16384};
+inline constexpr Bound kMaxRecordedBody{8u << 20};
 /// Larger payloads travel on the data plane.
 inline constexpr std::size_t kMaxControlBytes = 48 * 1024;
 
@@ -573,6 +574,67 @@ struct WorkerGone {
     v("node", s.node);
     v("reason", s.reason);
     v.since(2, "died", s.died);
+  }
+};
+
+/// Kept in the directory under its request's id: enough to make the same answer again at any gateway.
+struct RequestRecord {
+  TROUPE_MESSAGE(RequestRecord, 1, 1);
+  RequestId request;
+  bool chat = false;
+  bool stream = false;
+  std::string body;            ///< as the client sent it
+  std::vector<TokenId> prompt; ///< of a chat: its template may read the clock
+  std::uint64_t seed = 0;
+  std::int64_t created = 0;    ///< seconds since 1970, as the answer says
+  ModelId model;               ///< other weights or numerics give another answer
+  RequestId owner;             ///< hash of the client's credentials: nobody else may ask for it
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("request", s.request);
+    v("chat", s.chat);
+    v("stream", s.stream);
+    v("body", s.body, kMaxRecordedBody);
+    v("prompt", s.prompt, kMaxPromptTokens);
+    v("seed", s.seed);
+    v("created", s.created);
+    v("model", s.model);
+    v("owner", s.owner);
+  }
+};
+
+/// Router to gateways, on every change: the workers, so that placing goes on while no router answers. A large
+/// table comes in parts of one number; it counts when the last one is there.
+struct WorkerTable {
+  TROUPE_MESSAGE(WorkerTable, 1, 1);
+  struct Row {
+    NodeId node;
+    Role role = Role::decode;
+    std::string name;
+    std::string control_address;
+    std::string data_address;
+    std::vector<std::string> models;
+    template <class V, class S>
+    static void fields(V&& v, S& s) {
+      v("node", s.node);
+      v("role", s.role);
+      v("name", s.name);
+      v("control_address", s.control_address);
+      v("data_address", s.data_address);
+      v("models", s.models);
+    }
+  };
+  NodeId router;
+  std::uint64_t number = 0;  ///< counts up; of two the higher is newer
+  std::uint32_t part = 0, parts = 1;
+  std::vector<Row> rows;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("router", s.router);
+    v("number", s.number);
+    v("part", s.part);
+    v("parts", s.parts);
+    v("rows", s.rows);
   }
 };
 

@@ -27,6 +27,7 @@ struct GenerateJob {
   bool prompt_logprobs = false;
   std::optional<TimePoint> deadline;
   std::int32_t priority = 0;      ///< higher goes first
+  RequestId share = {};           ///< jobs of one `share` are computed once (shared_dispatcher.hpp); zero: by itself
 };
 
 /// Where the answer goes. Calls for one request come one at a time, in order, from a thread of the dispatcher; they must not

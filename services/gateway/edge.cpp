@@ -7,8 +7,11 @@
 #include "common/base/log.hpp"
 #include "services/gateway/call.hpp"
 #include "services/gateway/generate_run.hpp"
+#include "services/gateway/owner.hpp"
 #include "services/gateway/json_text.hpp"
 #include "services/gateway/prepare.hpp"
+#include "services/gateway/resume_target.hpp"
+#include "services/gateway/run_starter.hpp"
 #include "services/gateway/text_pool.hpp"
 #include "services/gateway/web_page.hpp"
 
@@ -25,6 +28,10 @@ class EdgeServer final : public Edge {
         dispatcher_(dispatcher),
         registry_(registry),
         metrics_(std::make_shared<const EdgeMetrics>(registry)),
+        starter_(dispatcher, options_.requests.get(), options_.request_deadline,
+                 [this](Call call, wire::RequestRecord record, std::uint64_t from) {
+                   make_again(std::move(call), std::move(record), from);
+                 }),
         pool_(options_.text_threads, options_.text_queue) {}
 
   Expected<void> listen() {
@@ -113,7 +120,12 @@ class EdgeServer final : public Edge {
       if (row.method == call.request.method) return enter(row, std::move(call));
       allowed = row.method == "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
     }
-    if (path.starts_with(kModelsPrefix)) allowed = "GET, HEAD, OPTIONS";
+    const auto resumed = resume_target(call.request);
+    if (resumed.matches && call.request.method == "GET") {
+      call.route = route_index("events");
+      return events(std::move(call), resumed);
+    }
+    if (path.starts_with(kModelsPrefix) || resumed.matches) allowed = "GET, HEAD, OPTIONS";
     if (call.request.method == "OPTIONS") return preflight(call, allowed);
     if (allowed.empty())
       return call.reply(to_api(Error{Errc::not_found, "there is no path '" + std::string(path) + "'"}));
@@ -174,11 +186,45 @@ class EdgeServer final : public Edge {
     if (!found) return call.reply(found.error());
     auto prepared = prepare(std::move(*request), found->first, found->second);
     if (!prepared) return call.reply(prepared.error());
-    std::string().swap(call.request.body);
-    const auto deadline = call.arrived + options_.request_deadline;
-    const auto writer = call.writer;
-    auto run = std::make_shared<GenerateRun>(std::move(call), std::move(*prepared), dispatcher_, deadline);
-    writer->post([run = std::move(run)] { run->start(); });
+    std::string body;
+    body.swap(call.request.body);
+    starter_.start(std::move(call), std::move(*prepared), std::move(body));
+  }
+
+  // The events of an earlier request from a number on. Whoever asks must show what its client showed.
+  void events(Call call, const ResumeTarget& target) {
+    if (!target.error.empty()) return call.reply(to_api(Error{Errc::invalid_argument, target.error}));
+    const auto unknown = Error{Errc::request_unknown, "no record of request " + to_hex(target.id)};
+    if (!options_.requests) return call.reply(to_api(unknown));
+    const auto shared = std::make_shared<Call>(std::move(call));  // the store's answer is copyable
+    options_.requests->find(target.id, [this, shared, unknown, from = target.from](auto record) {
+      if (!record) return shared->reply(to_api(record.error()));
+      if (record->owner != owner_of(shared->request.header("Authorization"))) return shared->reply(to_api(unknown));
+      if (!record->stream) {
+        return shared->reply(to_api(
+            Error{Errc::invalid_argument, "the request was no stream; send it again with its idempotency key"}));
+      }
+      options_.requests->count_resumed();
+      make_again(std::move(*shared), std::move(*record), from);
+    });
+  }
+
+  // Threads: any. The body parses, since it did before.
+  void make_again(Call call, wire::RequestRecord record, std::uint64_t from) {
+    on_pool(std::move(call), [this, record = std::move(record), from](Call& c) {
+      auto request = record.chat ? parse_chat(record.body, options_.limits)
+                                 : parse_completion(record.body, options_.limits);
+      if (!request) return c.reply(request.error());
+      request->sampling.seed = record.seed;
+      if (record.chat) request->token_prompts = {record.prompt};
+      auto found = find_model(request->model, true);
+      if (!found) return c.reply(found.error());
+      if (found->second.id != record.model) return c.reply(to_api(Error{Errc::record_outdated, {}}));
+      auto prepared = prepare(std::move(*request), found->first, found->second);
+      if (!prepared) return c.reply(prepared.error());
+      std::string().swap(c.request.body);
+      starter_.again(std::move(c), std::move(*prepared), record, from);
+    });
   }
 
   using Found = std::pair<std::shared_ptr<const ModelText>, ServedModel>;
@@ -339,6 +385,7 @@ class EdgeServer final : public Edge {
     metrics_->in_flight.set(static_cast<double>(server_->in_flight()));
     metrics_->connections.set(static_cast<double>(server_->connections()));
     metrics_->text_queue.set(static_cast<double>(pool_.waiting()));
+    if (options_.requests) options_.requests->refresh();
   }
 
   const EdgeOptions options_;
@@ -350,6 +397,7 @@ class EdgeServer final : public Edge {
   const std::int64_t started_ =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();
+  RunStarter starter_;
   std::unique_ptr<HttpServer> server_;
   TextPool pool_;  // ends before the server it answers through
 };

@@ -10,6 +10,7 @@
 #include "services/gateway/generate_request.hpp"
 #include "services/gateway/http_server.hpp"
 #include "services/gateway/model_table.hpp"
+#include "services/gateway/request_store.hpp"
 
 namespace troupe::gateway {
 
@@ -20,6 +21,7 @@ struct EdgeOptions {
   RequestLimits limits;
   Duration request_deadline = std::chrono::minutes(10);  ///< of a generation, from its arrival
   std::string config_json = "{}";                        ///< what /config answers
+  std::shared_ptr<RequestStore> requests = nullptr;      ///< null: no stream can be resumed
 };
 
 class Edge {

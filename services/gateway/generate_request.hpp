@@ -25,7 +25,7 @@ struct GenerateRequest {
   Json messages;  ///< chat: template-ready, content is always a string
   bool add_generation_prompt = true;
   std::vector<std::string> text_prompts;  ///< completions: these or those
-  std::vector<std::vector<TokenId>> token_prompts;
+  std::vector<std::vector<TokenId>> token_prompts;  ///< a chat has one here when it is made again from a record
   std::uint32_t choices = 1;                ///< per prompt
   std::optional<std::uint32_t> max_tokens;  ///< none: what is left of the context
   std::vector<std::string> stop;

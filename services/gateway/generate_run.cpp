@@ -4,23 +4,33 @@
 #include <chrono>
 #include <utility>
 
+#include "common/base/hash.hpp"
 #include "common/base/log.hpp"
 #include "services/gateway/json_text.hpp"
 
 namespace troupe::gateway {
 namespace {
 
+std::int64_t unix_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
 double seconds_since(TimePoint then) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - then).count();
+}
+
+EventSequence make_sequence(const PreparedRun& prepared) {
+  const std::size_t choices = prepared.prompts.size() * prepared.request.choices;
+  if (!prepared.recorded) return EventSequence(choices);
+  return EventSequence(choices, EventSequence::Order::by_step, prepared.recorded->from);
 }
 
 AnswerFormat::Options format_options(const Call& call, const PreparedRun& prepared) {
   AnswerFormat::Options options;
   options.chat = prepared.request.chat;
-  options.id = to_hex(call.request.id);
-  options.created =
-      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-          .count();
+  options.id = to_hex(prepared.recorded ? prepared.recorded->id : call.request.id);
+  options.created = prepared.recorded ? prepared.recorded->created : unix_seconds();
   options.model = prepared.request.model;
   options.lossy_pages = prepared.served.lossy_pages();
   options.fingerprint = "fp_" + to_hex(prepared.served.id).substr(0, 16);
@@ -58,7 +68,9 @@ GenerateRun::GenerateRun(Call call, PreparedRun prepared, Dispatcher& dispatcher
       prepared_(std::move(prepared)),
       dispatcher_(dispatcher),
       deadline_(deadline),
-      format_(prepared_.model->tokenizer, format_options(call_, prepared_)) {
+      format_(prepared_.model->tokenizer, format_options(call_, prepared_)),
+      sequence_(make_sequence(prepared_)),
+      held_(prepared_.recorded && !prepared_.recorded->kept) {
   make_choices();
 }
 
@@ -85,6 +97,7 @@ void GenerateRun::make_choices() {
 }
 
 void GenerateRun::start() {
+  if (prepared_.recorded) call_.writer->answer_for(prepared_.recorded->id);
   call_.writer->on_gone([weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->client_gone();
   });
@@ -113,6 +126,8 @@ Expected<void> GenerateRun::dispatch(std::size_t job) {
   work.priority = request.priority;
   work.prompt_logprobs = request.echo && request.logprobs;
   work.deadline = deadline_;
+  if (prepared_.recorded)
+    work.share = Hasher().text("job").id(prepared_.recorded->id).number(job).finish<RequestId>();
   return dispatcher_.start(std::move(work), std::make_shared<Sink>(shared_from_this(), job));
 }
 
@@ -120,7 +135,16 @@ void GenerateRun::deliver(Event event) {
   {
     const std::lock_guard lock(mutex_);
     queue_.push_back(std::move(event));
-    if (std::exchange(drain_posted_, true)) return;
+    if (held_ || std::exchange(drain_posted_, true)) return;
+  }
+  call_.writer->post([self = shared_from_this()] { self->drain(); });
+}
+
+void GenerateRun::record_kept() {
+  {
+    const std::lock_guard lock(mutex_);
+    held_ = false;
+    if (queue_.empty() || std::exchange(drain_posted_, true)) return;
   }
   call_.writer->post([self = shared_from_this()] { self->drain(); });
 }
@@ -133,7 +157,7 @@ void GenerateRun::drain() {
     drain_posted_ = false;
   }
   for (Event& event : events) {
-    if (!over_ && !jobs_[event.job].over) handle(event);
+    if (!over_ && (event.kind == EventKind::agreed || !jobs_[event.job].over)) handle(event);
   }
   flush();
 }
@@ -146,6 +170,10 @@ void GenerateRun::handle(Event& event) {
       return on_tokens(event);
     case EventKind::failed:
       return fail_with(*event.error);
+    case EventKind::agreed:
+      cached_tokens_ = event.cached_tokens;
+      cached_agreed_ = true;
+      return finish_if_complete();
     case EventKind::done:
       break;
   }
@@ -162,16 +190,40 @@ void GenerateRun::on_started(Event& event) {
   if (prepared_.request.stream && !std::exchange(streaming_, true)) {
     call_.writer->start_stream(200, "text/event-stream; charset=utf-8");
   }
+  begin_choices(event);
+  if (++started_jobs_ == jobs_.size()) agree_cached();
+}
+
+void GenerateRun::begin_choices(Event& event) {
   const std::size_t first = jobs_[event.job].first_choice;
-  if (prepared_.request.chat && streaming_) {
-    for (std::uint32_t i = 0; i < prepared_.request.choices; ++i) format_.role_event(out_, first + i);
+  const TextDelta prompt = prepared_.request.echo ? echo(event) : TextDelta{};
+  for (std::size_t i = first; i < first + prepared_.request.choices; ++i) {
+    if (!streaming_) {
+      keep(i, prompt);
+      continue;
+    }
+    std::vector<std::string> events;
+    if (prepared_.request.chat) format_.role_event(events.emplace_back(), i);
+    if (prepared_.request.echo) format_.delta_event(events.emplace_back(), i, prompt);
+    sequence_.step(i, std::move(events), false, out_);
   }
-  if (prepared_.request.echo) echo(event);
+}
+
+// Only an answer that reports the number has to agree on it.
+void GenerateRun::agree_cached() {
+  const bool reported = !prepared_.request.stream || prepared_.request.include_usage;
+  if (!prepared_.recorded || !reported) {
+    cached_agreed_ = true;
+    return;
+  }
+  prepared_.recorded->agree_cached(cached_tokens_, [self = shared_from_this()](std::uint64_t agreed) {
+    self->deliver({EventKind::agreed, 0, 0, agreed, FinishReason::none, {}, {}});
+  });
 }
 
 // The prompt is the first piece of each of its choices. Scores are aligned at the prompt's end: its first
 // token has none.
-void GenerateRun::echo(Event& event) {
+TextDelta GenerateRun::echo(Event& event) const {
   const GenerateRequest& request = prepared_.request;
   const std::vector<TokenId>& prompt = prepared_.prompts[event.job];
   TextDelta delta;
@@ -190,7 +242,7 @@ void GenerateRun::echo(Event& event) {
       delta.tokens.push_back(std::move(placed));
     }
   }
-  for (std::uint32_t i = 0; i < request.choices; ++i) emit(jobs_[event.job].first_choice + i, delta);
+  return delta;
 }
 
 void GenerateRun::on_tokens(Event& event) {
@@ -205,17 +257,37 @@ void GenerateRun::on_tokens(Event& event) {
   if (event.finish != FinishReason::none) choice.cluster_finished = true;
   if (choice.text.finished()) return;
   time_tokens(choice);
-  TextDelta delta = choice.text.push(event.tokens, event.finish);
-  if (!delta.text.empty() || !delta.tokens.empty()) emit(index, std::move(delta));
+  prepared_.recorded ? push_each(index, event) : push(index, event.tokens, event.finish);
   if (!choice.text.finished()) return;
-  if (streaming_) {
-    format_.finish_event(out_, index, choice.text.reason(),
-                         prepared_.request.token_ids ? &choice.text.ids() : nullptr);
-  }
   if (job_finished(event.job)) {
     close_job(event.job);
     finish_if_complete();
   }
+}
+
+// The events of a recorded run must not depend on how many tokens came at once. The end comes with its token
+// only when that is the end token, which is no text.
+void GenerateRun::push_each(std::size_t index, const Event& event) {
+  const ChoiceText& text = choices_[index].text;
+  const std::size_t count = event.tokens.size();
+  for (std::size_t i = 0; i < count && !text.finished(); ++i) {
+    const bool ends = i + 1 == count && event.finish == FinishReason::stop;
+    push(index, std::span(event.tokens).subspan(i, 1), ends ? FinishReason::stop : FinishReason::none);
+  }
+  if (!text.finished() && event.finish != FinishReason::none) push(index, {}, event.finish);
+}
+
+void GenerateRun::push(std::size_t index, std::span<const GeneratedToken> tokens, FinishReason finish) {
+  Choice& choice = choices_[index];
+  TextDelta delta = choice.text.push(tokens, finish);
+  if (!streaming_) return keep(index, std::move(delta));
+  std::vector<std::string> events;
+  if (!delta.text.empty() || !delta.tokens.empty()) format_.delta_event(events.emplace_back(), index, delta);
+  if (choice.text.finished()) {
+    format_.finish_event(events.emplace_back(), index, choice.text.reason(),
+                         prepared_.request.token_ids ? &choice.text.ids() : nullptr);
+  }
+  sequence_.step(index, std::move(events), choice.text.finished(), out_);
 }
 
 void GenerateRun::time_tokens(Choice& choice) {
@@ -229,11 +301,7 @@ void GenerateRun::time_tokens(Choice& choice) {
   choice.last_tokens = now;
 }
 
-void GenerateRun::emit(std::size_t index, TextDelta delta) {
-  if (streaming_) {
-    format_.delta_event(out_, index, delta);
-    return;
-  }
+void GenerateRun::keep(std::size_t index, TextDelta delta) {
   TextDelta& all = choices_[index].all;
   all.text += delta.text;
   std::ranges::move(delta.tokens, std::back_inserter(all.tokens));
@@ -263,10 +331,16 @@ void GenerateRun::close_job(std::size_t job) {
 }
 
 void GenerateRun::finish_if_complete() {
-  if (over_ || !std::ranges::all_of(jobs_, &Job::over)) return;
+  if (over_ || !std::ranges::all_of(jobs_, &Job::over) || !cached_agreed_) return;
   if (streaming_) {
-    if (prepared_.request.include_usage) format_.usage_event(out_, usage());
-    AnswerFormat::done_event(out_);
+    std::string event;
+    if (prepared_.request.include_usage) {
+      format_.usage_event(event, usage());
+      sequence_.tail(event, out_);
+      event.clear();
+    }
+    AnswerFormat::done_event(event);
+    sequence_.tail(event, out_);
     call_.writer->write(out_);
     out_.clear();
     call_.writer->finish();

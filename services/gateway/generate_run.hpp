@@ -3,6 +3,7 @@
 // arrive on a thread of the dispatcher and are only queued there; all else happens on the connection's
 // thread, so nothing here needs a lock but the queue.
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,10 +14,21 @@
 #include "services/gateway/call.hpp"
 #include "services/gateway/choice_text.hpp"
 #include "services/gateway/dispatcher.hpp"
+#include "services/gateway/event_sequence.hpp"
 #include "services/gateway/generate_request.hpp"
 #include "services/gateway/model_table.hpp"
 
 namespace troupe::gateway {
+
+/// What ties a run to its record: the answer is that of the recorded request, whoever makes it and how often.
+struct RecordedRun {
+  RequestId id;
+  std::int64_t created = 0;
+  std::uint64_t from = 0;  ///< the first event to send
+  bool kept = true;        ///< false: nothing is sent before record_kept()
+  /// Cached tokens of the answer, given those counted here (RequestStore::agree_cached).
+  std::function<void(std::uint64_t mine, std::function<void(std::uint64_t)> agreed)> agree_cached;
+};
 
 /// A parsed request with its prompts as tokens and its lengths settled: what the text pool hands over.
 struct PreparedRun {
@@ -25,6 +37,7 @@ struct PreparedRun {
   ServedModel served;
   std::vector<std::vector<TokenId>> prompts;
   std::vector<std::uint32_t> max_tokens;  ///< per prompt; 0 only with echo
+  std::optional<RecordedRun> recorded;    ///< none: nobody can ask for this answer again
 };
 
 class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
@@ -33,14 +46,16 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
 
   /// Starts the jobs. Threads: the connection's.
   void start();
+  /// The record is where it should be: the answer may begin. Threads: any.
+  void record_kept();
 
  private:
-  enum class EventKind : std::uint8_t { started, tokens, done, failed };
+  enum class EventKind : std::uint8_t { started, tokens, done, failed, agreed };
   struct Event {
     EventKind kind = EventKind::done;
     std::size_t job = 0;
     std::uint32_t choice = 0;
-    std::uint32_t cached_tokens = 0;
+    std::uint64_t cached_tokens = 0;
     FinishReason finish = FinishReason::none;
     std::vector<GeneratedToken> tokens;
     std::optional<Error> error;
@@ -65,9 +80,13 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   void handle(Event& event);
   void on_started(Event& event);
   void on_tokens(Event& event);
-  void echo(Event& event);
+  void begin_choices(Event& event);
+  [[nodiscard]] TextDelta echo(Event& event) const;
+  void push_each(std::size_t index, const Event& event);
+  void push(std::size_t index, std::span<const GeneratedToken> tokens, FinishReason finish);
+  void agree_cached();
   void time_tokens(Choice& choice);
-  void emit(std::size_t index, TextDelta delta);
+  void keep(std::size_t index, TextDelta delta);
   void flush();
   void close_job(std::size_t job);
   [[nodiscard]] bool job_finished(std::size_t job) const;
@@ -84,17 +103,21 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   Dispatcher& dispatcher_;
   const std::optional<TimePoint> deadline_;
   AnswerFormat format_;
+  EventSequence sequence_;
   std::vector<Choice> choices_;
   std::vector<Job> jobs_;
   std::string out_;
   std::uint64_t cached_tokens_ = 0;
-  bool streaming_ = false;  ///< the head has been sent
+  std::size_t started_jobs_ = 0;
+  bool cached_agreed_ = false;  ///< nobody will report another number for this request
+  bool streaming_ = false;      ///< the head has been sent
   bool first_token_ = true;
   bool over_ = false;
 
   std::mutex mutex_;
   std::vector<Event> queue_;
   bool drain_posted_ = false;
+  bool held_ = false;  ///< until the record is kept
 };
 
 }  // namespace troupe::gateway

@@ -10,6 +10,7 @@ class Exchange::Writer final : public ResponseWriter {
  public:
   explicit Writer(std::shared_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
   ~Writer() override { exchange_->abandon(); }
+  void answer_for(const RequestId& id) override { exchange_->answer_for(id); }
   void respond(Response response) override { exchange_->respond(response); }
   void start_stream(int status, std::string_view content_type) override {
     exchange_->start_stream(status, content_type);
@@ -34,10 +35,21 @@ std::shared_ptr<ResponseWriter> Exchange::writer() {
   return std::make_shared<Writer>(shared_from_this());
 }
 
+void Exchange::answer_for(const RequestId& id) {
+  const std::lock_guard lock(mutex_);
+  answers_ = to_hex(id);
+}
+
+AnswerContext Exchange::head_context() const {
+  AnswerContext context = context_;
+  if (!answers_.empty()) context.request_id = answers_;
+  return context;
+}
+
 void Exchange::respond(const Response& response) {
   std::unique_lock lock(mutex_);
   if (ended_ || streaming_) return;
-  head_ = compose_response(response, context_);
+  head_ = compose_response(response, head_context());
   ended_ = true;
   notify(lock);
 }
@@ -45,7 +57,7 @@ void Exchange::respond(const Response& response) {
 void Exchange::start_stream(int status, std::string_view content_type) {
   std::unique_lock lock(mutex_);
   if (ended_ || streaming_) return;
-  head_ = compose_stream_head(status, content_type, context_);
+  head_ = compose_stream_head(status, content_type, head_context());
   streaming_ = true;
   notify(lock);
 }

@@ -40,6 +40,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
  private:
   class Writer;
+  void answer_for(const RequestId& id);
+  [[nodiscard]] AnswerContext head_context() const;  ///< mutex_ is held
   void respond(const Response& response);
   void start_stream(int status, std::string_view content_type);
   bool write(std::string_view bytes);
@@ -55,6 +57,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   const AnswerContext context_;
   const std::size_t max_buffered_bytes_;
   std::string head_;     ///< ready bytes: a head, or a whole answer
+  std::string answers_;  ///< id of the request whose answer this is, when it is an earlier one
   std::string payload_;  ///< of the stream, not yet framed
   Task gone_callback_;
   bool streaming_ = false;

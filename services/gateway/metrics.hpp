@@ -10,9 +10,9 @@
 namespace troupe::gateway {
 
 /// The `route` label; anything else is "other".
-inline constexpr std::array<std::string_view, 14> kRouteNames{
-    "chat_completions", "completions", "models", "tokenize", "detokenize", "healthz", "readyz",
-    "metrics",          "config",      "state",  "page",     "options",    "refused", "other"};
+inline constexpr std::array<std::string_view, 15> kRouteNames{
+    "chat_completions", "completions", "events", "models", "tokenize", "detokenize", "healthz", "readyz",
+    "metrics",          "config",      "state",  "page",   "options",  "refused",    "other"};
 /// The `outcome` label: status class, or how an answer ended otherwise.
 inline constexpr std::array<std::string_view, 5> kOutcomeNames{"2xx", "4xx", "5xx", "gone", "broken"};
 

@@ -20,6 +20,10 @@ Parsed<std::vector<TokenId>> encode_text(const std::string& text, const Tokenize
 Parsed<void> tokenize(PreparedRun& run) {
   GenerateRequest& request = run.request;
   const Tokenizer& tokenizer = *run.model->tokenizer;
+  if (request.chat && !request.token_prompts.empty()) {  // of a record: the template has run
+    run.prompts = std::move(request.token_prompts);
+    return {};
+  }
   if (request.chat) {
     auto ids = run.model->encode_chat(request.messages, request.add_generation_prompt);
     if (!ids) return tl::unexpected<ApiError>(to_api(ids.error(), "messages"));
@@ -94,7 +98,7 @@ Parsed<void> check_ids(const std::vector<TokenId>& ids, const Tokenizer& tokeniz
 
 Parsed<PreparedRun> prepare(GenerateRequest request, std::shared_ptr<const ModelText> model,
                             ServedModel served) {
-  PreparedRun run{std::move(request), std::move(model), std::move(served), {}, {}};
+  PreparedRun run{std::move(request), std::move(model), std::move(served), {}, {}, {}};
   Parsed<void> status = check_sampling(run.request.sampling, *run.model->tokenizer);
   if (status) status = check_ids(run.request.stop_token_ids, *run.model->tokenizer, "stop_token_ids");
   if (status) status = tokenize(run);

@@ -48,6 +48,10 @@ inline std::vector<Envelope> message_samples() {
       pack(Ping{12}),
       pack(Pong{12, node}),
       pack(WorkerGone{node, "lost", true}),
+      pack(RequestRecord{request, true, true, "{\"model\":\"smollm2\"}", {1, 2, 3}, 0x1122334455667788ULL, 1700000000, model,
+                         RequestId{31, 32}}),
+      pack(WorkerTable{node, 9, 1, 2, {{NodeId{8, 9}, Role::prefill, "prefill-0", "tcp://127.0.0.1:7001",
+                                         "tcp://127.0.0.1:7002", {"smollm2"}}}}),
   };
 }
 
