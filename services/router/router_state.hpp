@@ -22,6 +22,7 @@ struct RouterOptions {
   Duration hang_limit = std::chrono::seconds(30);  ///< busy without a layer finished for this long
   Duration lease = std::chrono::seconds(30);       ///< of a placement beyond its request's deadline
   std::uint32_t min_prompt_tokens = 256;  ///< fewer uncached ones are prefilled where they are decoded
+  std::uint32_t min_fetch_tokens = 256;  ///< another worker must hold so many more for its pages to be fetched
   std::size_t max_nodes = 1024;
   std::size_t max_index_blocks = 1u << 20;  ///< of all models together
   std::size_t max_placements = 1u << 16;
@@ -34,6 +35,7 @@ struct RouterOptions {
 struct RouterCounters {
   std::uint64_t placed_by_prefix = 0, placed_by_load = 0;
   std::uint64_t placed_with_prefill = 0;
+  std::uint64_t placed_with_fetch = 0;
   std::uint64_t refused = 0;
   std::uint64_t joins = 0, losses = 0, hangs = 0;
   std::uint64_t kv_updates = 0, kv_gaps = 0;
@@ -83,6 +85,7 @@ class RouterState final : public actors::RoleState {
                 actors::Outbox& out);
   void on_ended(const wire::RequestEnded& ended);
   [[nodiscard]] Expected<wire::Placement> place(const wire::PlaceRequest& request, TimePoint now);
+  bool add_fetch(wire::Placement& placement, const wire::PlaceRequest& request, const ModelId& model);
   [[nodiscard]] std::vector<Candidate> candidates(const std::vector<const Node*>& nodes,
                                                   const wire::PlaceRequest& request, const ModelId& model,
                                                   bool prefill);
