@@ -32,6 +32,7 @@ using BlockKey = Id128<struct BlockTag>;     ///< chained XXH3-128 of 16 tokens 
 using ModelId = Id128<struct ModelTag>;      ///< hash of the weight file and of what changes its output
 using NodeId = Id128<struct NodeTag>;        ///< one incarnation of one role; new at every start
 using Epoch = StrongId<struct EpochTag, std::uint32_t>;  ///< of a placement: older ones are dropped
+using LeaseId = StrongId<struct LeaseTag>;  ///< one reservation of pages, made by the worker that holds it; 0: none
 
 using TokenId = std::int32_t;
 

@@ -142,6 +142,10 @@ std::vector<Option> rows() {
       {"disagg.min_prompt_tokens", integer, "256", kGateway | kRouter,
        "Prompts with fewer uncached tokens are prefilled on the decode worker itself.", "tokens", "0",
        "1000000000"},
+      {"disagg.min_fetch_tokens", integer, "256", kRouter,
+       "A prompt's KV pages are fetched from another worker that holds at least so many tokens of it more than the chosen "
+       "one.",
+       "tokens", "1", "1000000000"},
 
       {"router.policy",
        choice,

@@ -86,6 +86,12 @@ struct PrefillProgress {
   std::uint32_t tokens = 0;               ///< prompt tokens this layer now covers
 };
 
+/// Pages with the KV of a prompt's leading blocks.
+struct HeldBlocks {
+  std::vector<std::uint32_t> pages;       ///< physical, in order
+  std::uint32_t tokens = 0;               ///< covered, whole blocks; later slots of the last page are rubbish
+};
+
 struct StepOutput {
   std::vector<TokenEvent> tokens;
   std::vector<KvEvent> kv;
@@ -133,11 +139,16 @@ class Engine {
   [[nodiscard]] virtual Expected<void> reserve_import(Request request, std::uint32_t tokens) = 0;
   [[nodiscard]] virtual Expected<void> import_page(const RequestId& id, std::uint32_t layer, std::uint32_t page_index,
                                                    std::span<const std::byte> bytes) = 0;
-  /// Errors: transfer_failed when a page of a layer is missing.
-  [[nodiscard]] virtual Expected<void> commit_import(const RequestId& id) = 0;
+  /// Takes the first `tokens` of them, at most as many as were reserved; the rest is computed. Errors: transfer_failed when a
+  /// page of a layer is missing.
+  [[nodiscard]] virtual Expected<void> commit_import(const RequestId& id, std::uint32_t tokens) = 0;
   [[nodiscard]] virtual std::uint32_t cached_tokens_for(std::string_view tenant, std::span<const TokenId> prompt) const = 0;
   /// Bytes of one layer of one physical page.
   virtual void export_page(std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) const = 0;
+  /// Keeps what is held of `keys`, from the first one on, in place until release_blocks(id): of finished prompts and of
+  /// streams that go on. One hold per id. Cost: O(keys).
+  [[nodiscard]] virtual HeldBlocks hold_blocks(const RequestId& id, std::span<const BlockKey> keys) = 0;
+  virtual void release_blocks(const RequestId& id) = 0;
 
   /// Ends a request at the next layer boundary and frees its pages; no event follows. Unknown ids are ignored.
   virtual void cancel(const RequestId& id) = 0;

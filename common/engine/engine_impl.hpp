@@ -28,9 +28,11 @@ class EngineImpl final : public Engine {
   Expected<void> reserve_import(Request request, std::uint32_t tokens) override;
   Expected<void> import_page(const RequestId& id, std::uint32_t layer, std::uint32_t page_index,
                              std::span<const std::byte> bytes) override;
-  Expected<void> commit_import(const RequestId& id) override;
+  Expected<void> commit_import(const RequestId& id, std::uint32_t tokens) override;
   std::uint32_t cached_tokens_for(std::string_view tenant, std::span<const TokenId> prompt) const override;
   void export_page(std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) const override;
+  HeldBlocks hold_blocks(const RequestId& id, std::span<const BlockKey> keys) override;
+  void release_blocks(const RequestId& id) override;
   void cancel(const RequestId& id) override;
   std::unique_ptr<backend::ThreadHold> hold_thread() override { return backend_->hold_thread(); }
   bool has_work() const override;
@@ -106,6 +108,7 @@ class EngineImpl final : public Engine {
   std::list<SequencePtr> running_;    ///< as they were admitted
   std::map<RequestId, SequencePtr> importing_;
   std::map<RequestId, SequencePtr> prefilled_;  ///< done, pages pinned
+  std::map<RequestId, std::vector<std::uint32_t>> held_;  ///< pages others read
   std::vector<SequencePtr> forked_;   ///< made in this step
   std::vector<Sequence*> finished_;   ///< in this step
   StepScheduler scheduler_;

@@ -1,4 +1,6 @@
 // How requests enter, arrive from elsewhere, and leave.
+#include <algorithm>
+
 #include "common/engine/engine_impl.hpp"
 
 #include "common/kv/block_key.hpp"
@@ -168,17 +170,21 @@ Expected<void> EngineImpl::import_page(const RequestId& id, std::uint32_t layer,
   return {};
 }
 
-Expected<void> EngineImpl::commit_import(const RequestId& id) {
+Expected<void> EngineImpl::commit_import(const RequestId& id, std::uint32_t tokens) {
   const auto found = importing_.find(id);
   if (found == importing_.end()) return fail(Errc::transfer_failed, "no import is open for this request");
   SequencePtr sequence = std::move(found->second);
   importing_.erase(found);
-  for (std::size_t layer = 0; layer < sequence->import->got.size(); ++layer) {
-    for (const bool got : sequence->import->got[layer])
-      if (!got) return fail(Errc::transfer_failed, "layer " + std::to_string(layer) + " of the prompt is incomplete");
+  const ImportState& import = *sequence->import;
+  tokens = std::clamp(tokens, import.first_page * kPageTokens, import.tokens);
+  for (std::size_t layer = 0; layer < import.got.size(); ++layer) {
+    for (std::uint32_t page = import.first_page; page < pages_for(tokens); ++page)
+      if (!import.got[layer][page - import.first_page])
+        return fail(Errc::transfer_failed, "layer " + std::to_string(layer) + " of the prompt is incomplete");
   }
-  sequence->pages->computed(sequence->import->tokens);
-  sequence->cached_tokens = sequence->import->tokens;
+  sequence->pages->truncate(tokens);
+  sequence->pages->computed(tokens);
+  sequence->cached_tokens = tokens;
   sequence->import.reset();
   sequence->served = stats_.steps;
   running_.push_back(std::move(sequence));  // it holds pages: it does not wait again
@@ -193,6 +199,23 @@ std::uint32_t EngineImpl::cached_tokens_for(std::string_view tenant, std::span<c
 
 void EngineImpl::export_page(std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) const {
   runner_->export_page(layer, page, to);
+}
+
+HeldBlocks EngineImpl::hold_blocks(const RequestId& id, std::span<const BlockKey> keys) {
+  release_blocks(id);
+  const PagePool::Match match = pool_.lookup(keys);
+  HeldBlocks held{match.pages, match.tokens()};
+  if (match.partial_page) held.pages.push_back(*match.partial_page);
+  for (const std::uint32_t page : held.pages) pool_.ref_found(page);
+  if (!held.pages.empty()) held_[id] = held.pages;
+  return held;
+}
+
+void EngineImpl::release_blocks(const RequestId& id) {
+  const auto found = held_.find(id);
+  if (found == held_.end()) return;
+  for (auto page = found->second.rbegin(); page != found->second.rend(); ++page) pool_.unref(*page);
+  held_.erase(found);
 }
 
 void EngineImpl::cancel(const RequestId& id) {

@@ -25,6 +25,14 @@ namespace troupe {
 /// Bytes of one frame; shared because sender, socket and receiver let go at different times.
 using FramePayload = std::shared_ptr<const std::vector<std::uint8_t>>;
 
+/// What frames belong to: several transfers of one placement differ by their lease.
+struct TransferId {
+  RequestId request;
+  Epoch epoch;
+  LeaseId lease;
+  auto operator<=>(const TransferId&) const = default;
+};
+
 enum class SendResult : std::uint8_t { sent, window_full, closed };
 
 struct DataPlaneOptions {
@@ -46,10 +54,10 @@ struct DataPlaneHandlers {
   std::function<bool(const wire::Envelope& header, FramePayload payload)> received;
   /// An acknowledgement came: the window towards `address` has room again.
   std::function<void(const std::string& address)> writable;
-  /// The receiver refused a frame of this request.
-  std::function<void(const RequestId& request, Epoch epoch)> refused;
+  /// The receiver refused a frame.
+  std::function<void(const TransferId& transfer)> refused;
   /// Nothing was acknowledged in time, or the peer is gone: frames in flight towards it are lost.
-  std::function<void(const std::string& address, const std::vector<std::pair<RequestId, Epoch>>& requests)> lost;
+  std::function<void(const std::string& address, const std::vector<TransferId>& transfers)> lost;
 };
 
 class DataPlane {

@@ -12,12 +12,12 @@ Expected<FrameIdentity> identify_frame(const wire::Envelope& header, std::size_t
     const auto frame = wire::unpack<wire::KvFrame>(header);
     TROUPE_TRY(frame);
     expected = std::size_t{frame->layers} * frame->pages.size() * frame->layer_page_bytes;
-    identity = {frame->request, frame->epoch, frame->frame, frame->checksum};
+    identity = {frame->request, frame->epoch, frame->frame, frame->checksum, frame->lease};
   } else if (header.type == wire::PromptFrame::kNumber) {
     const auto frame = wire::unpack<wire::PromptFrame>(header);
     TROUPE_TRY(frame);
     expected = std::size_t{frame->tokens} * sizeof(TokenId);
-    identity = {frame->request, frame->epoch, frame->frame, frame->checksum};
+    identity = {frame->request, frame->epoch, frame->frame, frame->checksum, {}};
   } else {
     return fail(Errc::wire_malformed, "message " + std::to_string(header.type) + " is no data frame");
   }

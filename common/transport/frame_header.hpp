@@ -9,6 +9,7 @@ struct FrameIdentity {
   Epoch epoch;
   std::uint32_t frame = 0;
   std::uint64_t checksum = 0;
+  LeaseId lease;  ///< of a KvFrame; 0 of a PromptFrame
 };
 
 /// Errors: wire_malformed when the envelope is neither a KvFrame nor a PromptFrame, or its payload length is not what the

@@ -66,7 +66,7 @@ class LocalPlane final : public DataPlane {
 
   const std::string& address() const override { return address_; }
 
-  SendResult send(const std::string& address, const wire::Envelope& header, const RequestId& request,
+  SendResult send(const std::string& address, const wire::Envelope& header, const RequestId&,
                   FramePayload payload) override {
     const auto peer = port_table().find(address);
     if (peer == nullptr) return SendResult::closed;
@@ -78,7 +78,7 @@ class LocalPlane final : public DataPlane {
     bytes_sent_ += payload->size();
     if (!*accepted) {
       refused_ += 1;
-      if (handlers_.refused) handlers_.refused(request, identity->epoch);
+      if (handlers_.refused) handlers_.refused({identity->request, identity->epoch, identity->lease});
     }
     return SendResult::sent;
   }

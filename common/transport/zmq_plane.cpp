@@ -24,9 +24,7 @@ namespace {
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 struct OutgoingFrame {
-  RequestId request;
-  Epoch epoch;
-  std::uint32_t number = 0;
+  FrameIdentity identity;
   wire::Envelope header;
   FramePayload payload;
 };
@@ -91,7 +89,7 @@ class ZmqPlane final : public DataPlane {
 
   const std::string& address() const override { return address_; }
 
-  SendResult send(const std::string& address, const wire::Envelope& header, const RequestId& request,
+  SendResult send(const std::string& address, const wire::Envelope& header, const RequestId&,
                   FramePayload payload) override {
     const auto identity = identify_frame(header, payload->size());
     TROUPE_CHECK(identity.has_value(), "a sender made a malformed frame");
@@ -101,7 +99,7 @@ class ZmqPlane final : public DataPlane {
       Peer& peer = peers_[address];
       if (peer.outstanding() >= options_.window) return SendResult::window_full;
       if (peer.outstanding() == 0) peer.last_sign = std::chrono::steady_clock::now();
-      peer.queue.push_back({request, identity->epoch, identity->frame, header, std::move(payload)});
+      peer.queue.push_back({*identity, header, std::move(payload)});
     }
     wake();
     return SendResult::sent;
@@ -110,7 +108,7 @@ class ZmqPlane final : public DataPlane {
   void drop(const RequestId& request) override {
     std::lock_guard lock(mutex_);
     for (auto& [address, peer] : peers_)
-      std::erase_if(peer.queue, [&](const OutgoingFrame& frame) { return frame.request == request; });
+      std::erase_if(peer.queue, [&](const OutgoingFrame& frame) { return frame.identity.request == request; });
   }
 
   DataPlaneStats stats() const override {
@@ -205,7 +203,7 @@ class ZmqPlane final : public DataPlane {
   }
 
   void acknowledge(zmq::message_t& sender, const FrameIdentity& identity, bool accepted) {
-    const wire::FrameAck ack{identity.request, identity.epoch, identity.frame, accepted};
+    const wire::FrameAck ack{identity.request, identity.epoch, identity.frame, accepted, identity.lease, false};
     const auto bytes = wire::to_bytes(wire::pack(ack, identity.epoch));
     try {
       if (receiver_.send(sender, zmq::send_flags::sndmore | zmq::send_flags::dontwait))
@@ -241,7 +239,7 @@ class ZmqPlane final : public DataPlane {
       std::lock_guard lock(mutex_);
       Peer& peer = peers_[address];
       const auto found = std::find_if(peer.unacked.begin(), peer.unacked.end(), [&](const FrameIdentity& frame) {
-        return frame.request == ack.request && frame.epoch == ack.epoch && frame.frame == ack.frame;
+        return frame.request == ack.request && frame.epoch == ack.epoch && frame.frame == ack.frame && frame.lease == ack.lease;
       });
       if (found == peer.unacked.end()) return;
       peer.unacked.erase(found);
@@ -249,7 +247,7 @@ class ZmqPlane final : public DataPlane {
       stats_.acks += 1;
       if (!ack.accepted) stats_.refused += 1;
     }
-    if (!ack.accepted && handlers_.refused) handlers_.refused(ack.request, ack.epoch);
+    if (!ack.accepted && handlers_.refused) handlers_.refused({ack.request, ack.epoch, ack.lease});
     if (handlers_.writable) handlers_.writable(address);
   }
 
@@ -289,7 +287,7 @@ class ZmqPlane final : public DataPlane {
         if (peer.queue.empty()) return;
         frame = std::move(peer.queue.front());
         peer.queue.pop_front();
-        peer.unacked.push_back({frame.request, frame.epoch, frame.number, 0});
+        peer.unacked.push_back(frame.identity);
       }
       const auto head = wire::to_bytes(frame.header);
       zmq::message_t first(head.data(), head.size());
@@ -311,7 +309,7 @@ class ZmqPlane final : public DataPlane {
   void find_lost_peers() {
     struct Lost {
       std::string address;
-      std::vector<std::pair<RequestId, Epoch>> requests;
+      std::vector<TransferId> transfers;
     };
     std::vector<Lost> lost;
     {
@@ -323,8 +321,9 @@ class ZmqPlane final : public DataPlane {
           continue;
         }
         Lost entry{it->first, {}};
-        for (const auto& frame : it->second.queue) entry.requests.emplace_back(frame.request, frame.epoch);
-        for (const auto& frame : it->second.unacked) entry.requests.emplace_back(frame.request, frame.epoch);
+        const auto add = [&](const FrameIdentity& frame) { entry.transfers.push_back({frame.request, frame.epoch, frame.lease}); };
+        for (const auto& frame : it->second.queue) add(frame.identity);
+        for (const auto& frame : it->second.unacked) add(frame);
         lost.push_back(std::move(entry));
         it = peers_.erase(it);
         stats_.lost_peers += 1;
@@ -332,10 +331,10 @@ class ZmqPlane final : public DataPlane {
     }
     for (Lost& entry : lost) {
       senders_.erase(entry.address);  // with linger 0: unsent payloads are freed here
-      std::sort(entry.requests.begin(), entry.requests.end());
-      entry.requests.erase(std::unique(entry.requests.begin(), entry.requests.end()), entry.requests.end());
-      log::warn("data plane peer lost", {{"address", entry.address}, {"requests", entry.requests.size()}});
-      if (handlers_.lost) handlers_.lost(entry.address, entry.requests);
+      std::sort(entry.transfers.begin(), entry.transfers.end());
+      entry.transfers.erase(std::unique(entry.transfers.begin(), entry.transfers.end()), entry.transfers.end());
+      log::warn("data plane peer lost", {{"address", entry.address}, {"transfers", entry.transfers.size()}});
+      if (handlers_.lost) handlers_.lost(entry.address, entry.transfers);
     }
   }
 

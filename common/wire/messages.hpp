@@ -232,7 +232,7 @@ struct PlaceRequest {
 };
 
 struct Placement {
-  TROUPE_MESSAGE(Placement, 2, 1);
+  TROUPE_MESSAGE(Placement, 3, 1);
   RequestId request;
   Epoch epoch;
   NodeId decode;
@@ -243,6 +243,8 @@ struct Placement {
   std::uint32_t cached_tokens = 0;  ///< what the router believes the decode worker holds
   std::string reason;               ///< of the choice, for logs and the response's "troupe" object
   std::string prefill_data_address; ///< where a prompt too long for a control message goes
+  std::string fetch_address;        ///< a worker that holds more of the prompt; empty: none is worth asking
+  std::uint32_t fetch_tokens = 0;   ///< what the router believes it holds
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -255,6 +257,8 @@ struct Placement {
     v("cached_tokens", s.cached_tokens);
     v("reason", s.reason);
     v.since(2, "prefill_data_address", s.prefill_data_address);
+    v.since(3, "fetch_address", s.fetch_address);
+    v.since(3, "fetch_tokens", s.fetch_tokens);
   }
 };
 
@@ -312,7 +316,7 @@ struct WireSampling {
 
 /// Gateway to decode worker. A prompt too long for a control message follows as a PromptFrame on the data plane.
 struct Generate {
-  TROUPE_MESSAGE(Generate, 3, 1);
+  TROUPE_MESSAGE(Generate, 4, 1);
   RequestId request;
   Epoch epoch;
   ModelId model;
@@ -331,6 +335,8 @@ struct Generate {
   std::string prefill_address;          ///< empty: prefill here
   std::string prefill_data_address;
   std::int32_t priority = 0;            ///< higher goes first
+  std::string fetch_address;            ///< a worker to ask for the prompt's pages first; empty: none
+  std::uint32_t fetch_tokens = 0;       ///< leading ones it may hold
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -351,6 +357,8 @@ struct Generate {
     v("prefill_address", s.prefill_address);
     v.since(2, "prefill_data_address", s.prefill_data_address);
     v.since(3, "priority", s.priority);
+    v.since(4, "fetch_address", s.fetch_address);
+    v.since(4, "fetch_tokens", s.fetch_tokens);
   }
 };
 
@@ -437,7 +445,7 @@ struct Cancel {
 
 /// Decode worker to prefill worker: compute the prompt's pages and send them to `data_address`.
 struct PrefillRequest {
-  TROUPE_MESSAGE(PrefillRequest, 2, 1);
+  TROUPE_MESSAGE(PrefillRequest, 3, 1);
   RequestId request;
   Epoch epoch;
   ModelId model;
@@ -449,6 +457,7 @@ struct PrefillRequest {
   std::string data_address;
   std::uint32_t deadline_ms = 0;
   std::int32_t priority = 0;            ///< higher goes first
+  LeaseId lease;                        ///< of the reserved pages: frames carry it
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -462,6 +471,7 @@ struct PrefillRequest {
     v("data_address", s.data_address);
     v("deadline_ms", s.deadline_ms);
     v.since(2, "priority", s.priority);
+    v.since(3, "lease", s.lease);
   }
 };
 
@@ -484,7 +494,7 @@ struct PrefillDone {
 
 /// Header of a data-plane frame: layers x pages of one prompt, payload layer-major, one layer's page after another.
 struct KvFrame {
-  TROUPE_MESSAGE(KvFrame, 1, 1);
+  TROUPE_MESSAGE(KvFrame, 2, 1);
   RequestId request;
   Epoch epoch;
   ModelId model;
@@ -494,6 +504,7 @@ struct KvFrame {
   std::vector<std::uint32_t> pages;     ///< indices within the sequence
   std::uint32_t layer_page_bytes = 0;
   std::uint64_t checksum = 0;           ///< XXH3-64 of the payload
+  LeaseId lease;                        ///< of the pages it is for; any other reservation refuses it
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -505,22 +516,27 @@ struct KvFrame {
     v("pages", s.pages);
     v("layer_page_bytes", s.layer_page_bytes);
     v("checksum", s.checksum);
+    v.since(2, "lease", s.lease);
   }
 };
 
 /// Receiver to sender on the data plane: the frame left the receiver's queue and its credit returns.
 struct FrameAck {
-  TROUPE_MESSAGE(FrameAck, 1, 1);
+  TROUPE_MESSAGE(FrameAck, 2, 1);
   RequestId request;
   Epoch epoch;
   std::uint32_t frame = 0;
   bool accepted = true;                 ///< false: nobody waits for this request, stop sending
+  LeaseId lease;                        ///< as in the frame
+  bool again = false;                   ///< with !accepted: it came damaged, send it once more
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
     v("epoch", s.epoch);
     v("frame", s.frame);
     v("accepted", s.accepted);
+    v.since(2, "lease", s.lease);
+    v.since(2, "again", s.again);
   }
 };
 
@@ -635,6 +651,75 @@ struct WorkerTable {
     v("part", s.part);
     v("parts", s.parts);
     v("rows", s.rows);
+  }
+};
+
+/// Worker to worker: send the pages of these blocks that you hold to `data_address`, from the first block on and as far
+/// as they follow each other. A long list comes in parts, in order. Keys are salted by tenant: who asks knows the prompt.
+struct KvFetch {
+  TROUPE_MESSAGE(KvFetch, 1, 1);
+  RequestId request;
+  Epoch epoch;
+  LeaseId lease;                        ///< of the asker's reserved pages; names the fetch
+  ModelId model;
+  std::uint32_t first_block = 0;        ///< of keys[0]
+  std::uint32_t blocks = 0;             ///< in all parts
+  std::vector<BlockKey> keys;
+  std::uint32_t skip_tokens = 0;        ///< what the asker already holds (whole pages)
+  std::string data_address;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("request", s.request);
+    v("epoch", s.epoch);
+    v("lease", s.lease);
+    v("model", s.model);
+    v("first_block", s.first_block);
+    v("blocks", s.blocks);
+    v("keys", s.keys, kMaxBlocks);
+    v("skip_tokens", s.skip_tokens);
+    v("data_address", s.data_address);
+  }
+};
+
+struct KvFetched {
+  TROUPE_MESSAGE(KvFetched, 1, 1);
+  RequestId request;
+  Epoch epoch;
+  LeaseId lease;
+  std::optional<WireError> error;
+  bool done = false;                    ///< every frame left; false: a sign of life, frames follow
+  std::uint32_t tokens = 0;             ///< leading ones whose pages were sent, skipped ones included
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("request", s.request);
+    v("epoch", s.epoch);
+    v("lease", s.lease);
+    v("error", s.error);
+    v("done", s.done);
+    v("tokens", s.tokens);
+  }
+};
+
+/// The asker needs no more frames of this fetch.
+struct KvFetchCancel {
+  TROUPE_MESSAGE(KvFetchCancel, 1, 1);
+  LeaseId lease;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("lease", s.lease);
+  }
+};
+
+/// Draining worker to gateway, again and again until they are gone: take these streams elsewhere. They go on here until
+/// the gateway cancels them, their pages can be fetched.
+struct Handover {
+  TROUPE_MESSAGE(Handover, 1, 1);
+  NodeId node;
+  std::vector<std::pair<RequestId, Epoch>> streams;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("node", s.node);
+    v("streams", s.streams, kMaxList);
   }
 };
 

@@ -29,8 +29,10 @@ struct ImportFrame {
   wire::KvFrame header;
   FramePayload payload;
 };
+/// `tokens`: leading ones to take.
 struct CommitImport {
   RequestId engine_id;
+  std::uint32_t tokens = 0;
 };
 /// Computes the first `tokens` prompt tokens and sends their pages, but the first `skip_tokens`, to
 /// `data_address`.
@@ -38,24 +40,30 @@ struct Prefill {
   engine::Request request;
   std::uint32_t tokens = 0;
   std::uint32_t skip_tokens = 0;
-  RequestId request_id;
-  Epoch epoch;
+  TransferId transfer;
   std::string data_address;
 };
-/// Ends a stream, an import or a prefill; no report follows.
+/// Sends the pages of those leading blocks of `keys` that are held here, but the first `skip_tokens`, to `data_address`.
+struct Export {
+  RequestId engine_id;
+  std::vector<BlockKey> keys;
+  std::uint32_t skip_tokens = 0;
+  TransferId transfer;
+  std::string data_address;
+};
+/// Ends a stream, an import, a prefill or an export; no report follows.
 struct CancelRequest {
   RequestId engine_id;
 };
-/// The data plane gave up on a prefill's frames.
-struct FailPrefill {
-  RequestId request_id;
-  Epoch epoch;
+/// The data plane gave up on a prefill's or an export's frames.
+struct FailTransfer {
+  TransferId transfer;
   Error error;
 };
 struct ListBlocks {};
 
-using Command = std::variant<Submit, ReserveImport, ImportFrame, CommitImport, Prefill, CancelRequest,
-                             FailPrefill, ListBlocks>;
+using Command = std::variant<Submit, ReserveImport, ImportFrame, CommitImport, Prefill, Export, CancelRequest,
+                             FailTransfer, ListBlocks>;
 
 // ---- from the engine ----
 
@@ -69,10 +77,10 @@ struct Reserved {
   std::uint32_t skip_tokens = 0;  ///< whole pages already here
   bool running = false;           ///< nothing to import
 };
-/// `frames` distinct ones are in.
+/// A frame came; the first `tokens` of the prompt are here now, in every layer.
 struct Imported {
   RequestId engine_id;
-  std::uint32_t frames = 0;
+  std::uint32_t tokens = 0;
 };
 struct Committed {
   RequestId engine_id;
@@ -83,6 +91,12 @@ struct Prefilled {
   std::uint32_t cached_tokens = 0;
   std::optional<Error> error;
 };
+/// Every frame left; they and what was skipped cover the first `tokens`.
+struct Exported {
+  RequestId engine_id;
+  std::uint32_t tokens = 0;
+  std::optional<Error> error;
+};
 struct Stepped {
   std::vector<engine::TokenEvent> tokens;
   std::vector<engine::KvEvent> kv;
@@ -90,7 +104,7 @@ struct Stepped {
 struct Blocks {
   std::vector<BlockKey> keys;
 };
-using Report = std::variant<Refused, Reserved, Imported, Committed, Prefilled, Stepped, Blocks>;
+using Report = std::variant<Refused, Reserved, Imported, Committed, Prefilled, Exported, Stepped, Blocks>;
 
 struct ReportBatch {
   std::vector<Report> reports;

@@ -15,12 +15,20 @@ struct WorkerCounters {
   std::uint64_t malformed = 0;          ///< messages that do not parse
   std::uint64_t imports = 0;            ///< prompts whose pages came from a prefill worker
   std::uint64_t prefill_fallbacks = 0;  ///< prefill failed, prefilled here instead
+  std::uint64_t fetches = 0;            ///< prompts whose pages came from a peer's cache
+  std::uint64_t fetched_tokens = 0;     ///< in them, pages that were here already aside
+  std::uint64_t fetch_fallbacks = 0;    ///< the peer failed, computed here instead
+  std::uint64_t sources_asked_again = 0;  ///< silent ones, for pages
+  std::uint64_t exports = 0;            ///< fetches answered
+  std::uint64_t exports_failed = 0;
+  std::uint64_t offered = 0;            ///< streams that gateways were asked to take elsewhere
   std::uint64_t prefills = 0;           ///< prompts computed for others
   std::uint64_t prefills_failed = 0;
   std::uint64_t leases_expired = 0;
   std::uint64_t streams = 0;  ///< held now, finished ones included
   std::uint64_t streams_running = 0;
   std::uint64_t prefills_running = 0;
+  std::uint64_t exports_running = 0;
   std::uint64_t prompts_parked = 0;
   bool joined = false;
 };

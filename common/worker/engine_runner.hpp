@@ -25,25 +25,32 @@ class EngineRunner {
  private:
   struct Publishing {
     std::unique_ptr<KvPublisher> publisher;  // the engine's callback points to it
-    bool prefilled = false;
+    bool prefilled = false;                  // every page was offered
     std::uint32_t cached_tokens = 0;
+    std::optional<engine::HeldBlocks> held = {};  // of an export: offered from here, layer by layer
+    std::uint32_t next_layer = 0;
   };
   struct Importing {
-    std::vector<bool> frames;
-    std::uint32_t count = 0;
-    std::uint32_t first_page = 0, end_page = 0;
+    std::uint32_t first_page = 0, end_page = 0, tokens = 0;
+    std::vector<std::vector<bool>> got = {};       // [page - first_page][layer]
+    std::vector<std::uint32_t> layers_missing = {};  // [page - first_page]
+    [[nodiscard]] std::uint32_t leading_tokens() const;
   };
   void run(Submit& command, std::vector<Report>& reports);
   void run(ReserveImport& command, std::vector<Report>& reports);
   void run(ImportFrame& command, std::vector<Report>& reports);
   void run(CommitImport& command, std::vector<Report>& reports);
   void run(Prefill& command, std::vector<Report>& reports);
+  void run(Export& command, std::vector<Report>& reports);
   void run(CancelRequest& command, std::vector<Report>& reports);
-  void run(FailPrefill& command, std::vector<Report>& reports);
+  void run(FailTransfer& command, std::vector<Report>& reports);
   void run(ListBlocks& command, std::vector<Report>& reports);
   Expected<void> import_frame(const ImportFrame& command, Importing& importing);
+  [[nodiscard]] std::unique_ptr<KvPublisher> make_publisher(const TransferId& transfer, const std::string& data_address,
+                                                            std::uint32_t first_page, std::uint32_t end_page);
+  void offer_held(const RequestId& id, Publishing& entry) const;
   bool settle_publishing(std::vector<Report>& reports);
-  void end_prefill(const RequestId& engine_id, std::optional<Error> error, std::vector<Report>& reports);
+  void end_publishing(const RequestId& engine_id, std::optional<Error> error, std::vector<Report>& reports);
 
   engine::Engine& engine_;
   SendFrame send_;

@@ -1,17 +1,18 @@
 #pragma once
-// Which KV frames and prompts this worker waits for: asked on the data plane's thread, which must answer at
-// once.
+// Which KV frames this worker waits for: asked on the data plane's thread, which must answer at once. A frame is taken
+// only for the very reservation that it names: whatever was late finds its lease gone, even when the same request waits
+// for the same pages from somebody else.
 #include <cstdint>
 #include <map>
 #include <mutex>
 #include <optional>
 
-#include "common/base/ids.hpp"
+#include "common/transport/data_plane.hpp"
 
 namespace troupe::worker {
 
 struct Expectation {
-  Epoch epoch;
+  TransferId transfer;
   std::size_t engine = 0;
   RequestId engine_id;
   ModelId model;
@@ -20,30 +21,39 @@ struct Expectation {
 /// Threads: any. Holds no lock while others are called.
 class ImportTable {
  public:
-  void expect(const RequestId& request, const Expectation& what) {
+  /// One per lease.
+  void expect(const Expectation& what) {
     const std::lock_guard lock(mutex_);
-    entries_[request] = what;
+    entries_[what.transfer.lease] = what;
   }
-  void forget(const RequestId& request, Epoch epoch) {
+  void forget(LeaseId lease) {
     const std::lock_guard lock(mutex_);
-    const auto found = entries_.find(request);
-    if (found != entries_.end() && found->second.epoch == epoch) entries_.erase(found);
+    entries_.erase(lease);
   }
-  /// Nothing when the request is unknown or its placement is another one.
-  [[nodiscard]] std::optional<Expectation> find(const RequestId& request, Epoch epoch) const {
+  /// Nothing when no such frame is waited for; it is counted as stale.
+  [[nodiscard]] std::optional<Expectation> find(const wire::KvFrame& frame) {
     const std::lock_guard lock(mutex_);
-    const auto found = entries_.find(request);
-    if (found == entries_.end() || found->second.epoch != epoch) return std::nullopt;
-    return found->second;
+    const auto found = entries_.find(frame.lease);
+    if (found != entries_.end() && found->second.model == frame.model &&
+        found->second.transfer == TransferId{frame.request, frame.epoch, frame.lease})
+      return found->second;
+    ++stale_;
+    return std::nullopt;
   }
   [[nodiscard]] std::size_t size() const {
     const std::lock_guard lock(mutex_);
     return entries_.size();
   }
+  /// Frames refused so far.
+  [[nodiscard]] std::uint64_t stale() const {
+    const std::lock_guard lock(mutex_);
+    return stale_;
+  }
 
  private:
   mutable std::mutex mutex_;
-  std::map<RequestId, Expectation> entries_;
+  std::map<LeaseId, Expectation> entries_;
+  std::uint64_t stale_ = 0;
 };
 
 }  // namespace troupe::worker

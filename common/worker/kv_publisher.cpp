@@ -73,8 +73,9 @@ void KvPublisher::append(const engine::PrefillProgress& progress, std::uint32_t 
 /// The open bundle becomes a frame; send_ready() must have returned true before.
 void KvPublisher::close() {
   wire::KvFrame frame;
-  frame.request = what_.request;
-  frame.epoch = what_.epoch;
+  frame.request = what_.transfer.request;
+  frame.epoch = what_.transfer.epoch;
+  frame.lease = what_.transfer.lease;
   frame.model = what_.model;
   frame.frame = frames_;
   frame.first_layer = open_.first_layer;
@@ -82,7 +83,7 @@ void KvPublisher::close() {
   for (std::uint32_t i = 0; i < open_.pages; ++i) frame.pages.push_back(open_.first_page + i);
   frame.layer_page_bytes = what_.layer_page_bytes;
   frame.checksum = frame_checksum(open_.bytes);
-  ready_header_ = wire::pack(frame, what_.epoch);
+  ready_header_ = wire::pack(frame, what_.transfer.epoch);
   ready_ = std::make_shared<const std::vector<std::uint8_t>>(std::move(open_.bytes));
   open_ = {};
   ++frames_;
@@ -90,7 +91,7 @@ void KvPublisher::close() {
 
 bool KvPublisher::send_ready() {
   if (!ready_ || failed_) return true;
-  switch (send_(what_.data_address, ready_header_, what_.request, ready_)) {
+  switch (send_(what_.data_address, ready_header_, what_.transfer.request, ready_)) {
     case SendResult::sent:
       ready_.reset();
       return true;

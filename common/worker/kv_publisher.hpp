@@ -18,8 +18,7 @@ using SendFrame = std::function<SendResult(const std::string& address, const wir
 using ExportPage = std::function<void(std::uint32_t layer, std::uint32_t page, std::span<std::byte> to)>;
 
 struct Publication {
-  RequestId request;
-  Epoch epoch;
+  TransferId transfer;
   ModelId model;
   std::string data_address;
   std::uint32_t layers = 0;

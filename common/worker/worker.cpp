@@ -51,12 +51,12 @@ Expected<void> Worker::open_plane() {
     if (!open_) return;
     for (const auto& thread : threads_) thread->wake();
   };
-  handlers.refused = [this](const RequestId& request, Epoch epoch) {
-    fail_prefill(request, epoch, "the receiver refused a frame");
+  handlers.refused = [this](const TransferId& transfer) {
+    fail_transfer(transfer, "the receiver refused a frame");
   };
-  handlers.lost = [this](const std::string&, const std::vector<std::pair<RequestId, Epoch>>& requests) {
-    for (const auto& [request, epoch] : requests)
-      fail_prefill(request, epoch, "the receiver acknowledges nothing");
+  handlers.lost = [this](const std::string&, const std::vector<TransferId>& transfers) {
+    for (const TransferId& transfer : transfers)
+      fail_transfer(transfer, "the receiver acknowledges nothing");
     if (open_)
       for (const auto& thread : threads_) thread->wake();
   };
@@ -150,16 +150,16 @@ bool Worker::on_frame(const wire::Envelope& header, FramePayload payload) {
   }
   auto frame = wire::unpack<wire::KvFrame>(header);
   if (!frame) return false;
-  const auto wanted = imports_.find(frame->request, frame->epoch);
-  if (!wanted || wanted->model != frame->model) return false;
+  const auto wanted = imports_.find(*frame);
+  if (!wanted) return false;
   return threads_[wanted->engine]->post(
       ImportFrame{wanted->engine_id, std::move(*frame), std::move(payload)});
 }
 
-void Worker::fail_prefill(const RequestId& request, Epoch epoch, const char* why) {
+void Worker::fail_transfer(const TransferId& transfer, const char* why) {
   if (!open_) return;
   for (const auto& thread : threads_)
-    (void)thread->post(FailPrefill{request, epoch, {Errc::transfer_failed, why}});
+    (void)thread->post(FailTransfer{transfer, {Errc::transfer_failed, why}});
 }
 
 void Worker::post_state(std::function<void(WorkerState&, TimePoint, actors::Outbox&)> work) const {
@@ -201,6 +201,7 @@ WorkerSnapshot Worker::snapshot() const {
     out = snapshot_;
   }
   out.plane = plane_->stats();
+  out.stale_frames = imports_.stale();
   return out;
 }
 

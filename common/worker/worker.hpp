@@ -36,6 +36,7 @@ struct WorkerSnapshot {
   WorkerCounters counters;
   std::vector<engine::EngineStats> stats;
   DataPlaneStats plane;
+  std::uint64_t stale_frames = 0;  ///< refused: their reservation is gone
 };
 
 /// Threads: any, but for create and the destructor.
@@ -78,7 +79,7 @@ class Worker final : public EngineDoor {
   [[nodiscard]] std::unique_ptr<WorkerState> make_state(const actors::RoleHandle& self,
                                                         std::vector<ServedModel> models);
   bool on_frame(const wire::Envelope& header, FramePayload payload);
-  void fail_prefill(const RequestId& request, Epoch epoch, const char* why);
+  void fail_transfer(const TransferId& transfer, const char* why);
   void post_state(std::function<void(WorkerState&, TimePoint, actors::Outbox&)> work) const;
 
   actors::Runtime& runtime_;

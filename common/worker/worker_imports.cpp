@@ -1,24 +1,39 @@
-// Pages from a prefill worker. Nothing here decides what a stream says: whatever fails, the prompt is
-// computed here.
+// Pages from a prefill worker, or from the cache of a peer. Nothing here decides what a stream says: whatever fails, the
+// prompt is computed here.
 #include <cstring>
 
 #include "common/base/log.hpp"
+#include "common/kv/block_key.hpp"
 #include "common/worker/worker_state.hpp"
 
 namespace troupe::worker {
 namespace {
-constexpr std::uint32_t kPageTokens = 64;
+constexpr std::uint32_t kPageTokens = kBlockTokens * kBlocksPerPage;
+constexpr std::size_t kKeysPerFetch = 2500;  // 16 bytes each: below the control plane's size
 
 std::uint32_t left_ms(const std::optional<TimePoint>& deadline, TimePoint now) {
   if (!deadline) return 0;
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*deadline - now).count();
   return left < 1 ? 1u : static_cast<std::uint32_t>(left);
 }
+
+bool fits_message(std::uint32_t tokens) { return tokens * sizeof(TokenId) + 512 <= wire::kMaxControlBytes; }
 }  // namespace
 
-bool WorkerState::wants_import(const wire::Generate& order) {
-  // Echoed log-probabilities need the prompt's logits, which only computing gives.
-  return !order.prefill_address.empty() && !order.prompt_logprobs && order.prompt_tokens > kPageTokens;
+/// tokens 0: none. The last token is always computed, for its logits.
+WorkerState::Import WorkerState::wanted_import(const wire::Generate& order) {
+  Import import;
+  if (order.prompt_logprobs) return import;  // an echo needs the prompt's logits, which only computing gives
+  if (!order.fetch_address.empty()) {
+    import.fetch = true;
+    import.address = order.fetch_address;
+    import.tokens = std::min(order.fetch_tokens, order.prompt_tokens - 1) / kBlockTokens * kBlockTokens;
+    return import;
+  }
+  if (order.prefill_address.empty()) return import;
+  import.address = order.prefill_address;
+  import.tokens = (order.prompt_tokens - 1) / kPageTokens * kPageTokens;
+  return import;
 }
 
 void WorkerState::on_reserved(const Reserved& report, TimePoint now, actors::Outbox& out) {
@@ -32,23 +47,43 @@ void WorkerState::on_reserved(const Reserved& report, TimePoint now, actors::Out
     return;
   }
   const StreamKey& key = at->first;
-  wire::Generate& order = stream.order;
   stream.phase = Phase::importing;
-  stream.skip_tokens = report.skip_tokens;
-  stream.lease = now + options_.lease;
-  door_.imports().expect(key.request, {key.epoch, stream.engine, stream.engine_id, order.model});
+  stream.import.skip_tokens = report.skip_tokens;
+  stream.import.lease = LeaseId{stream.engine_id.low};
+  door_.imports().expect({{key.request, key.epoch, stream.import.lease}, stream.engine, stream.engine_id, stream.order.model});
+  heard_source(stream, now);
+  ask_source(key, stream, now, out);
+}
+
+/// Frames, or a word, came from where the pages are.
+void WorkerState::heard_source(Stream& stream, TimePoint now) const {
+  stream.lease = now + (stream.import.fetch ? std::min(options_.lease, options_.fetch_patience) : options_.lease);
+}
+
+void WorkerState::ask_source(const StreamKey& key, Stream& stream, TimePoint now, actors::Outbox& out) {
+  if (stream.import.fetch) {
+    stream.import.ask_at = now + options_.ask_again;
+    return ask_peer(key, stream, out);
+  }
+  stream.import.ask_at = now + options_.lease / 3;  // it may compute for long before its first frame
+  ask_prefill(key, stream, now, out);
+}
+
+void WorkerState::ask_prefill(const StreamKey& key, Stream& stream, TimePoint now, actors::Outbox& out) {
+  const wire::Generate& order = stream.order;
   wire::PrefillRequest ask;
   ask.request = key.request;
   ask.epoch = key.epoch;
   ask.model = order.model;
   ask.tenant = order.tenant;
   ask.priority = order.priority;
-  ask.tokens = stream.import_tokens;
-  ask.skip_tokens = stream.skip_tokens;
+  ask.tokens = stream.import.tokens;
+  ask.skip_tokens = stream.import.skip_tokens;
   ask.data_address = options_.data_address;
   ask.deadline_ms = left_ms(stream.deadline, now);
-  const std::vector<TokenId> wanted(order.prompt.begin(), order.prompt.begin() + stream.import_tokens);
-  if (wanted.size() * sizeof(TokenId) + 512 <= wire::kMaxControlBytes) {
+  ask.lease = stream.import.lease;
+  const std::vector<TokenId> wanted(order.prompt.begin(), order.prompt.begin() + stream.import.tokens);
+  if (fits_message(stream.import.tokens)) {
     ask.prompt = wanted;
   } else {
     ask.prompt_by_data = true;
@@ -64,12 +99,45 @@ void WorkerState::on_reserved(const Reserved& report, TimePoint now, actors::Out
   out.send(order.prefill_address, ask, key.epoch);
 }
 
+void WorkerState::ask_peer(const StreamKey& key, const Stream& stream, actors::Outbox& out) const {
+  const wire::Generate& order = stream.order;
+  const auto keys = block_keys(order.model, order.tenant, std::span(order.prompt).first(stream.import.tokens));
+  wire::KvFetch ask;
+  ask.request = key.request;
+  ask.epoch = key.epoch;
+  ask.lease = stream.import.lease;
+  ask.model = order.model;
+  ask.blocks = static_cast<std::uint32_t>(keys.size());
+  ask.skip_tokens = stream.import.skip_tokens;
+  ask.data_address = options_.data_address;
+  for (std::size_t at = 0; at < keys.size(); at += kKeysPerFetch) {
+    const auto begin = keys.begin() + static_cast<std::ptrdiff_t>(at);
+    ask.first_block = static_cast<std::uint32_t>(at);
+    ask.keys.assign(begin, begin + static_cast<std::ptrdiff_t>(std::min(kKeysPerFetch, keys.size() - at)));
+    out.send(stream.import.address, ask, key.epoch);
+  }
+}
+
+/// A question or its answer may have been lost. Who has it already takes the second one for nothing more than a question.
+void WorkerState::ask_sources_again(TimePoint now, actors::Outbox& out) {
+  std::vector<StreamKey> due;
+  for (const auto& [key, stream] : streams_)
+    if (stream.phase == Phase::importing && now >= stream.import.ask_at && (stream.import.fetch || fits_message(stream.import.tokens)))
+      due.push_back(key);
+  for (const StreamKey& key : due) {
+    ++counters_.sources_asked_again;
+    ask_source(key, streams_.at(key), now, out);
+  }
+}
+
 void WorkerState::on_imported(const Imported& report, TimePoint now) {
   const auto at = find_stream(report.engine_id);
   if (at == streams_.end() || at->second.phase != Phase::importing) return;
-  at->second.frames = report.frames;
-  at->second.lease = now + options_.lease;
-  commit_if_whole(at->second);
+  Stream& stream = at->second;
+  stream.import.arrived_tokens = report.tokens;
+  stream.import.ask_at = now + (stream.import.fetch ? options_.ask_again : options_.lease / 3);
+  heard_source(stream, now);
+  commit_if_whole(stream);
 }
 
 void WorkerState::on_prefill_done(const wire::PrefillDone& message, TimePoint now, actors::Outbox& out) {
@@ -77,34 +145,54 @@ void WorkerState::on_prefill_done(const wire::PrefillDone& message, TimePoint no
        at != streams_.end() && at->first.request == message.request && at->first.epoch == message.epoch;
        ++at) {
     Stream& stream = at->second;
-    if (stream.phase != Phase::importing) continue;
+    if (stream.phase != Phase::importing || stream.import.fetch) continue;
     if (message.error)
       return fall_back(at->first, stream, {message.error->code, message.error->detail}, now, out);
-    stream.frames_expected = message.frames;
-    stream.cached_tokens = std::max(stream.skip_tokens, message.cached_tokens);
-    stream.lease = now + options_.lease;
+    stream.import.sent_tokens = stream.import.tokens;
+    stream.cached_tokens = std::max(stream.import.skip_tokens, message.cached_tokens);
+    heard_source(stream, now);
+    return commit_if_whole(stream);
+  }
+  ++counters_.stale_epochs;
+}
+
+void WorkerState::on_fetched(const wire::KvFetched& message, TimePoint now, actors::Outbox& out) {
+  for (auto at = streams_.lower_bound({message.request, message.epoch, 0});
+       at != streams_.end() && at->first.request == message.request && at->first.epoch == message.epoch;
+       ++at) {
+    Stream& stream = at->second;
+    if (stream.phase != Phase::importing || stream.import.lease != message.lease) continue;
+    if (message.error)
+      return fall_back(at->first, stream, {message.error->code, message.error->detail}, now, out);
+    heard_source(stream, now);
+    stream.import.ask_at = now + options_.ask_again;
+    if (!message.done) return;
+    // What the peer no longer holds is computed here.
+    stream.import.sent_tokens = std::clamp(message.tokens, stream.import.skip_tokens, stream.import.tokens);
     return commit_if_whole(stream);
   }
   ++counters_.stale_epochs;
 }
 
 void WorkerState::commit_if_whole(Stream& stream) {
-  if (!stream.frames_expected || stream.frames < *stream.frames_expected) return;
+  const Import& import = stream.import;
+  if (!import.sent_tokens || std::max(import.arrived_tokens, import.skip_tokens) < *import.sent_tokens) return;
   stream.phase = Phase::committing;
-  door_.imports().forget(stream.order.request, stream.order.epoch);
-  door_.post(stream.engine, CommitImport{stream.engine_id});
+  door_.imports().forget(import.lease);
+  door_.post(stream.engine, CommitImport{stream.engine_id, *import.sent_tokens});
 }
 
 void WorkerState::release_import(const StreamKey& key, Stream& stream, actors::Outbox& out) {
-  door_.imports().forget(key.request, key.epoch);
+  door_.imports().forget(stream.import.lease);
+  if (stream.import.fetch) return out.send(stream.import.address, wire::KvFetchCancel{stream.import.lease}, key.epoch);
   door_.drop_frames(key.request);
-  out.send(stream.order.prefill_address, wire::Cancel{key.request, key.epoch}, key.epoch);
+  out.send(stream.import.address, wire::Cancel{key.request, key.epoch}, key.epoch);
 }
 
 void WorkerState::fall_back(const StreamKey& key, Stream& stream, const Error& why, TimePoint now,
                             actors::Outbox& out) {
-  ++counters_.prefill_fallbacks;
-  log::warn("prefill failed, computing here", {{"request", to_hex(key.request)}, {"error", to_string(why)}});
+  ++(stream.import.fetch ? counters_.fetch_fallbacks : counters_.prefill_fallbacks);
+  log::warn("no pages came, computing here", {{"request", to_hex(key.request)}, {"error", to_string(why)}});
   if (stream.phase == Phase::importing) release_import(key, stream, out);
   door_.post(stream.engine, CancelRequest{stream.engine_id});
   stream.cached_tokens.reset();

@@ -60,8 +60,7 @@ void WorkerState::begin_prefill(const PrefillKey& key, PrefillJob& job, TimePoin
     command.request.deadline = now + std::chrono::milliseconds(job.order.deadline_ms);
   command.tokens = job.order.tokens;
   command.skip_tokens = job.order.skip_tokens;
-  command.request_id = key.request;
-  command.epoch = key.epoch;
+  command.transfer = {key.request, key.epoch, job.order.lease};
   command.data_address = job.order.data_address;
   door_.post(job.engine, std::move(command));
 }

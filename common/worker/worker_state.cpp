@@ -38,6 +38,9 @@ void WorkerState::receive(const std::string& from, const wire::Envelope& message
   delivery.on<wire::PrefillRequest>(
       [&](wire::PrefillRequest m) { on_prefill_request(from, std::move(m), now, out); });
   delivery.on<wire::PrefillDone>([&](const wire::PrefillDone& m) { on_prefill_done(m, now, out); });
+  delivery.on<wire::KvFetch>([&](wire::KvFetch m) { on_fetch(from, std::move(m), now, out); });
+  delivery.on<wire::KvFetched>([&](const wire::KvFetched& m) { on_fetched(m, now, out); });
+  delivery.on<wire::KvFetchCancel>([&](const wire::KvFetchCancel& m) { cancel_export(m.lease); });
   delivery.on<wire::JoinReply>([&](const wire::JoinReply& m) { on_join_reply(m, now); });
   delivery.on<wire::KvSnapshotRequest>([&](const wire::KvSnapshotRequest&) {
     ask_snapshots();
@@ -54,23 +57,28 @@ void WorkerState::tick(TimePoint now, actors::Outbox& out) {
     next_beat_ = now + options_.heartbeat;
   }
   expire(now, out);
+  ask_sources_again(now, out);
+  if (draining_ && now >= offer_at_) offer_streams(now, out);
   wake_at_ = next_beat_;
 }
 
 void WorkerState::peer_lost(const std::string& address, TimePoint now, actors::Outbox& out) {
   if (address == options_.router_address) joined_ = false;
-  std::vector<StreamKey> without_prefill;
+  std::vector<StreamKey> without_source;
   for (auto& [key, stream] : streams_) {
     if (stream.gateway == address && !stream.orphaned_at) stream.orphaned_at = now + options_.gateway_grace;
-    if (stream.phase == Phase::importing && stream.order.prefill_address == address)
-      without_prefill.push_back(key);
+    if (stream.phase == Phase::importing && stream.import.address == address) without_source.push_back(key);
   }
-  for (const StreamKey& key : without_prefill)
-    fall_back(key, streams_.at(key), {Errc::peer_lost, "the prefill worker is gone"}, now, out);
+  for (const StreamKey& key : without_source)
+    fall_back(key, streams_.at(key), {Errc::peer_lost, "the worker that sent its pages is gone"}, now, out);
   std::vector<PrefillKey> orphans;
   for (const auto& [key, job] : prefills_)
     if (job.decode == address) orphans.push_back(key);
   for (const PrefillKey& key : orphans) cancel_prefill(key.request, key.epoch);
+  std::vector<LeaseId> unread;
+  for (const auto& [lease, job] : exports_)
+    if (job.to == address) unread.push_back(lease);
+  for (const LeaseId lease : unread) cancel_export(lease);
 }
 
 void WorkerState::on_reports(std::size_t engine, ReportBatch batch, TimePoint now, actors::Outbox& out) {
@@ -90,11 +98,21 @@ void WorkerState::on_reports(std::size_t engine, ReportBatch batch, TimePoint no
       on_imported(*imported, now);
     } else if (const auto* committed = std::get_if<Committed>(&report)) {
       if (const auto at = find_stream(committed->engine_id); at != streams_.end()) {
-        at->second.phase = Phase::running;
-        ++counters_.imports;
+        Stream& stream = at->second;
+        stream.phase = Phase::running;
+        stream.order.prompt.clear();
+        const std::uint32_t came = *stream.import.sent_tokens - stream.import.skip_tokens;
+        if (!stream.import.fetch) {
+          ++counters_.imports;
+        } else if (came != 0) {
+          ++counters_.fetches;
+          counters_.fetched_tokens += came;
+        }
       }
     } else if (const auto* prefilled = std::get_if<Prefilled>(&report)) {
       on_prefilled(*prefilled, out);
+    } else if (const auto* exported = std::get_if<Exported>(&report)) {
+      on_exported(*exported, out);
     } else if (const auto* blocks = std::get_if<Blocks>(&report)) {
       publish_snapshot(engine, blocks->keys, out);
     }
@@ -118,7 +136,7 @@ void WorkerState::expire(TimePoint now, actors::Outbox& out) {
     if (stream.orphaned_at && now >= *stream.orphaned_at) {
       erase_stream(at, out);
     } else if (stream.phase == Phase::importing) {
-      fall_back(key, stream, {Errc::lease_expired, "the prefill worker sent nothing for too long"}, now, out);
+      fall_back(key, stream, {Errc::lease_expired, "no pages came for too long"}, now, out);
     } else if (stream.phase == Phase::prompt) {
       fail_stream(key, stream, {Errc::lease_expired, "the prompt did not follow its request"}, now, out);
     } else if (stream.phase == Phase::done) {
@@ -138,6 +156,7 @@ void WorkerState::expire(TimePoint now, actors::Outbox& out) {
              key.epoch);
     cancel_prefill(key.request, key.epoch);
   }
+  expire_exports(now);
   counters_.leases_expired += static_cast<std::uint64_t>(
       std::erase_if(parked_, [&](const auto& entry) { return now >= entry.second.lease; }));
 }
@@ -148,6 +167,7 @@ WorkerCounters WorkerState::counters() const {
   out.streams_running = static_cast<std::uint64_t>(std::count_if(
       streams_.begin(), streams_.end(), [](const auto& entry) { return entry.second.phase != Phase::done; }));
   out.prefills_running = prefills_.size();
+  out.exports_running = exports_.size();
   out.prompts_parked = parked_.size();
   out.joined = joined_;
   return out;
@@ -155,7 +175,7 @@ WorkerCounters WorkerState::counters() const {
 
 std::size_t WorkerState::active() const {
   const WorkerCounters now = counters();
-  return static_cast<std::size_t>(now.streams_running + now.prefills_running);
+  return static_cast<std::size_t>(now.streams_running + now.prefills_running + now.exports_running);
 }
 
 }  // namespace troupe::worker

@@ -7,6 +7,7 @@
 //   lease)
 //                        |                ^
 //                        +-> reserve -> import (PrefillRequest, frames, PrefillDone) -> commit
+//                                       or     (KvFetch, frames, KvFetched)
 //                                 any failure: cancel, then submit here
 #include <cstdint>
 #include <deque>
@@ -52,6 +53,10 @@ struct WorkerOptions {
       std::chrono::seconds(4);       ///< a lost gateway may come back for its streams this long
   std::uint32_t max_streams = 4096;  ///< held, finished ones included
   std::uint32_t max_prompts = 64;    ///< long prompts that wait for their message
+  std::uint32_t max_exports = 1024;  ///< fetches of others under way
+  Duration ask_again = std::chrono::seconds(1);      ///< a silent source of pages is asked again
+  Duration fetch_patience = std::chrono::seconds(5);  ///< and given up, if it is a peer's cache
+  Duration offer_again = std::chrono::seconds(1);    ///< of a draining worker's streams to their gateways
   bool kv_to_router = true;            ///< tell the router which blocks are held; else it predicts
   std::function<void(std::size_t engine, kv_events::EventBatch)>
       kv_sink;  ///< for those who follow KV events by other ways; none: nobody does
@@ -78,7 +83,7 @@ class WorkerState final : public actors::RoleState {
   void on_reports(std::size_t engine, ReportBatch batch, TimePoint now, actors::Outbox& out);
   /// A PromptFrame came by the data plane.
   void on_prompt(const wire::PromptFrame& header, FramePayload payload, TimePoint now, actors::Outbox& out);
-  /// Refuses what is new; running streams go on.
+  /// Refuses what is new. Streams go on, and their gateways are asked to take them elsewhere.
   void drain(TimePoint now, actors::Outbox& out);
   void leave(actors::Outbox& out);
 
@@ -100,6 +105,15 @@ class WorkerState final : public actors::RoleState {
     std::uint32_t first_choice = 0;
     auto operator<=>(const StreamKey&) const = default;
   };
+  /// Pages that are on their way here.
+  struct Import {
+    LeaseId lease;
+    bool fetch = false;   ///< from a peer's cache, not from a prefill worker
+    std::string address;  ///< its control plane
+    std::uint32_t tokens = 0, skip_tokens = 0, arrived_tokens = 0;
+    std::optional<std::uint32_t> sent_tokens;  ///< the source is done: what its frames and the skipped ones cover
+    TimePoint ask_at;
+  };
   struct Stream {
     wire::Generate order;
     std::string gateway;
@@ -110,8 +124,8 @@ class WorkerState final : public actors::RoleState {
     std::optional<TimePoint> deadline;
     TimePoint lease;
     std::optional<TimePoint> orphaned_at;
-    std::uint32_t import_tokens = 0, skip_tokens = 0, frames = 0;
-    std::optional<std::uint32_t> frames_expected;
+    bool offered = false;  ///< its gateway was asked to take it elsewhere
+    Import import;
     std::optional<std::uint32_t> cached_tokens;  ///< counted by the prefill worker
     std::uint32_t engine_cached = 0;
     std::vector<Choice> choices;
@@ -129,6 +143,14 @@ class WorkerState final : public actors::RoleState {
     std::size_t engine = 0;
     RequestId engine_id;
     bool waits_for_prompt = false;
+    TimePoint lease;
+  };
+  struct ExportJob {
+    wire::KvFetch order;
+    std::string to;
+    std::size_t engine = 0;
+    RequestId engine_id;
+    bool running = false;  ///< every part of the order came
     TimePoint lease;
   };
   struct ParkedPrompt {
@@ -157,9 +179,15 @@ class WorkerState final : public actors::RoleState {
   void refuse(const std::string& gateway, const wire::Generate& order, Error error, actors::Outbox& out);
   [[nodiscard]] std::map<StreamKey, Stream>::iterator find_stream(const RequestId& engine_id);
 
-  // worker_imports.cpp: pages from a prefill worker
-  [[nodiscard]] static bool wants_import(const wire::Generate& order);
+  // worker_imports.cpp: pages from a prefill worker or from a peer's cache
+  [[nodiscard]] static Import wanted_import(const wire::Generate& order);
   void on_reserved(const Reserved& report, TimePoint now, actors::Outbox& out);
+  void heard_source(Stream& stream, TimePoint now) const;
+  void ask_source(const StreamKey& key, Stream& stream, TimePoint now, actors::Outbox& out);
+  void ask_prefill(const StreamKey& key, Stream& stream, TimePoint now, actors::Outbox& out);
+  void ask_peer(const StreamKey& key, const Stream& stream, actors::Outbox& out) const;
+  void ask_sources_again(TimePoint now, actors::Outbox& out);
+  void on_fetched(const wire::KvFetched& message, TimePoint now, actors::Outbox& out);
   void on_imported(const Imported& report, TimePoint now);
   void on_prefill_done(const wire::PrefillDone& message, TimePoint now, actors::Outbox& out);
   void commit_if_whole(Stream& stream);
@@ -174,6 +202,13 @@ class WorkerState final : public actors::RoleState {
   void on_prefilled(const Prefilled& report, actors::Outbox& out);
   void cancel_prefill(const RequestId& request, Epoch epoch);
   [[nodiscard]] std::optional<std::vector<TokenId>> claim_prompt(const StreamKey& key, std::uint32_t tokens);
+
+  // worker_exports.cpp: cached pages for others, and streams for others
+  void on_fetch(const std::string& from, wire::KvFetch order, TimePoint now, actors::Outbox& out);
+  void on_exported(const Exported& report, actors::Outbox& out);
+  void cancel_export(LeaseId lease);
+  void expire_exports(TimePoint now);
+  void offer_streams(TimePoint now, actors::Outbox& out);
 
   // worker_membership.cpp
   void beat(TimePoint now, actors::Outbox& out);
@@ -199,6 +234,8 @@ class WorkerState final : public actors::RoleState {
   std::unordered_map<RequestId, StreamKey> stream_of_;
   std::map<PrefillKey, PrefillJob> prefills_;
   std::unordered_map<RequestId, PrefillKey> prefill_of_;
+  std::map<LeaseId, ExportJob> exports_;
+  std::unordered_map<RequestId, LeaseId> export_of_;
   std::map<StreamKey, ParkedPrompt> parked_;  // a frame is numbered by its stream's first choice
   std::deque<StreamKey> finished_;            // oldest first
   std::uint64_t step_ = 0;
@@ -206,6 +243,7 @@ class WorkerState final : public actors::RoleState {
   bool joined_ = false;
   bool draining_ = false;
   bool refused_ = false;
+  TimePoint offer_at_{};  // next time a draining worker names its streams
   TimePoint next_beat_{};
   TimePoint wake_at_{};
   WorkerCounters counters_;

@@ -120,11 +120,11 @@ engine::Request WorkerState::engine_request(const StreamKey& key, Stream& stream
 }
 
 void WorkerState::begin(const StreamKey& key, Stream& stream, TimePoint now, actors::Outbox&) {
-  if (!wants_import(stream.order)) return submit(key, stream, now);
+  stream.import = wanted_import(stream.order);
+  if (stream.import.tokens == 0) return submit(key, stream, now);
   stream.phase = Phase::reserving;
   stream.lease = now + options_.lease;
-  stream.import_tokens = (stream.order.prompt_tokens - 1) / 64 * 64;
-  door_.post(stream.engine, ReserveImport{engine_request(key, stream, true), stream.import_tokens});
+  door_.post(stream.engine, ReserveImport{engine_request(key, stream, true), stream.import.tokens});
 }
 
 void WorkerState::submit(const StreamKey& key, Stream& stream, TimePoint now) {
@@ -289,6 +289,7 @@ void WorkerState::drain(TimePoint now, actors::Outbox& out) {
   draining_ = true;
   beat(now, out);
   next_beat_ = now + options_.heartbeat;
+  offer_streams(now, out);
 }
 
 }  // namespace troupe::worker

@@ -136,6 +136,7 @@ class Process {
     options.node_timeout = config_.duration("cluster.node_timeout");
     options.lease = config_.duration("cluster.lease");
     options.min_prompt_tokens = static_cast<std::uint32_t>(config_.integer("disagg.min_prompt_tokens"));
+    options.min_fetch_tokens = static_cast<std::uint32_t>(config_.integer("disagg.min_fetch_tokens"));
     options.policy = config_.text("router.policy");
     const auto sources = router::parse_event_sources(config_.list("router.kv_events"));
     if (!sources) return tl::unexpected<Error>(sources.error());

@@ -58,8 +58,8 @@ class Cluster final : public ClusterDispatcher {
       return false;
     };                                                  // nobody sends to a gateway
     handlers.writable = [](const std::string&) {};      // the state tries again by its clock
-    handlers.refused = [](const RequestId&, Epoch) {};  // the worker's silence tells
-    handlers.lost = [](const std::string&, const std::vector<std::pair<RequestId, Epoch>>&) {};
+    handlers.refused = [](const TransferId&) {};        // the worker's silence tells
+    handlers.lost = [](const std::string&, const std::vector<TransferId>&) {};
     auto made = DataPlane::create(plane, std::move(handlers));
     if (!made) return tl::unexpected<Error>(made.error());
     plane_ = std::move(*made);

@@ -21,6 +21,7 @@ const std::vector<Row>& rows() {
       {{"troupe_gateway_replays_held_total", "Times a repeated replay waited for the retry budget."}, &C::replays_held},
       {{"troupe_gateway_quarantined_total", "Requests refused after two workers died with them."}, &C::quarantined},
       {{"troupe_gateway_replays_total", "Streams moved to another worker under a new epoch."}, &C::replays},
+      {{"troupe_gateway_handovers_total", "Streams moved from a draining worker while they went on."}, &C::handovers},
       {{"troupe_gateway_resends_total", "Times missing tokens were asked for."}, &C::resends},
       {{"troupe_gateway_probes_total", "Times a silent stream was asked after."}, &C::probes},
       {{"troupe_gateway_duplicate_tokens_total", "Tokens that came twice, dropped."}, &C::duplicate_tokens},

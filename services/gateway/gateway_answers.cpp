@@ -49,14 +49,19 @@ void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& 
     return;
   }
   Request& request = at->second;
-  if (entry.epoch != request.epoch || request.phase == Phase::placing ||
+  const bool old = request.move && request.move->placed && entry.epoch == request.move->old_epoch;
+  if ((entry.epoch != request.epoch && !old) || request.phase == Phase::placing ||
       entry.choice >= request.choices.size()) {
     ++counters_.stale_epochs;
     return;
   }
   Choice& choice = request.choices[entry.choice];
-  choice.heard = now;
-  choice.probed.reset();
+  if (old) {  // the same tokens as from the new worker, as long as they come; whatever else it says is of no account
+    if (entry.error || entry.finish == FinishReason::error || entry.first_index > choice.emitted.size()) return;
+  } else {
+    choice.heard = now;
+    choice.probed.reset();
+  }
   if (entry.error || entry.finish == FinishReason::error) {
     const Error error = entry.error ? Error{entry.error->code, entry.error->detail}
                                     : Error{Errc::internal, "the worker gave no reason"};
@@ -70,6 +75,8 @@ void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& 
     }
     return;
   }
+  if (!old && request.move && (!entry.tokens.empty() || entry.finish != FinishReason::none))
+    moved(request, entry.choice, out);
   if (choice.finished) return;
   const auto have = static_cast<std::uint32_t>(choice.emitted.size());
   const auto end = static_cast<std::uint32_t>(entry.first_index + entry.tokens.size());
@@ -114,9 +121,9 @@ void GatewayState::finish(Requests::iterator at, actors::Outbox& out) {
   requests_.erase(at);
   ++counters_.finished;
   retries_.succeeded();
-  const wire::RequestEnded ended{request.job.id, request.epoch, wire::Outcome::answered};
-  out.send(request.placement.decode_address, ended, request.epoch);
-  out.send(options_.router_address, ended, request.epoch);
+  end_move(request, out);
+  out.send(request.placement.decode_address, wire::RequestEnded{request.job.id, request.epoch, wire::Outcome::answered}, request.epoch);
+  out.send(options_.router_address, wire::RequestEnded{request.job.id, request.asked, wire::Outcome::answered}, request.asked);
   request.sink->on_done();
 }
 
@@ -124,10 +131,11 @@ void GatewayState::fail_request(Requests::iterator at, const Error& error, actor
   Request request = std::move(at->second);
   requests_.erase(at);
   ++counters_.failed;
+  end_move(request, out);
   end_placement(request, out);
   const bool failed = request.phase != Phase::placing && retry_class(error.code) == Retry::elsewhere;
   const auto outcome = failed ? wire::Outcome::failed : wire::Outcome::dropped;
-  out.send(options_.router_address, wire::RequestEnded{request.job.id, request.epoch, outcome}, request.epoch);
+  out.send(options_.router_address, wire::RequestEnded{request.job.id, request.asked, outcome}, request.asked);
   request.sink->on_error(error);
 }
 

@@ -31,6 +31,11 @@ std::vector<TokenId> GatewayState::prompt_of(const Request& request, std::uint32
 void GatewayState::ask_placement(Request& request, TimePoint now, actors::Outbox& out) {
   request.phase = Phase::placing;
   request.ask_at = now + options_.place_retry;
+  ask_router(request, request.epoch, request.avoid, now, out);
+}
+
+void GatewayState::ask_router(const Request& request, Epoch epoch, std::vector<NodeId> avoid, TimePoint now,
+                              actors::Outbox& out) {
   std::uint32_t first = 0, open = 0;
   for (std::uint32_t i = 0; i < request.choices.size(); ++i) {
     if (request.choices[i].finished) continue;
@@ -39,7 +44,7 @@ void GatewayState::ask_placement(Request& request, TimePoint now, actors::Outbox
   const std::vector<TokenId> prompt = prompt_of(request, first);
   wire::PlaceRequest ask;
   ask.request = request.job.id;
-  ask.epoch = request.epoch;
+  ask.epoch = epoch;
   ask.model = request.job.model;
   ask.tenant = request.job.tenant;
   ask.prompt_tokens = static_cast<std::uint32_t>(prompt.size());
@@ -47,9 +52,9 @@ void GatewayState::ask_placement(Request& request, TimePoint now, actors::Outbox
   ask.choices = open;
   const std::size_t keyed = std::min(prompt.size(), kBlocksPerPlace * kBlockTokens);
   ask.blocks = block_keys(request.model, request.job.tenant, std::span(prompt).first(keyed));
-  ask.avoid = request.avoid;
+  ask.avoid = std::move(avoid);
   ask.deadline_ms = left_ms(request.job.deadline, now);
-  out.send(options_.router_address, ask, request.epoch);
+  out.send(options_.router_address, ask, epoch);
 }
 
 void GatewayState::on_placement(const wire::Placement& placement, TimePoint now, actors::Outbox& out) {
@@ -60,6 +65,8 @@ void GatewayState::on_placement(const wire::Placement& placement, TimePoint now,
     return;
   }
   Request& request = at->second;
+  if (request.move && !request.move->placed && placement.epoch == request.move->asked)
+    return move_to(request, placement, now, out);
   if (placement.epoch != request.epoch || request.phase != Phase::placing) {
     if (placement.epoch != request.epoch) ++counters_.stale_epochs;
     return;
@@ -70,8 +77,13 @@ void GatewayState::on_placement(const wire::Placement& placement, TimePoint now,
 
 void GatewayState::on_refused(const wire::PlaceRefused& refused, TimePoint now, actors::Outbox& out) {
   const auto at = requests_.find(refused.request);
-  if (at == requests_.end() || at->second.phase != Phase::placing) return;
+  if (at == requests_.end()) return;
   Request& request = at->second;
+  if (request.move && !request.move->placed && refused.epoch == request.move->asked) {
+    request.move.reset();  // nobody takes it: it stays, and its worker offers it again
+    return;
+  }
+  if (request.phase != Phase::placing) return;
   if (refused.epoch != request.epoch) {
     ++counters_.stale_epochs;
     return;
@@ -124,6 +136,8 @@ void GatewayState::send_generate(Request& request, std::uint32_t first_choice, s
   order.prompt_logprobs = job.prompt_logprobs && !request.started;
   order.deadline_ms = left_ms(job.deadline, now);
   order.priority = job.priority;
+  order.fetch_address = request.placement.fetch_address;
+  order.fetch_tokens = request.placement.fetch_tokens;
   // One import per request and epoch: of several resumed choices only a single one may use the prefill
   // worker.
   const bool alone =
@@ -171,6 +185,7 @@ bool GatewayState::replay(Requests::iterator at, const Error& why, TimePoint now
     fail_request(at, why, out);
     return false;
   }
+  end_move(request, out);
   log::warn("replaying a request",
             {{"request", to_hex(request.job.id)}, {"epoch", request.epoch.value}, {"why", to_string(why)}});
   ++counters_.replays;
@@ -180,7 +195,7 @@ bool GatewayState::replay(Requests::iterator at, const Error& why, TimePoint now
   if (std::find(request.avoid.begin(), request.avoid.end(), request.placement.decode) == request.avoid.end())
     request.avoid.push_back(request.placement.decode);
   if (request.avoid.size() > kAvoided) request.avoid.erase(request.avoid.begin());
-  ++request.epoch.value;
+  request.epoch = Epoch{++request.asked.value};
   request.frames.clear();
   if (!request.started) request.prompt_logprobs.clear();
   request.give_up_at = now + options_.replay_patience;

@@ -47,9 +47,9 @@ void GatewayState::cancel(const RequestId& id, actors::Outbox& out) {
   const auto at = requests_.find(id);
   if (at == requests_.end()) return;
   ++counters_.cancelled;
-  if (at->second.phase != Phase::placing)
-    out.send(at->second.placement.decode_address, wire::Cancel{id, at->second.epoch}, at->second.epoch);
-  out.send(options_.router_address, wire::RequestEnded{id, at->second.epoch, wire::Outcome::dropped}, at->second.epoch);
+  end_move(at->second, out);
+  end_placement(at->second, out);
+  out.send(options_.router_address, wire::RequestEnded{id, at->second.asked, wire::Outcome::dropped}, at->second.asked);
   requests_.erase(at);
 }
 
@@ -65,6 +65,7 @@ void GatewayState::receive(const std::string& from, const wire::Envelope& messag
   delivery.on<wire::PlaceRefused>([&](const wire::PlaceRefused& m) { on_refused(m, now, out); });
   delivery.on<wire::ModelTable>([&](const wire::ModelTable& m) { on_models(m); });
   delivery.on<wire::WorkerGone>([&](const wire::WorkerGone& m) { on_worker_gone(m, now, out); });
+  delivery.on<wire::Handover>([&](const wire::Handover& m) { on_handover(m, now, out); });
   delivery.on<wire::JoinReply>([&](const wire::JoinReply& m) {
     joined_ = !m.refused;
     if (m.refused) wake_at_ = next_beat_ = now;
@@ -89,6 +90,7 @@ void GatewayState::on_worker_gone(const wire::WorkerGone& gone, TimePoint now, a
   for (auto at = requests_.begin(); at != requests_.end();) {
     const auto here = at++;
     if (gone.died && !outlives(here, gone.node, out)) continue;
+    if (here->second.move && here->second.move->old.decode == gone.node) here->second.move.reset();
     if (here->second.phase == Phase::placing || here->second.placement.decode != gone.node) continue;
     if (!gone.died) ++here->second.lost;
     replay(here, {Errc::peer_lost, "the worker is gone: " + gone.reason}, now, out);

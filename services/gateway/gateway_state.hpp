@@ -7,6 +7,9 @@
 //   start -> placing -> running -> done
 //              ^           | worker gone, silent, or an error another worker may not make
 //              +-----------+ epoch + 1, avoid
+//
+// A worker that drains offers its streams: they are placed anew while they go on, and until the new worker, which fetches
+// their pages from the old one, speaks.
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -46,6 +49,7 @@ struct GatewayOptions {
 struct GatewayCounters {
   std::uint64_t started = 0, finished = 0, failed = 0, cancelled = 0;
   std::uint64_t replays = 0, resends = 0, probes = 0, quarantined = 0, replays_held = 0;
+  std::uint64_t handovers = 0;  ///< streams moved from a draining worker while they went on
   std::uint64_t duplicate_tokens = 0, gaps = 0, stale_epochs = 0, unknown_requests = 0;
   std::uint64_t tokens = 0, malformed = 0, prompts_by_data = 0;
 };
@@ -86,12 +90,23 @@ class GatewayState final : public actors::RoleState {
     std::optional<TimePoint> gap_asked;
   };
   enum class Phase : std::uint8_t { placing, prompting, running };
+  /// A running request on its way from a draining worker to another one.
+  struct Move {
+    Epoch asked;                           ///< of the placement to come
+    TimePoint ask_at;                      ///< the router may be asked again from then on
+    bool placed = false;                   ///< the new worker has it; the old one goes on
+    Epoch old_epoch;
+    wire::Placement old;
+    std::set<std::uint32_t> silent;        ///< choices the new worker has not spoken of
+  };
   struct Request {
     GenerateJob job;
     std::shared_ptr<AnswerSink> sink;
     ModelId model;
     Phase phase = Phase::placing;
     Epoch epoch{1};
+    Epoch asked{1};  ///< highest a placement was asked for
+    std::optional<Move> move;
     std::vector<Choice> choices;
     std::vector<NodeId> avoid;   ///< decode workers that failed it
     std::vector<NodeId> deaths;  ///< workers that died while they had it
@@ -115,6 +130,7 @@ class GatewayState final : public actors::RoleState {
 
   // gateway_placing.cpp: from a request to a worker that has it
   void ask_placement(Request& request, TimePoint now, actors::Outbox& out);
+  void ask_router(const Request& request, Epoch epoch, std::vector<NodeId> avoid, TimePoint now, actors::Outbox& out);
   void on_placement(const wire::Placement& placement, TimePoint now, actors::Outbox& out);
   void on_refused(const wire::PlaceRefused& refused, TimePoint now, actors::Outbox& out);
   void send_generates(Request& request, TimePoint now, actors::Outbox& out);
@@ -127,6 +143,14 @@ class GatewayState final : public actors::RoleState {
   /// Ends choices that already have all their tokens. true: the request is over.
   bool settle_choices(Requests::iterator at, actors::Outbox& out);
   void end_placement(const Request& request, actors::Outbox& out);
+
+  // gateway_moves.cpp: from a draining worker to another, without a break
+  void on_handover(const wire::Handover& offer, TimePoint now, actors::Outbox& out);
+  void move_to(Request& request, const wire::Placement& placement, TimePoint now, actors::Outbox& out);
+  /// The new worker made tokens of a choice.
+  void moved(Request& request, std::uint32_t choice, actors::Outbox& out);
+  /// The old worker may forget it.
+  void end_move(Request& request, actors::Outbox& out);
 
   // gateway_answers.cpp: from entries to sinks
   void on_tokens(const std::string& from, const wire::Tokens& message, TimePoint now, actors::Outbox& out);

@@ -16,6 +16,8 @@ const Declaration kPlacements{"troupe_router_placements_total",
                               {kReason}};
 const Declaration kWithPrefill{"troupe_router_disaggregated_placements_total",
                                "Placements that name a prefill worker."};
+const Declaration kWithFetch{"troupe_router_fetching_placements_total",
+                             "Placements that name a worker to fetch the prompt's pages from."};
 const Declaration kRefused{"troupe_router_refusals_total", "Requests refused."};
 const Declaration kJoins{"troupe_router_joins_total", "Nodes that joined."};
 const Declaration kLosses{"troupe_router_losses_total", "Nodes that left or were lost."};
@@ -63,7 +65,7 @@ struct RouterMonitor::Seen {
 RouterMonitor::RouterMonitor(metrics::Registry& registry) : seen_(std::make_shared<Seen>()) {
   std::vector<metrics::Counter> counters{registry.counter(kPlacements, {"prefix"}),
                                          registry.counter(kPlacements, {"load"})};
-  for (const Declaration* row : {&kWithPrefill, &kRefused, &kJoins, &kLosses, &kHangs, &kUpdates, &kGaps,
+  for (const Declaration* row : {&kWithPrefill, &kWithFetch, &kRefused, &kJoins, &kLosses, &kHangs, &kUpdates, &kGaps,
                                  &kLeases, &kMalformed, &kPrompt, &kCached, &kPredicted, &kEvicted, &kEventBatches, &kEventGaps,
                                  &kEventReplays, &kEventSnapshots, &kEventMalformed})
     counters.push_back(registry.counter(*row));
@@ -99,6 +101,7 @@ void RouterMonitor::observe(const RouterState& state) {
   seen_->counters = {c.placed_by_prefix,
                      c.placed_by_load,
                      c.placed_with_prefill,
+                     c.placed_with_fetch,
                      c.refused,
                      c.joins,
                      c.losses,

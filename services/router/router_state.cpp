@@ -137,10 +137,11 @@ void RouterState::on_place(const std::string& from, const wire::PlaceRequest& re
     if (epoch == request.epoch)
       return out.send(from, known->second.answer, request.epoch);  // its answer was lost
     if (epoch > request.epoch) return;
-    const NodeId& had = known->second.answer.decode;
-    if (std::find(request.avoid.begin(), request.avoid.end(), had) != request.avoid.end() &&
-        view_.find(had) != nullptr)
-      breakers_.failed(had, now);
+    const Node* had = view_.find(known->second.answer.decode);
+    // One that drains hands its streams over: no failure.
+    if (had != nullptr && !had->draining &&
+        std::find(request.avoid.begin(), request.avoid.end(), had->identity.node) != request.avoid.end())
+      breakers_.failed(had->identity.node, now);
     release(known->second);
     placements_.erase(known);
   }
@@ -228,6 +229,7 @@ Expected<wire::Placement> RouterState::place(const wire::PlaceRequest& request, 
   if (chosen.predicted && decision->reason == "prefix") out.reason = "predicted prefix";
   prefixes_.placed(out.decode, model->id, request.blocks, now);
   counters_.prompt_tokens += request.prompt_tokens;
+  if (add_fetch(out, request, model->id)) return out;
   if (request.prompt_tokens - out.cached_tokens < options_.min_prompt_tokens) return out;
   auto prefillers = view_.ready(wire::Role::prefill, model->id);
   if (!std::all_of(prefillers.begin(), prefillers.end(), avoided)) std::erase_if(prefillers, avoided);
@@ -241,6 +243,34 @@ Expected<wire::Placement> RouterState::place(const wire::PlaceRequest& request, 
   out.prefill_address = helper.control_address;
   out.prefill_data_address = helper.data_address;
   return out;
+}
+
+/// Names the worker whose memory holds most of the prompt, where that is enough more than the chosen one's, and more
+/// than half of what that one lacks: else a prefill worker has the most to do anyway. false: there is none.
+bool RouterState::add_fetch(wire::Placement& placement, const wire::PlaceRequest& request, const ModelId& model) {
+  if (request.prompt_tokens < placement.cached_tokens + options_.min_fetch_tokens) return false;
+  const std::uint32_t half = placement.cached_tokens + (request.prompt_tokens - placement.cached_tokens) / 2;
+  std::uint32_t least = std::max(half, placement.cached_tokens + options_.min_fetch_tokens);
+  auto nodes = view_.ready(wire::Role::decode, model);
+  const auto prefillers = view_.ready(wire::Role::prefill, model);
+  nodes.insert(nodes.end(), prefillers.begin(), prefillers.end());
+  std::erase_if(nodes, [&](const Node* node) {
+    const NodeId& id = node->identity.node;
+    return id == placement.decode || std::find(request.avoid.begin(), request.avoid.end(), id) != request.avoid.end();
+  });
+  std::vector<NodeId> ids;
+  for (const Node* node : nodes) ids.push_back(node->identity.node);
+  const auto held = prefixes_.cached(model, ids, request.blocks);
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const std::uint32_t tokens = std::min(held[i].in_memory * kBlockTokens, request.prompt_tokens);
+    if (held[i].predicted || tokens < least) continue;
+    least = tokens + 1;
+    placement.fetch_tokens = tokens;
+    placement.fetch_address = nodes[i]->identity.control_address;
+  }
+  if (placement.fetch_tokens == 0) return false;
+  ++counters_.placed_with_fetch;
+  return true;
 }
 
 void RouterState::release(const Placed& placed) {

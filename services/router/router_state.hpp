@@ -25,6 +25,7 @@ struct RouterOptions {
   Duration verdict_after = std::chrono::milliseconds(500);  ///< a lost worker that is not back by then died
   Duration lease = std::chrono::seconds(30);       ///< of a placement beyond its request's deadline
   std::uint32_t min_prompt_tokens = 256;  ///< fewer uncached ones are prefilled where they are decoded
+  std::uint32_t min_fetch_tokens = 256;  ///< another worker must hold so many more for its pages to be fetched
   std::size_t max_nodes = 1024;
   std::size_t max_index_blocks = 1u << 20;  ///< of all models together
   std::size_t max_placements = 1u << 16;
@@ -37,6 +38,7 @@ struct RouterOptions {
 struct RouterCounters {
   std::uint64_t placed_by_prefix = 0, placed_by_load = 0;
   std::uint64_t placed_with_prefill = 0;
+  std::uint64_t placed_with_fetch = 0;
   std::uint64_t refused = 0;
   std::uint64_t joins = 0, losses = 0, hangs = 0;
   std::uint64_t kv_updates = 0, kv_gaps = 0;
@@ -87,6 +89,7 @@ class RouterState final : public actors::RoleState {
                 actors::Outbox& out);
   void on_ended(const wire::RequestEnded& ended, TimePoint now);
   [[nodiscard]] Expected<wire::Placement> place(const wire::PlaceRequest& request, TimePoint now);
+  bool add_fetch(wire::Placement& placement, const wire::PlaceRequest& request, const ModelId& model);
   [[nodiscard]] std::vector<Candidate> candidates(const std::vector<const Node*>& nodes,
                                                   const wire::PlaceRequest& request, const ModelId& model,
                                                   bool prefill);

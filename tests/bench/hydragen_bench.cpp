@@ -162,7 +162,7 @@ class Decoding {
     for (std::uint32_t layer = 0; layer < engine_->layers(); ++layer)
       for (std::uint32_t index = 0; index < prefix_ / kPageSlots; ++index)
         need(engine_->import_page(request.id, layer, index, std::as_bytes(std::span(page))));
-    need(engine_->commit_import(request.id));
+    need(engine_->commit_import(request.id, UINT32_MAX));
     engine_->step();
   }
 

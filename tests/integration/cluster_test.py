@@ -1,13 +1,12 @@
 """Real processes, one per role: every stream equals that of `serve`, KV pages cross the data plane, a decode worker that is
 killed mid-stream is not seen in the stream, a prefill worker's death costs nothing but time, and SIGTERM drains."""
-import http.client
 import json
 import os
 import signal
 import threading
 
 import harness
-from harness import check, eventually, metric
+from harness import check, eventually, metric, pid_of, stream
 
 LONG = "The quick brown fox jumps over the lazy dog and runs away. " * 40
 
@@ -24,39 +23,6 @@ def answers(server, model):
         check(status == 200, f"{status}: {reply}")
         found.append([choice["text"] for choice in sorted(reply["choices"], key=lambda c: c["index"])])
     return found
-
-
-def stream(server, body, after_event=lambda count: None):
-    """Text of a streamed completion and its finish reason."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
-    try:
-        connection.request("POST", "/v1/completions", json.dumps({**body, "stream": True}),
-                           {"content-type": "application/json"})
-        response = connection.getresponse()
-        if response.status != 200:
-            raise AssertionError(f"{response.status}: {response.read()[:300]}")
-        text, finish, count = "", None, 0
-        for line in response:
-            if not line.startswith(b"data: ") or line.strip() == b"data: [DONE]":
-                continue
-            event = json.loads(line[6:])
-            check("error" not in event, f"error event: {event}")
-            text += event["choices"][0]["text"]
-            finish = event["choices"][0]["finish_reason"] or finish
-            count += 1
-            after_event(count)
-        return text, finish
-    finally:
-        connection.close()
-
-
-def pid_of(server, role, metrics_port):
-    """The process whose command line names this metrics port."""
-    for pid in server.descendants():
-        words = open(f"/proc/{pid}/cmdline").read().split("\0")
-        if role in words[:3] and any(str(metrics_port) in word for word in words):
-            return pid
-    raise AssertionError(f"no {role} process with metrics port {metrics_port}")
 
 
 def main():
@@ -94,7 +60,7 @@ def main():
         os.kill(pid_of(server, "prefill", ports["prefill-0"]), signal.SIGKILL)
         check(answers(server, model) == expected, "answers are the same without the prefill worker")
 
-        # A drain: the running stream ends by itself, and everything is gone afterwards.
+        # A drain of everything: the running stream ends by itself, and everything is gone afterwards.
         result, started = [], threading.Event()
         long_story = threading.Thread(target=lambda: result.append(stream(server, story, lambda count: started.set())))
         long_story.start()

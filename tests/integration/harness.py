@@ -170,6 +170,39 @@ def metric(port, name):
     return sum(float(m[1]) for m in re.finditer(rf"^{re.escape(name)}(?:{{[^}}]*}})? ([0-9.e+-]+)$", text, re.M))
 
 
+def stream(server, body, after_event=lambda count: None):
+    """Text of a streamed completion and its finish reason."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+    try:
+        connection.request("POST", "/v1/completions", json.dumps({**body, "stream": True}),
+                           {"content-type": "application/json"})
+        response = connection.getresponse()
+        if response.status != 200:
+            raise AssertionError(f"{response.status}: {response.read()[:300]}")
+        text, finish, count = "", None, 0
+        for line in response:
+            if not line.startswith(b"data: ") or line.strip() == b"data: [DONE]":
+                continue
+            event = json.loads(line[6:])
+            check("error" not in event, f"error event: {event}")
+            text += event["choices"][0]["text"]
+            finish = event["choices"][0]["finish_reason"] or finish
+            count += 1
+            after_event(count)
+        return text, finish
+    finally:
+        connection.close()
+
+
+def pid_of(server, role, metrics_port):
+    """The process whose command line names this metrics port."""
+    for pid in server.descendants():
+        words = open(f"/proc/{pid}/cmdline").read().split("\0")
+        if role in words[:3] and any(str(metrics_port) in word for word in words):
+            return pid
+    raise AssertionError(f"no {role} process with metrics port {metrics_port}")
+
+
 def eventually(condition, what, deadline_s=30):
     until = time.monotonic() + deadline_s
     while not condition():

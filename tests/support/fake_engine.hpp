@@ -1,8 +1,9 @@
 #pragma once
 // An engine without a model: its tokens are a function of the last tokens, the seed, the choice and the
 // position, so that a resumed, re-placed or imported stream must continue identically. Pages carry a pattern
-// of the tokens they hold; a commit compares what was imported with what would have been computed.
+// of the tokens they hold, block by block; a commit compares what was imported with what would have been computed.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <functional>
@@ -85,8 +86,9 @@ class FakeEngine final : public engine::Engine {
     sequence.prefill_tokens = tokens;
     sequence.progress = std::move(progress);
     for (std::uint32_t page = 0; page * 64 < tokens; ++page) sequence.pages.push_back(next_page_++);
+    const auto text = std::make_shared<std::vector<TokenId>>(sequence.request.prompt);
     for (std::size_t i = 0; i < sequence.pages.size(); ++i)
-      owner_[sequence.pages[i]] = {sequence.request.id, static_cast<std::uint32_t>(i)};
+      page_text_[sequence.pages[i]] = {text, static_cast<std::uint32_t>(i)};
     add(std::move(sequence));
     return {};
   }
@@ -109,27 +111,31 @@ class FakeEngine final : public engine::Engine {
     const auto at = sequences_.find(id);
     if (at == sequences_.end()) return fail(Errc::transfer_failed, "unknown request");
     if (bytes.size() != options_.layer_page_bytes) return fail(Errc::transfer_failed, "wrong size");
-    std::uint64_t word = 0;
-    std::memcpy(&word, bytes.data(), 8);
-    at->second.imported[{layer, page_index}] = word;
+    Pattern words{};
+    std::memcpy(words.data(), bytes.data(), sizeof words);
+    at->second.imported[{layer, page_index}] = words;
     return {};
   }
-  Expected<void> commit_import(const RequestId& id) override {
+  Expected<void> commit_import(const RequestId& id, std::uint32_t tokens) override {
     const auto at = sequences_.find(id);
     if (at == sequences_.end()) return fail(Errc::transfer_failed, "unknown request");
     Sequence& sequence = at->second;
-    for (std::uint32_t page = sequence.computed / 64; page * 64 < sequence.import_tokens; ++page) {
+    tokens = std::clamp(tokens, sequence.computed, sequence.import_tokens);
+    const auto came = std::span(sequence.request.prompt).first(tokens);
+    for (std::uint32_t page = sequence.computed / 64; page * 64 < tokens; ++page) {
       for (std::uint32_t layer = 0; layer < options_.layers; ++layer) {
         const auto found = sequence.imported.find({layer, page});
-        if (found == sequence.imported.end() ||
-            found->second != pattern(sequence.request.prompt, layer, page))
-          return fail(Errc::transfer_failed, "page " + std::to_string(page) + " is missing or wrong");
+        const Pattern expected = pattern(came, layer, page);
+        for (std::size_t block = 0; block < expected.size() && page * 64 + block * kBlockTokens < tokens; ++block)
+          if (found == sequence.imported.end() || found->second[block] != expected[block])
+            return fail(Errc::transfer_failed, "page " + std::to_string(page) + " is missing or wrong");
       }
     }
-    sequence.computed = std::max(sequence.computed, sequence.import_tokens);
-    imported_tokens += sequence.import_tokens;
+    sequence.computed = tokens;
+    sequence.cached = tokens;
+    imported_tokens += tokens;
     sequence.ready = true;
-    store_blocks(sequence, sequence.computed, pending_kv_);
+    store_blocks(sequence.request.tenant, came, pending_kv_);
     return {};
   }
   std::uint32_t cached_tokens_for(std::string_view tenant, std::span<const TokenId> prompt) const override {
@@ -142,15 +148,43 @@ class FakeEngine final : public engine::Engine {
     return tokens;
   }
   void export_page(std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) const override {
-    const auto& [id, index] = owner_.at(page);
-    const std::uint64_t word = pattern(sequences_.at(id).request.prompt, layer, index);
+    const auto& [text, index] = page_text_.at(page);
+    const Pattern words = pattern(*text, layer, index);
     std::memset(to.data(), 0, to.size());
-    std::memcpy(to.data(), &word, 8);
+    std::memcpy(to.data(), words.data(), sizeof words);
+  }
+  engine::HeldBlocks hold_blocks(const RequestId& id, std::span<const BlockKey> keys) override {
+    release_blocks(id);
+    engine::HeldBlocks held;
+    auto text = std::make_shared<std::vector<TokenId>>();
+    for (const BlockKey& key : keys) {
+      const auto found = blocks_.find(key);
+      if (found == blocks_.end()) break;
+      text->insert(text->end(), found->second.begin(), found->second.end());
+    }
+    held.tokens = static_cast<std::uint32_t>(text->size());
+    for (std::uint32_t page = 0; page * 64 < held.tokens; ++page) {
+      held.pages.push_back(next_page_++);
+      page_text_[held.pages.back()] = {text, page};
+    }
+    if (!held.pages.empty()) held_[id] = held.pages;
+    return held;
+  }
+  void release_blocks(const RequestId& id) override {
+    const auto found = held_.find(id);
+    if (found == held_.end()) return;
+    for (const std::uint32_t page : found->second) page_text_.erase(page);
+    held_.erase(found);
+  }
+  /// The cache forgets all but the first `blocks` of a prompt.
+  void evict(std::string_view tenant, std::span<const TokenId> prompt, std::size_t blocks) {
+    const auto keys = block_keys(model_id(), tenant, prompt);
+    for (std::size_t i = blocks; i < keys.size(); ++i) blocks_.erase(keys[i]);
   }
   void cancel(const RequestId& id) override {
     const auto at = sequences_.find(id);
     if (at == sequences_.end()) return;
-    for (const std::uint32_t page : at->second.pages) owner_.erase(page);
+    for (const std::uint32_t page : at->second.pages) page_text_.erase(page);
     sequences_.erase(at);
     std::erase(order_, id);
   }
@@ -188,16 +222,21 @@ class FakeEngine final : public engine::Engine {
     stats.steps = steps_;
     return stats;
   }
-  std::vector<BlockKey> cached_blocks() const override { return {blocks_.begin(), blocks_.end()}; }
+  std::vector<BlockKey> cached_blocks() const override {
+    std::vector<BlockKey> keys;
+    for (const auto& [key, text] : blocks_) keys.push_back(key);
+    return keys;
+  }
 
   void set_mute(bool mute) { options_.mute = mute; }
   /// Sequences that still hold anything: zero once everything ended.
-  [[nodiscard]] std::size_t held() const { return sequences_.size(); }
-  std::uint64_t imported_tokens = 0;
+  [[nodiscard]] std::size_t held() const { return sequences_.size() + held_.size(); }
+  std::uint64_t imported_tokens = 0, computed_tokens = 0;  ///< of prompts
   std::vector<std::int32_t> priorities;  ///< of every request that came
   std::set<RequestId> released;
 
  private:
+  using Pattern = std::array<std::uint64_t, kBlocksPerPage>;
   struct Sequence {
     engine::Request request;
     bool ready = false, done = false, announced = false;
@@ -205,7 +244,7 @@ class FakeEngine final : public engine::Engine {
     std::function<bool(const engine::PrefillProgress&)> progress;
     std::uint32_t next_layer = 0;
     std::vector<std::uint32_t> pages;
-    std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> imported;
+    std::map<std::pair<std::uint32_t, std::uint32_t>, Pattern> imported;
     std::vector<std::vector<TokenId>> texts;  // per choice: prompt and answer
     std::vector<bool> finished;
   };
@@ -224,16 +263,24 @@ class FakeEngine final : public engine::Engine {
     sequences_.emplace(id, std::move(sequence));
     order_.push_back(id);
   }
-  std::uint64_t pattern(std::span<const TokenId> prompt, std::uint32_t layer, std::uint32_t page) const {
-    const std::size_t end = std::min<std::size_t>(prompt.size(), (page + 1) * 64);
-    return Hasher().number(layer).bytes(std::as_bytes(prompt.first(end))).finish<ModelId>().low;
+  /// One word a block, 0 beyond the text: what the block's KV would be made of.
+  Pattern pattern(std::span<const TokenId> text, std::uint32_t layer, std::uint32_t page) const {
+    Pattern words{};
+    for (std::size_t block = 0; block < words.size(); ++block) {
+      const std::size_t end = page * 64 + (block + 1) * kBlockTokens;
+      if (end > text.size()) break;
+      words[block] = Hasher().number(layer).bytes(std::as_bytes(text.first(end))).finish<ModelId>().low;
+    }
+    return words;
   }
-  void store_blocks(const Sequence& sequence, std::uint32_t tokens, std::vector<engine::KvEvent>& kv) {
+  void store_blocks(std::string_view tenant, std::span<const TokenId> text, std::vector<engine::KvEvent>& kv) {
     if (!options_.cache) return;
-    const auto prompt = std::span(sequence.request.prompt)
-                            .first(std::min<std::size_t>(tokens, sequence.request.prompt.size()));
-    for (const BlockKey& key : block_keys(model_id(), sequence.request.tenant, prompt))
-      if (blocks_.insert(key).second) kv.push_back({key, true});
+    std::size_t end = 0;
+    for (const BlockKey& key : block_keys(model_id(), tenant, text)) {
+      const auto tokens = text.subspan(end, kBlockTokens);
+      end += kBlockTokens;
+      if (blocks_.emplace(key, std::vector<TokenId>(tokens.begin(), tokens.end())).second) kv.push_back({key, true});
+    }
   }
   void run(const RequestId& id, Sequence& sequence, engine::StepOutput& out) {
     if (sequence.prefill_tokens != 0) return run_prefill(id, sequence, out);
@@ -245,7 +292,8 @@ class FakeEngine final : public engine::Engine {
       const std::uint32_t rows = std::min(options_.chunk, prompt_size - sequence.computed);
       out.rows += rows;
       sequence.computed += rows;
-      store_blocks(sequence, sequence.computed, out.kv);
+      computed_tokens += rows;
+      store_blocks(sequence.request.tenant, std::span(sequence.request.prompt).first(sequence.computed), out.kv);
       if (sequence.computed < prompt_size) return;
     }
     generate(id, sequence, out);
@@ -265,7 +313,7 @@ class FakeEngine final : public engine::Engine {
     }
     sequence.next_layer = 0;
     sequence.computed = tokens;
-    store_blocks(sequence, sequence.computed, out.kv);
+    store_blocks(sequence.request.tenant, std::span(sequence.request.prompt).first(tokens), out.kv);
     if (tokens < sequence.prefill_tokens) return;
     sequence.done = true;
     out.prefilled.push_back(id);
@@ -279,6 +327,7 @@ class FakeEngine final : public engine::Engine {
     for (std::uint32_t i = 0; i < request.choices; ++i) {
       if (sequence.finished[i]) continue;
       auto& text = sequence.texts[i];
+      if (text.size() % kBlockTokens == 0) store_blocks(sequence.request.tenant, text, out.kv);
       engine::TokenEvent event;
       event.id = id;
       event.epoch = request.epoch;
@@ -309,8 +358,10 @@ class FakeEngine final : public engine::Engine {
   FakeEngineOptions options_;
   std::map<RequestId, Sequence> sequences_;
   std::vector<RequestId> order_;
-  std::map<std::uint32_t, std::pair<RequestId, std::uint32_t>> owner_;
-  std::set<BlockKey> blocks_;
+  std::map<std::uint32_t, std::pair<std::shared_ptr<std::vector<TokenId>>, std::uint32_t>>
+      page_text_;  // of pages others read: whole text, page within it
+  std::map<BlockKey, std::vector<TokenId>> blocks_;
+  std::map<RequestId, std::vector<std::uint32_t>> held_;
   std::vector<engine::KvEvent> pending_kv_;
   std::uint32_t next_page_ = 0;
   std::atomic<std::uint64_t> progress_{0};

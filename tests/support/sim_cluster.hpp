@@ -53,6 +53,7 @@ class RecordingSink final : public gateway::AnswerSink {
 
 struct SimFaults {
   double lose = 0, repeat = 0, overtake = 0;  ///< of control messages
+  double lose_frame = 0, repeat_frame = 0, overtake_frame = 0;
 };
 
 class SimCluster {
@@ -137,6 +138,18 @@ class SimCluster {
     deliver(worker.address, out);
     worker.alive = false;
   }
+  void drain(const std::string& name) {
+    Worker& worker = *workers.at(name);
+    actors::Outbox out;
+    worker.state->drain(clock.now(), out);
+    deliver(worker.address, out);
+  }
+  /// Frames that were delivered while keep_frames was set come again. Returns how many.
+  std::size_t replay_kept_frames() {
+    const std::vector<Frame> kept = std::exchange(kept_, {});
+    for (const Frame& frame : kept) deliver_frame(frame);
+    return kept.size();
+  }
   void lose_peer(const std::string& address) {
     actors::Outbox out;
     if (router_alive) router->peer_lost(address, clock.now(), out);
@@ -169,7 +182,7 @@ class SimCluster {
     std::vector<std::function<void()>> events;
     for (auto& [pair, queue] : links_)
       if (!queue.empty()) events.push_back([this, &queue, to = pair.second] { deliver_one(queue, to); });
-    if (!frames_.empty()) events.push_back([this] { deliver_frame(); });
+    if (!frames_.empty()) events.push_back([this] { deliver_next_frame(); });
     for (auto& [name, worker] : workers) {
       Worker* w = worker.get();
       if (w->alive && !w->frozen && w->busy()) events.push_back([this, w] { run_engine(*w); });
@@ -203,6 +216,7 @@ class SimCluster {
       const auto counters = worker->state->counters();
       if (counters.streams != 0) text += " " + name + ".streams";
       if (counters.prefills_running != 0) text += " " + name + ".prefills";
+      if (counters.exports_running != 0) text += " " + name + ".exports";
       if (worker->engine->held() != 0) text += " " + name + ".engine";
       if (worker->table.size() != 0) text += " " + name + ".imports";
       if (counters.prompts_parked != 0) text += " " + name + ".prompts";
@@ -216,7 +230,9 @@ class SimCluster {
   std::map<std::string, std::unique_ptr<Worker>> workers;
   std::vector<gateway::ServedModel> models;
   bool router_alive = false;
-  std::uint64_t frames_delivered = 0, frames_refused = 0, messages = 0, lost = 0;
+  std::uint64_t frames_delivered = 0, frames_refused = 0, frames_lost = 0, messages = 0, lost = 0;
+  std::uint64_t lose_frames = 0;  ///< the next so many KV frames
+  bool keep_frames = false;
   std::size_t window = 4;
   /// Called before a control message is delivered; false drops it.
   std::function<bool(const std::string& from, const std::string& to, const wire::Envelope&)> filter;
@@ -278,12 +294,26 @@ class SimCluster {
     const auto waiting =
         std::count_if(frames_.begin(), frames_.end(), [&](const Frame& f) { return f.to == to; });
     if (static_cast<std::size_t>(waiting) >= window) return SendResult::window_full;
-    frames_.push_back({to, header, request, std::move(payload)});
+    Frame frame{to, header, request, std::move(payload)};
+    const bool pages = header.type == wire::KvFrame::kNumber;
+    if (pages && (lose_frames != 0 || (faults_.lose_frame != 0 && chance() < faults_.lose_frame))) {
+      lose_frames -= lose_frames != 0 ? 1 : 0;
+      ++frames_lost;
+      return SendResult::sent;
+    }
+    if (pages && faults_.repeat_frame != 0 && chance() < faults_.repeat_frame) frames_.push_back(frame);
+    if (pages && faults_.overtake_frame != 0 && chance() < faults_.overtake_frame)
+      frames_.push_front(std::move(frame));
+    else
+      frames_.push_back(std::move(frame));
     return SendResult::sent;
   }
-  void deliver_frame() {
+  void deliver_next_frame() {
     const Frame frame = std::move(frames_.front());
     frames_.pop_front();
+    deliver_frame(frame);
+  }
+  void deliver_frame(const Frame& frame) {
     Worker* worker = by_address(frame.to);
     if (worker == nullptr || !worker->alive) return;
     if (const auto prompt = wire::unpack<wire::PromptFrame>(frame.header)) {
@@ -293,16 +323,16 @@ class SimCluster {
     }
     const auto kv = wire::unpack<wire::KvFrame>(frame.header);
     TROUPE_CHECK(kv.has_value(), "a frame that does not parse");
-    const auto wanted = worker->table.find(kv->request, kv->epoch);
+    const auto wanted = worker->table.find(*kv);
     if (!wanted) {
       ++frames_refused;
       for (auto& [name, other] : workers)
         if (other->alive)
-          other->commands.push_back(
-              worker::FailPrefill{kv->request, kv->epoch, {Errc::transfer_failed, "refused"}});
+          other->commands.push_back(worker::FailTransfer{{kv->request, kv->epoch, kv->lease}, {Errc::transfer_failed, "refused"}});
       return;
     }
     ++frames_delivered;
+    if (keep_frames) kept_.push_back(frame);
     worker->commands.push_back(worker::ImportFrame{wanted->engine_id, *kv, frame.payload});
   }
   void run_engine(Worker& worker) {
@@ -333,6 +363,7 @@ class SimCluster {
   SimFaults faults_;
   std::map<std::pair<std::string, std::string>, std::deque<Letter>> links_;
   std::deque<Frame> frames_;
+  std::vector<Frame> kept_;
   TimePoint next_tick_{};
 };
 

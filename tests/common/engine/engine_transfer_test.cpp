@@ -62,7 +62,7 @@ TEST(EngineTransfer, ImportedPromptsContinueBitForBit) {
         if (transfer.places[i].second < held / 64) continue;  // already there
         ASSERT_TRUE(to->import_page(request.id, transfer.places[i].first, transfer.places[i].second, transfer.bytes[i]).has_value());
       }
-      ASSERT_TRUE(to->commit_import(request.id).has_value());
+      ASSERT_TRUE(to->commit_import(request.id, UINT32_MAX).has_value());
       run(*to, answers);
       EXPECT_EQ(answers, expected) << shape << ", prompt of " << request.prompt.size();
       EXPECT_EQ(answers.begin()->second.cached_tokens, tokens);
@@ -111,9 +111,9 @@ TEST(EngineTransfer, AnIncompleteImportIsRefusedAndFreesItsPages) {
   EXPECT_EQ(engine->import_page(request.id, 0, 3, page).error().code, Errc::transfer_failed);
   EXPECT_EQ(engine->import_page(request.id, 99, 0, page).error().code, Errc::transfer_failed);
   EXPECT_EQ(engine->import_page({1, 1}, 0, 0, page).error().code, Errc::transfer_failed);
-  EXPECT_EQ(engine->commit_import(request.id).error().code, Errc::transfer_failed);
+  EXPECT_EQ(engine->commit_import(request.id, UINT32_MAX).error().code, Errc::transfer_failed);
   EXPECT_EQ(engine->stats().pages_free, engine->stats().pages_total);
-  EXPECT_EQ(engine->commit_import(request.id).error().code, Errc::transfer_failed);
+  EXPECT_EQ(engine->commit_import(request.id, UINT32_MAX).error().code, Errc::transfer_failed);
 }
 
 TEST(EngineTransfer, OfferedPagesStayWhatTheyWereWhenAStepIsInterrupted) {
@@ -154,6 +154,124 @@ TEST(EngineTransfer, OfferedPagesStayWhatTheyWereWhenAStepIsInterrupted) {
     EXPECT_TRUE(taken[expected.places[i]] == expected.bytes[i]) << "layer " << expected.places[i].first << ", page " << expected.places[i].second;
   engine->release_prefill(request.id);
   EXPECT_EQ(engine->stats().pages_free + engine->stats().pages_cached, engine->stats().pages_total);
+}
+
+/// What `from` holds of a prompt goes to `to`, which computes the rest. Returns the tokens that went.
+std::uint32_t fetch(Engine& from, Engine& to, const Request& request) {
+  const auto wanted = (static_cast<std::uint32_t>(request.prompt.size()) - 1) / kBlockTokens * kBlockTokens;
+  EXPECT_TRUE(to.reserve_import(request, wanted).has_value());
+  const auto keys = block_keys(from.model_id(), request.tenant, std::span(request.prompt).first(wanted));
+  const HeldBlocks held = from.hold_blocks(request.id, keys);
+  std::vector<std::byte> bytes(from.layer_page_bytes());
+  for (std::uint32_t layer = 0; layer < from.layers(); ++layer) {
+    for (std::uint32_t page = 0; page < held.pages.size(); ++page) {
+      from.export_page(layer, held.pages[page], bytes);
+      EXPECT_TRUE(to.import_page(request.id, layer, page, bytes).has_value());
+    }
+  }
+  from.release_blocks(request.id);
+  EXPECT_TRUE(to.commit_import(request.id, held.tokens).has_value());
+  return held.tokens;
+}
+
+TEST(EngineTransfer, ARunningStreamContinuesElsewhereFromItsPages) {
+  for (const auto& [shape, codec] : {std::pair{"tiny-llama", backend::KvCodec::f16}, std::pair{"tiny-gemma3", backend::KvCodec::f16},
+                                     std::pair{"tiny-llama", backend::KvCodec::int8}}) {
+    EngineSetup setup;
+    setup.shape = shape;
+    setup.cpu.kv_codec = codec;
+    auto calm = make_engine(setup), from = make_engine(setup);
+    Request request;
+    request.id = {5, 5};
+    for (TokenId i = 0; i < 150; ++i) request.prompt.push_back(i % 90);
+    request.max_tokens = 120;
+    request.sampling.temperature = 0.9f;
+    request.sampling.repetition_penalty = 1.1f;
+    Answers expected, before;
+    ASSERT_TRUE(calm->submit(request).has_value());
+    run(*calm, expected);
+    ASSERT_TRUE(from->submit(request).has_value());
+    for (int steps = 0; steps < 60; ++steps) collect(from->step(), before);
+    Answer& answer = before.begin()->second;
+    ASSERT_GT(answer.tokens.size(), 40u);
+
+    auto to = make_engine(setup);
+    Request moved = request;
+    moved.id = {6, 6};
+    for (const GeneratedToken& token : answer.tokens) moved.prompt.push_back(token.token);
+    moved.resumed_tokens = static_cast<std::uint32_t>(answer.tokens.size());
+    const std::uint32_t went = fetch(*from, *to, moved);
+    EXPECT_GE(went + kBlockTokens, moved.prompt.size());
+    // The old one goes on meanwhile, in pages that were read.
+    run(*from, before);
+    EXPECT_EQ(before, expected) << shape;
+    Answers after;
+    for (int steps = 0; to->has_work() && steps < 1000; ++steps)
+      for (const TokenEvent& event : to->step().tokens) after[{event.id, 0}].tokens.push_back(event.tokens.at(0));
+    const std::vector<GeneratedToken>& rest = after.begin()->second.tokens;
+    const std::vector<GeneratedToken>& whole = expected.begin()->second.tokens;
+    ASSERT_EQ(rest.size(), whole.size() - moved.resumed_tokens);
+    EXPECT_TRUE(std::equal(rest.begin(), rest.end(), whole.begin() + moved.resumed_tokens)) << shape;
+    EXPECT_EQ(to->stats().prompt_tokens, moved.prompt.size() - went) << "nothing that came was computed";
+    for (Engine* engine : {from.get(), to.get()}) EXPECT_EQ(engine->stats().pages_free + engine->stats().pages_cached, engine->stats().pages_total);
+  }
+}
+
+TEST(EngineTransfer, APartOfAPromptIsTakenAndTheRestComputed) {
+  auto from = make_engine({}), to = make_engine({}), calm = make_engine({});
+  Request request;
+  request.id = {5, 5};
+  for (TokenId i = 0; i < 250; ++i) request.prompt.push_back(i % 90);
+  request.max_tokens = 10;
+  Request shorter = request;
+  shorter.prompt.resize(100);  // 6 blocks: one page and a half
+  Answers ignored, answers, expected;
+  ASSERT_TRUE(from->submit(shorter).has_value());
+  run(*from, ignored);
+  EXPECT_EQ(fetch(*from, *to, request), 96u);
+  run(*to, answers);
+  ASSERT_TRUE(calm->submit(request).has_value());
+  run(*calm, expected);
+  EXPECT_EQ(answers, expected);
+  EXPECT_EQ(to->stats().prompt_tokens, 154u);
+  EXPECT_EQ(answers.begin()->second.cached_tokens, 96u);
+}
+
+TEST(EngineTransfer, HeldBlocksStayWhileOthersWantTheirPages) {
+  EngineSetup setup;
+  setup.options.kv_bytes = 0;
+  auto probe = make_engine({});
+  setup.options.kv_bytes = probe->layer_page_bytes() * probe->layers() * 8;  // pages
+  auto engine = make_engine(setup);
+  Request request;
+  request.id = {5, 5};
+  for (TokenId i = 0; i < 129; ++i) request.prompt.push_back(i % 90);
+  request.max_tokens = 1;
+  Answers answers;
+  ASSERT_TRUE(engine->submit(request).has_value());
+  run(*engine, answers);
+  const auto keys = block_keys(engine->model_id(), request.tenant, std::span(request.prompt).first(128));
+  const HeldBlocks held = engine->hold_blocks(request.id, keys);
+  ASSERT_EQ(held.tokens, 128u);
+  std::vector<std::byte> before(engine->layer_page_bytes()), after(before.size());
+  engine->export_page(0, held.pages[1], before);
+  const auto flood = [&](TokenId token, std::size_t tokens) {
+    Request other;
+    other.id = {6, static_cast<std::uint64_t>(token)};
+    other.prompt.assign(tokens, token);
+    other.max_tokens = 1;
+    ASSERT_TRUE(engine->submit(other).has_value());
+    run(*engine, answers);
+  };
+  flood(7, 300);
+  flood(8, 300);
+  engine->export_page(0, held.pages[1], after);
+  EXPECT_TRUE(before == after);
+  EXPECT_EQ(engine->cached_tokens_for(request.tenant, request.prompt), 128u);
+  engine->release_blocks(request.id);
+  flood(9, 500);  // all of them
+  EXPECT_LT(engine->cached_tokens_for(request.tenant, request.prompt), 128u) << "let go, they are evicted like others";
+  EXPECT_EQ(engine->hold_blocks({1, 1}, {}).tokens, 0u);
 }
 
 TEST(EngineTransfer, ACancelledImportFreesItsReservation) {

@@ -34,7 +34,7 @@ struct Recorder {
       return accept;
     };
     h.writable = [this](const std::string&) { count(writable); };
-    h.refused = [this](const RequestId&, Epoch) { count(refused); };
+    h.refused = [this](const TransferId&) { count(refused); };
     h.lost = [this](const std::string&, const auto&) { count(lost); };
     return h;
   }

@@ -234,6 +234,36 @@ TEST(RouterState, ALostWorkerDiedWhenItDoesNotComeBack) {
   }
 }
 
+TEST(RouterState, NamesAWorkerToFetchFromWhereItHoldsEnoughMoreThanTheChosenOne) {
+  Rig r;
+  r.join(1, wire::Role::decode);
+  r.join(2, wire::Role::decode);
+  r.join(3, wire::Role::prefill);
+  std::vector<BlockKey> blocks;
+  for (std::uint64_t i = 0; i < 64; ++i) blocks.push_back({i, 7});
+  (void)r.send("tcp://n1", wire::KvUpdate{{1, 1}, kModel, 1, true, {blocks.begin(), blocks.begin() + 50}, {}});
+  for (const std::uint64_t id : {2U, 3U})  // they hold nothing, and say so
+    (void)r.send("tcp://n" + std::to_string(id), wire::KvUpdate{{id, id}, kModel, 1, true, {}, {}});
+  const auto near = Rig::only<wire::Placement>(r.place(1, 1024, 1, {}, blocks));
+  EXPECT_EQ(near.decode, (NodeId{1, 1}));
+  EXPECT_EQ(near.fetch_address, "") << "it holds most itself";
+  r.beat(1, 8);  // full
+  const auto far = Rig::only<wire::Placement>(r.place(2, 1024, 1, {}, blocks));
+  EXPECT_EQ(far.decode, (NodeId{2, 2}));
+  EXPECT_EQ(far.fetch_address, "tcp://n1");
+  EXPECT_EQ(far.fetch_tokens, 800u);
+  EXPECT_FALSE(far.prefill.has_value()) << "what is left is computed where it is decoded";
+  EXPECT_EQ(r.state->counters().placed_with_fetch, 1u);
+  const auto avoided = Rig::only<wire::Placement>(r.place(3, 1024, 1, {{1, 1}}, blocks));
+  EXPECT_EQ(avoided.fetch_address, "") << "a worker that failed this request is asked for nothing";
+  EXPECT_TRUE(avoided.prefill.has_value());
+  // Less than half of what is missing, or less than the least worth fetching: a prefill worker, or nobody.
+  std::vector<BlockKey> longer = blocks;
+  for (std::uint64_t i = 64; i < 128; ++i) longer.push_back({i, 7});
+  EXPECT_EQ(Rig::only<wire::Placement>(r.place(4, 2048, 1, {}, longer)).fetch_address, "");
+  EXPECT_EQ(Rig::only<wire::Placement>(r.place(5, 250, 1, {}, {blocks.begin(), blocks.begin() + 15})).fetch_address, "");
+}
+
 TEST(RouterState, AnUnknownNodesHeartbeatIsToldToJoin) {
   Rig r;
   wire::Heartbeat message;
