@@ -126,6 +126,15 @@ std::vector<Option> rows() {
        "", "", "", {"f16", "int8"}},
       {"kv.swap_bytes", bytes, "64MiB", kWorkers,
        "Host memory, taken as needed, for the KV pages of requests that gave way to others.", "", "0", "16TiB"},
+      {"kv.disk.path", text, "", kWorkers,
+       "Folder on a local disk where KV pages are kept beyond memory, and over restarts. Empty: none. Workers of one "
+       "machine may be given the same."},
+      {"kv.disk.capacity", bytes, "16GiB", kWorkers, "Room on that disk for one worker's pages of one model.", "",
+       "1MiB", "1024TiB"},
+      {"kv.disk.write", choice, "released", kWorkers,
+       "When a page is written. released: soon after its last request ended, so that a killed worker leaves most of "
+       "them. evicted: when memory needs its place.",
+       "", "", "", {"released", "evicted"}},
       {"kv.prefix_cache", boolean, "true", kWorkers | kRouter,
        "Keep sealed pages of finished requests and reuse them for equal prefixes."},
       {"kv.transfer_window", integer, "4", kWorkers, "KV frames in flight between two workers.", "frames",

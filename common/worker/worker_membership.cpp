@@ -72,20 +72,27 @@ void WorkerState::publish_kv(std::size_t engine, const std::vector<engine::KvEve
                              actors::Outbox& out) {
   Feed& feed = feeds_[engine];
   if (events.empty() || !options_.kv_to_router || !joined_ || feed.snapshot_pending) return;  // the snapshot will hold them
-  std::map<BlockKey, bool> last;  // a block stored and dropped in one step is dropped
-  for (const engine::KvEvent& event : events) last[event.key] = event.stored;
-  wire::KvUpdate update{options_.node, models_[engine].info.id, 0, false, {}, {}};
+  std::map<std::pair<Tier, BlockKey>, bool> last;  // a block stored and dropped in one step is dropped
+  for (const engine::KvEvent& event : events) last[{event.tier, event.key}] = event.stored;
+  wire::KvUpdate update;
+  std::size_t keys = 0;
   const auto flush = [&] {
+    update.node = options_.node;
+    update.model = models_[engine].info.id;
     update.sequence = ++feed.sequence;
     out.send(options_.router_address, update);
-    update.stored.clear();
-    update.removed.clear();
+    update = {};
+    keys = 0;
   };
-  for (const auto& [key, stored] : last) {
-    (stored ? update.stored : update.removed).push_back(key);
-    if (update.stored.size() + update.removed.size() == kKeysPerUpdate) flush();
+  for (const auto& [block, stored] : last) {
+    const auto& [tier, key] = block;
+    if (tier == Tier::disk)
+      (stored ? update.stored_on_disk : update.removed_from_disk).push_back(key);
+    else
+      (stored ? update.stored : update.removed).push_back(key);
+    if (++keys == kKeysPerUpdate) flush();
   }
-  if (!update.stored.empty() || !update.removed.empty()) flush();
+  if (keys != 0) flush();
 }
 
 void WorkerState::announce_kv(std::size_t engine, const std::vector<engine::KvEvent>& events) {
@@ -100,11 +107,11 @@ void WorkerState::announce_snapshots() {
     for (auto& batch : announcers_[i].snapshot()) options_.kv_sink(i, std::move(batch));
 }
 
-void WorkerState::publish_snapshot(std::size_t engine, const std::vector<BlockKey>& keys,
-                                   actors::Outbox& out) {
+void WorkerState::publish_snapshot(std::size_t engine, const Blocks& blocks, actors::Outbox& out) {
   Feed& feed = feeds_[engine];
   feed.snapshot_pending = false;
   if (!joined_) return;
+  const std::size_t in_memory = blocks.keys.size(), all = in_memory + blocks.on_disk.size();
   std::size_t at = 0;
   do {
     wire::KvUpdate update;
@@ -112,12 +119,11 @@ void WorkerState::publish_snapshot(std::size_t engine, const std::vector<BlockKe
     update.model = models_[engine].info.id;
     update.sequence = ++feed.sequence;
     update.snapshot = at == 0;
-    const std::size_t end = std::min(keys.size(), at + kKeysPerUpdate);
-    update.stored.assign(keys.begin() + static_cast<std::ptrdiff_t>(at),
-                         keys.begin() + static_cast<std::ptrdiff_t>(end));
+    for (const std::size_t end = std::min(all, at + kKeysPerUpdate); at < end; ++at)
+      at < in_memory ? update.stored.push_back(blocks.keys[at])
+                     : update.stored_on_disk.push_back(blocks.on_disk[at - in_memory]);
     out.send(options_.router_address, update);
-    at = end;
-  } while (at < keys.size());
+  } while (at < all);
 }
 
 void WorkerState::leave(actors::Outbox& out) {

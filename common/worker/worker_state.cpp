@@ -96,7 +96,7 @@ void WorkerState::on_reports(std::size_t engine, ReportBatch batch, TimePoint no
     } else if (const auto* prefilled = std::get_if<Prefilled>(&report)) {
       on_prefilled(*prefilled, out);
     } else if (const auto* blocks = std::get_if<Blocks>(&report)) {
-      publish_snapshot(engine, blocks->keys, out);
+      publish_snapshot(engine, *blocks, out);
     }
   }
   for (auto& [gateway, entries] : batches) send_tokens(gateway, std::move(entries), out);

@@ -183,7 +183,7 @@ class WorkerState final : public actors::RoleState {
   void publish_kv(std::size_t engine, const std::vector<engine::KvEvent>& events, actors::Outbox& out);
   void announce_kv(std::size_t engine, const std::vector<engine::KvEvent>& events);
   void announce_snapshots();
-  void publish_snapshot(std::size_t engine, const std::vector<BlockKey>& keys, actors::Outbox& out);
+  void publish_snapshot(std::size_t engine, const Blocks& blocks, actors::Outbox& out);
   void expire(TimePoint now, actors::Outbox& out);
 
   [[nodiscard]] std::optional<std::size_t> engine_of(const ModelId& model) const;
