@@ -126,6 +126,15 @@ std::vector<Option> rows() {
        "", "", "", {"f16", "int8"}},
       {"kv.swap_bytes", bytes, "64MiB", kWorkers,
        "Host memory, taken as needed, for the KV pages of requests that gave way to others.", "", "0", "16TiB"},
+      {"kv.disk.path", text, "", kWorkers,
+       "Folder on a local disk where KV pages are kept beyond memory, and over restarts. Empty: none. Workers of one "
+       "machine may be given the same."},
+      {"kv.disk.capacity", bytes, "16GiB", kWorkers, "Room on that disk for one worker's pages of one model.", "",
+       "1MiB", "1024TiB"},
+      {"kv.disk.write", choice, "released", kWorkers,
+       "When a page is written. released: soon after its last request ended, so that a killed worker leaves most of "
+       "them. evicted: when memory needs its place.",
+       "", "", "", {"released", "evicted"}},
       {"kv.prefix_cache", boolean, "true", kWorkers | kRouter,
        "Keep sealed pages of finished requests and reuse them for equal prefixes."},
       {"kv.transfer_window", integer, "4", kWorkers, "KV frames in flight between two workers.", "frames",
@@ -158,6 +167,12 @@ std::vector<Option> rows() {
        "",
        {"load_and_prefix", "least_loaded"}},
 
+      {"router.planner", boolean, "false", kRouter,
+       "Move workers between prefill and decode when the load shifts. Of several routers, one plans."},
+      {"router.planner_dwell", duration, "60s", kRouter, "Least time between two such moves.", "", "1s", "1h"},
+      {"router.planner_queue", duration, "1s", kRouter, "Wait for prefill that its workers may bear.", "", "10ms", "10min"},
+      {"router.planner_itl", duration, "100ms", kRouter,
+       "Time between two tokens of a stream that decode workers may bear.", "", "1ms", "10s"},
       {"router.kv_events", text_list, "", kRouter,
        "KV events to follow besides what workers tell: host:port, or host:port/host:port with the port for "
        "replays."},

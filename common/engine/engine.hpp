@@ -19,7 +19,9 @@
 #include "common/engine/schedule/policy.hpp"
 #include "common/engine/schedule/tenant_counters.hpp"
 #include "common/kv/block_key.hpp"
+#include "common/kv/disk/disk_tier.hpp"
 #include "common/model/model.hpp"
+#include "common/prefix_index/tier.hpp"
 #include "common/sampling/params.hpp"
 
 namespace troupe::engine {
@@ -37,6 +39,7 @@ struct EngineOptions {
   bool prefix_cache = true;
   TenantWeights tenant_weights;       ///< shares of tenants that compete; 1 for those not named
   std::uint32_t most_overtakes = 256; ///< admissions of later requests that a waiting one bears, whatever the priorities
+  kv::disk::TierOptions disk;         ///< pages below the pool; needs prefix_cache. What fails there is logged and counted
   bool hydragen = true;               ///< attend to pages that sequences share once a step for all of them; same bits
 };
 
@@ -75,6 +78,7 @@ struct KvEvent {
   BlockKey key;
   bool stored = true;
   std::optional<BlockOrigin> origin = {};  ///< of a stored one, where the engine knows it
+  Tier tier = Tier::memory;
 };
 
 /// Prompt pages of a prefill-only request, layer by layer while it computes.
@@ -98,14 +102,17 @@ struct StepOutput {
   std::vector<RequestId> prefilled;       ///< prefill-only requests whose pages are all computed
   std::uint32_t rows = 0;                 ///< computed in this step
   std::uint32_t budget = 0;               ///< what the scheduler let it have
+  std::uint32_t pages_moved = 0;          ///< between the pool and the disk tier
 };
 
 struct EngineStats {
   std::uint32_t running = 0, waiting = 0;
   std::uint32_t pages_total = 0, pages_free = 0, pages_cached = 0, pages_reserved = 0;
+  std::uint32_t queued_prompt_tokens = 0;  ///< of requests here, not computed yet
   std::uint64_t prompt_tokens = 0, generated_tokens = 0, cached_tokens = 0, steps = 0, preemptions = 0;
   std::uint64_t swaps = 0;            ///< preemptions that kept their pages in host memory
   std::uint64_t swapped_bytes = 0;    ///< held there now
+  kv::disk::TierStats disk;
 };
 
 class Engine {
@@ -163,6 +170,11 @@ class Engine {
   [[nodiscard]] virtual EngineStats stats() const = 0;
   /// Every block servable now, for a router that asks for a snapshot.
   [[nodiscard]] virtual std::vector<BlockKey> cached_blocks() const = 0;
+  /// Those of the disk tier.
+  [[nodiscard]] virtual std::vector<BlockKey> disk_blocks() const { return {}; }
+  /// `wake` runs on a thread of the engine's own when a step that could not move can, without a new call. It must not call
+  /// back. An earlier one runs no more when this returns. Threads: any.
+  virtual void on_ready(std::function<void()> wake) { (void)wake; }
 };
 
 }  // namespace troupe::engine

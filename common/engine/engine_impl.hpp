@@ -8,6 +8,7 @@
 #include "common/engine/schedule/step_scheduler.hpp"
 #include "common/engine/schedule/tenant_counters.hpp"
 #include "common/engine/sequence.hpp"
+#include "common/engine/tier/write_back.hpp"
 
 namespace troupe::engine {
 
@@ -15,6 +16,7 @@ class EngineImpl final : public Engine {
  public:
   EngineImpl(std::shared_ptr<const Model> model, std::shared_ptr<backend::Backend> backend, const EngineOptions& options,
              const Clock& clock, std::unique_ptr<ModelRunner> runner);
+  ~EngineImpl() override;
 
   const Model& model() const override { return *model_; }
   ModelId model_id() const override { return model_id_; }
@@ -40,6 +42,8 @@ class EngineImpl final : public Engine {
   std::uint64_t progress() const override { return progress_.load(std::memory_order_relaxed); }
   EngineStats stats() const override;
   std::vector<BlockKey> cached_blocks() const override { return pool_.stored_keys(); }
+  std::vector<BlockKey> disk_blocks() const override;
+  void on_ready(std::function<void()> wake) override;
 
  private:
   using SequencePtr = std::unique_ptr<Sequence>;
@@ -64,7 +68,18 @@ class EngineImpl final : public Engine {
 
   void enqueue(SequencePtr sequence);
 
+  // engine_fetch.cpp: pages from disk
+  std::unique_ptr<kv::disk::DiskTier> open_disk() const;
+  void arrive(SequencePtr sequence);
+  bool fetch(SequencePtr& sequence);
+  void advance_fetches(StepOutput& out);
+  void land(Fetch& fetch, const kv::disk::DiskTier::Arrived& arrived);
+  void end_fetch(std::list<Fetch>::iterator at, bool more);
+  bool yield_fetch();
+  std::uint32_t waiting_for_disk() const;
+
   // engine_step.cpp: one step
+  void report_blocks(StepOutput& out);
   void expire(StepOutput& out);
   void flush_feeds(StepOutput& out);
   void fill_batch(const std::vector<Planned>& plan);
@@ -92,6 +107,8 @@ class EngineImpl final : public Engine {
   void swap_out(Sequence& sequence);
   void swap_in(Sequence& sequence);
 
+  static constexpr std::uint32_t kPagesPerStep = 1;  ///< written back beside rows: a copy each
+  static constexpr std::uint32_t kPagesPerIdleStep = 4;
   static constexpr std::uint64_t kMostPassedOver = 32;  ///< steps a running prompt may go without a row
 
   const std::shared_ptr<const Model> model_;
@@ -102,6 +119,9 @@ class EngineImpl final : public Engine {
   const ModelId model_id_;
   mutable PagePool pool_;
   const std::uint32_t context_;
+  const std::unique_ptr<kv::disk::DiskTier> disk_;  ///< none: no tier, or it could not be opened
+  const std::unique_ptr<WriteBack> write_back_;     ///< with disk_; watches pool_
+  std::list<Fetch> fetching_;                       ///< as they were begun
   SwapStore swap_;
   PreemptionCost preemption_;
   std::list<SequencePtr> waiting_;    ///< as they came; preempted ones at the front

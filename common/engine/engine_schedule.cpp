@@ -168,6 +168,7 @@ void EngineImpl::learn(const std::vector<Planned>& planned, Duration time) {
 /// Reserves pages up to `length` tokens, taking them from the last in rank if need be. false: that is this one.
 bool EngineImpl::make_room(Sequence& sequence, std::uint32_t length) {
   while (!sequence.pages->reserve(length)) {
+    if (yield_fetch()) continue;
     const auto victim = last_in_rank();
     if (victim == running_.end() || victim->get() == &sequence) return false;
     preempt(victim);

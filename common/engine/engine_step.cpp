@@ -9,6 +9,7 @@ namespace troupe::engine {
 StepOutput EngineImpl::step(const std::function<bool()>& interrupted) {
   StepOutput out;
   expire(out);
+  advance_fetches(out);
   flush_feeds(out);
   admit();
   const std::vector<Planned> planned = plan(out);
@@ -42,8 +43,16 @@ StepOutput EngineImpl::step(const std::function<bool()>& interrupted) {
     drop_finished();
     flush_feeds(out);
   }
-  for (const BlockEvent& event : pool_.take_events()) out.kv.push_back({event.key, event.stored, event.origin});
+  if (write_back_ != nullptr) out.pages_moved += write_back_->advance(planned.empty() ? kPagesPerIdleStep : kPagesPerStep);
+  report_blocks(out);
   return out;
+}
+
+void EngineImpl::report_blocks(StepOutput& out) {
+  for (const BlockEvent& event : pool_.take_events()) out.kv.push_back({event.key, event.stored, event.origin});
+  if (disk_ == nullptr) return;
+  for (const kv::disk::StoreChange& change : disk_->take_changes())
+    out.kv.push_back({change.key, change.stored, change.origin, Tier::disk});
 }
 
 void EngineImpl::expire(StepOutput& out) {
@@ -62,6 +71,7 @@ void EngineImpl::expire(StepOutput& out) {
   };
   std::erase_if(waiting_, expired);
   std::erase_if(running_, expired);
+  for (Fetch& fetch : fetching_) std::erase_if(fetch.waiting, expired);
 }
 
 /// Offers waiting pages again and reports prompts that are computed and taken.

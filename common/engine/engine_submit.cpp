@@ -39,9 +39,16 @@ EngineImpl::EngineImpl(std::shared_ptr<const Model> model, std::shared_ptr<backe
     : model_(std::move(model)), backend_(std::move(backend)), options_(options), clock_(clock), runner_(std::move(runner)),
       model_id_(model_->id(backend_->numerics_id())), pool_(runner_->kv_layout().pages, options.prefix_cache),
       context_(std::min(model_->config().context_length, runner_->kv_layout().pages * kPageTokens)),
+      disk_(open_disk()),
+      write_back_(disk_ ? std::make_unique<WriteBack>(pool_, *runner_, *disk_, options.disk.write) : nullptr),
       swap_(options.swap_bytes), preemption_(options.preemption),
       scheduler_({options.token_budget, options.chunk, step_rows(options), options.schedule}, options.itl_slo),
       places_(options.tenant_weights), rows_(options.tenant_weights) {}
+
+EngineImpl::~EngineImpl() {
+  constexpr Duration kFlushLimit = std::chrono::seconds(2);
+  if (write_back_ != nullptr) write_back_->flush(kFlushLimit);
+}
 
 Expected<void> EngineImpl::check(const Request& request) const {
   TROUPE_TRY(validate(request.sampling, model_->config().vocab));
@@ -58,8 +65,9 @@ Expected<void> EngineImpl::check(const Request& request) const {
     return fail(Errc::context_length_exceeded, "the prompt has " + std::to_string(request.prompt.size()) +
                                                    " tokens, the context holds " + std::to_string(context_));
   }
-  if (waiting_.size() >= options_.queue)
-    return fail(Errc::queue_full, std::to_string(waiting_.size()) + " of " + std::to_string(options_.queue) + " requests wait");
+  const std::size_t waiting = waiting_.size() + waiting_for_disk();
+  if (waiting >= options_.queue)
+    return fail(Errc::queue_full, std::to_string(waiting) + " of " + std::to_string(options_.queue) + " requests wait");
   return {};
 }
 
@@ -107,7 +115,7 @@ void EngineImpl::enqueue(SequencePtr sequence) {
 
 Expected<void> EngineImpl::submit(Request request) {
   TROUPE_TRY(check(request));
-  enqueue(make_sequence(std::move(request)));
+  arrive(make_sequence(std::move(request)));
   return {};
 }
 
@@ -120,7 +128,7 @@ Expected<void> EngineImpl::submit_prefill(Request request, std::uint32_t tokens,
   auto sequence = make_sequence(std::move(request));
   sequence->target = tokens;
   sequence->feed = std::make_unique<PrefillFeed>(sequence->request->id, layers(), tokens, std::move(progress));
-  enqueue(std::move(sequence));
+  arrive(std::move(sequence));
   return {};
 }
 
@@ -138,7 +146,11 @@ Expected<void> EngineImpl::reserve_import(Request request, std::uint32_t tokens)
   sequence->pages->truncate(sequence->cached_tokens / kPageTokens * kPageTokens);
   sequence->cached_tokens = sequence->pages->length();
   sequence->started = true;
-  TROUPE_TRY(sequence->pages->reserve(tokens));
+  while (true) {
+    auto reserved = sequence->pages->reserve(tokens);
+    if (reserved) break;
+    if (!yield_fetch()) return reserved;
+  }
   auto import = std::make_unique<ImportState>();
   import->tokens = tokens;
   import->first_page = sequence->cached_tokens / kPageTokens;
@@ -222,20 +234,30 @@ void EngineImpl::cancel(const RequestId& id) {
   const auto matches = [&](const SequencePtr& sequence) { return sequence->request->id == id; };
   std::erase_if(waiting_, matches);
   std::erase_if(running_, matches);
+  for (Fetch& fetch : fetching_) std::erase_if(fetch.waiting, matches);
   importing_.erase(id);
   prefilled_.erase(id);
 }
 
-bool EngineImpl::has_work() const { return !waiting_.empty() || !running_.empty(); }
+bool EngineImpl::has_work() const {
+  if (!waiting_.empty() || !running_.empty() || !fetching_.empty()) return true;
+  return disk_ != nullptr && (disk_->has_news() || write_back_->has_work());
+}
 
 EngineStats EngineImpl::stats() const {
   EngineStats stats = stats_;
   stats.running = static_cast<std::uint32_t>(running_.size());
-  stats.waiting = static_cast<std::uint32_t>(waiting_.size());
+  stats.waiting = static_cast<std::uint32_t>(waiting_.size()) + waiting_for_disk();
   stats.pages_total = pool_.total();
   stats.pages_free = pool_.free();
   stats.pages_cached = pool_.cached();
   stats.swapped_bytes = swap_.used();
+  for (const auto* list : {&waiting_, &running_})
+    for (const SequencePtr& sequence : *list)
+      stats.queued_prompt_tokens += sequence->decoding() ? 0 : sequence->remaining();
+  if (disk_ != nullptr) stats.disk = disk_->stats();
+  stats.disk.paused |= disk_ == nullptr && !options_.disk.path.empty();
+  for (const Fetch& fetch : fetching_) stats.pages_reserved += static_cast<std::uint32_t>(fetch.pages.pages().size());
   for (const auto& [id, sequence] : importing_) stats.pages_reserved += static_cast<std::uint32_t>(sequence->pages->pages().size());
   return stats;
 }

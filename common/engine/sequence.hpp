@@ -85,4 +85,18 @@ struct Sequence {
   [[nodiscard]] bool decoding() const { return !prefill_only() && remaining() == 1 && tokens.size() > request->prompt.size(); }
 };
 
+/// Pages being read from disk, and the sequences that wait for them before they are queued.
+struct Fetch {
+  explicit Fetch(SequencePages held) : pages(std::move(held)) {}
+  SequencePages pages;            ///< cached prefix, what has come, and room for the rest
+  std::vector<TokenId> tokens;    ///< up to the last page's end
+  std::vector<BlockKey> names;    ///< of the pages that are read
+  std::uint64_t ticket = 0;
+  TimePoint deadline{};
+  bool failed = false;
+  std::vector<std::unique_ptr<Sequence>> waiting;  ///< the first one began it
+
+  [[nodiscard]] bool complete() const { return pages.length() == tokens.size(); }
+};
+
 }  // namespace troupe::engine

@@ -34,6 +34,16 @@ struct BlockOrigin {
   bool operator==(const BlockOrigin&) const = default;
 };
 
+/// What a full page is: its blocks' keys and what they were made of.
+struct PageIdentity {
+  std::array<BlockKey, kBlocksPerPage> keys{};
+  std::optional<BlockKey> parent;  ///< of the first block; none: its sequence begins here
+  std::array<TokenId, std::size_t{kBlockTokens} * kBlocksPerPage> tokens{};
+  /// The last block's key chains over all tokens before it and in it, so it names the page.
+  [[nodiscard]] const BlockKey& key() const { return keys.back(); }
+  bool operator==(const PageIdentity&) const = default;
+};
+
 /// Keys of all full blocks of `tokens`, in order.
 [[nodiscard]] inline std::vector<BlockKey> block_keys(const ModelId& model, std::string_view tenant,
                                                       std::span<const TokenId> tokens, std::string_view policy = kDensePolicy) {

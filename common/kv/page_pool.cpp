@@ -75,6 +75,7 @@ std::optional<std::uint32_t> PagePool::allocate() {
   } else {
     page = once_.size != 0 ? once_.first : often_.first;
     if (page == kNone) return std::nullopt;
+    if (watcher_ != nullptr && is_whole(page)) watcher_->evicting(page);
     uncache(page);
     withdraw(page);
   }
@@ -102,6 +103,7 @@ void PagePool::unref(std::uint32_t page) {
   if (--entry.refs > 0) return;
   if (entry.owned != 0) {
     cache(page);
+    if (watcher_ != nullptr && is_whole(page)) watcher_->cached(page);
     return;
   }
   touch_owners(page);
@@ -137,6 +139,7 @@ void PagePool::publish(std::uint32_t page, std::uint32_t block, const BlockKey& 
     TROUPE_CHECK(text->tokens.size() == kBlockTokens, "a block has 16 tokens");
     std::ranges::copy(text->tokens, text_of(number).begin());
     added.branch = twig_key(text->branch, text->tokens.front());
+    added.parent = text->parent;
   }
   const auto [owner, first] = owners_.try_emplace(key, number);
   if (first) {
@@ -221,6 +224,25 @@ void PagePool::reopen(std::uint32_t page) {
 
 std::uint32_t PagePool::frozen_slots(std::uint32_t page) const {
   return static_cast<std::uint32_t>(std::bit_width(at(page).published)) * kBlockTokens;
+}
+
+bool PagePool::is_whole(std::uint32_t page) const {
+  constexpr unsigned kAll = (1U << kBlocksPerPage) - 1, kLast = 1U << (kBlocksPerPage - 1);
+  return pages_[page].published == kAll && (pages_[page].owned & kLast) != 0;
+}
+
+std::optional<PageIdentity> PagePool::whole_page(std::uint32_t page) const {
+  if (page >= pages_.size() || !is_whole(page)) return std::nullopt;
+  PageIdentity whole;
+  const Block* blocks = &blocks_[std::size_t{page} * kBlocksPerPage];
+  for (std::uint32_t i = 0; i < kBlocksPerPage; ++i) {
+    if (!blocks[i].branch) return std::nullopt;
+    whole.keys[i] = blocks[i].key;
+  }
+  whole.parent = blocks[0].parent;
+  const auto texts = texts_.begin() + std::ptrdiff_t{page} * kPageTokens;
+  std::copy_n(texts, kPageTokens, whole.tokens.begin());
+  return whole;
 }
 
 std::optional<std::uint32_t> PagePool::page_with(const BlockKey& key, std::uint32_t block) const {

@@ -40,6 +40,16 @@ struct BlockEvent {
   std::optional<BlockOrigin> origin = {};  ///< of a stored one that was published with a text
 };
 
+/// Told of whole pages: every block published, the last one under this page's name.
+class PageWatcher {
+ public:
+  virtual ~PageWatcher() = default;
+  /// The page lost its last owner and stays for its blocks.
+  virtual void cached(std::uint32_t page) = 0;
+  /// The cached page's place is about to be given away; its KV is still there.
+  virtual void evicting(std::uint32_t page) = 0;
+};
+
 /// Threads: one owner. Cost: O(1) per page and block. A wrong page number or count is a programmer's fault
 /// and ends the process.
 class PagePool {
@@ -109,6 +119,11 @@ class PagePool {
   /// Leading slots of the page that may not be written any more: up to the end of its last published block.
   [[nodiscard]] std::uint32_t frozen_slots(std::uint32_t page) const;
 
+  /// What the page is, when every block is published with its text and the last one under this page's name.
+  [[nodiscard]] std::optional<PageIdentity> whole_page(std::uint32_t page) const;
+  /// `watcher` outlives the pool's last call; none: nobody watches.
+  void watch(PageWatcher* watcher) { watcher_ = watcher; }
+
   /// Changes since the last call, in order. Grows until taken; the engine takes them once per step.
   [[nodiscard]] std::vector<BlockEvent> take_events();
   /// Every findable key, in no order. Cost: O(keys).
@@ -121,7 +136,8 @@ class PagePool {
                   // key
     BlockKey key;
     std::uint32_t previous = kNone, next = kNone;
-    std::optional<BlockKey> branch = {};  // with a text: its branch and first token
+    std::optional<BlockKey> branch = {};         // with a text: its branch and first token
+    std::optional<BlockKey> parent = {};         // with a text
     std::uint32_t newer = kNone, older = kNone;  // owners with the same one
   };
   struct Page {
@@ -143,6 +159,7 @@ class PagePool {
   void remove(List& list, std::uint32_t page);
   void cache(std::uint32_t page);
   void uncache(std::uint32_t page);
+  [[nodiscard]] bool is_whole(std::uint32_t page) const;
   [[nodiscard]] std::span<TokenId> text_of(std::uint32_t number);
   void join_branch(std::uint32_t number);
   void leave_branch(std::uint32_t number);
@@ -154,11 +171,12 @@ class PagePool {
   bool prefix_cache_;
   std::vector<Page> pages_;
   std::vector<Block> blocks_;
-  std::unordered_map<BlockKey, std::uint32_t> owners_;  // key -> block number
-  std::vector<TokenId> texts_;                          // 16 of each block
+  std::unordered_map<BlockKey, std::uint32_t> owners_;    // key -> block number
+  std::vector<TokenId> texts_;                            // 16 of each block
   std::unordered_map<BlockKey, std::uint32_t> branches_;  // branch -> newest of its owners
-  List free_, once_, often_;                            // cached pages, coldest first
+  List free_, once_, often_;                              // cached pages, coldest first
   std::vector<BlockEvent> events_;
+  PageWatcher* watcher_ = nullptr;
 };
 
 }  // namespace troupe

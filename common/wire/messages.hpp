@@ -155,13 +155,14 @@ struct Leave {
 
 /// Blocks a worker began or ceased to hold. `sequence` counts up by one per update; a gap asks for a snapshot.
 struct KvUpdate {
-  TROUPE_MESSAGE(KvUpdate, 1, 1);
+  TROUPE_MESSAGE(KvUpdate, 2, 1);
   NodeId node;
   ModelId model;
   std::uint64_t sequence = 0;
   bool snapshot = false;        ///< `stored` is everything; forget the rest
-  std::vector<BlockKey> stored;
+  std::vector<BlockKey> stored;   ///< in memory
   std::vector<BlockKey> removed;
+  std::vector<BlockKey> stored_on_disk = {}, removed_from_disk = {};
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("node", s.node);
@@ -170,6 +171,8 @@ struct KvUpdate {
     v("snapshot", s.snapshot);
     v("stored", s.stored, kMaxBlocks);
     v("removed", s.removed, kMaxBlocks);
+    v.since(2, "stored_on_disk", s.stored_on_disk, kMaxBlocks);
+    v.since(2, "removed_from_disk", s.removed_from_disk, kMaxBlocks);
   }
 };
 
@@ -720,6 +723,21 @@ struct Handover {
   static void fields(V&& v, S& s) {
     v("node", s.node);
     v("streams", s.streams, kMaxList);
+  }
+};
+
+/// Router to a worker: be prefill or decode from now on. It takes nothing new until what it has is over, at most `drain_ms`,
+/// then joins again in its new role; what still runs then ends beside it.
+struct ChangeRole {
+  TROUPE_MESSAGE(ChangeRole, 1, 1);
+  NodeId node;
+  Role role = Role::decode;
+  std::uint32_t drain_ms = 0;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("node", s.node);
+    v("role", s.role);
+    v("drain_ms", s.drain_ms);
   }
 };
 

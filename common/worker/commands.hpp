@@ -102,7 +102,8 @@ struct Stepped {
   std::vector<engine::KvEvent> kv;
 };
 struct Blocks {
-  std::vector<BlockKey> keys;
+  std::vector<BlockKey> keys;  ///< in memory
+  std::vector<BlockKey> on_disk;
 };
 using Report = std::variant<Refused, Reserved, Imported, Committed, Prefilled, Exported, Stepped, Blocks>;
 

@@ -171,14 +171,14 @@ void EngineRunner::run(FailTransfer& command, std::vector<Report>& reports) {
 }
 
 void EngineRunner::run(ListBlocks&, std::vector<Report>& reports) {
-  reports.push_back(Blocks{engine_.cached_blocks()});
+  reports.push_back(Blocks{engine_.cached_blocks(), engine_.disk_blocks()});
 }
 
 bool EngineRunner::step(const std::function<bool()>& interrupted, std::vector<Report>& reports) {
   bool moved = false;
   if (engine_.has_work()) {
     engine::StepOutput out = engine_.step(interrupted);
-    moved = out.rows != 0 || !out.tokens.empty() || !out.prefilled.empty();
+    moved = out.rows != 0 || out.pages_moved != 0 || !out.tokens.empty() || !out.prefilled.empty();
     for (const RequestId& id : out.prefilled)
       if (const auto found = publishing_.find(id); found != publishing_.end()) found->second.prefilled = true;
     // A prefill that missed its deadline or failed ends like a stream would: with an error event.

@@ -14,7 +14,9 @@ EngineThread::EngineThread(std::unique_ptr<engine::Engine> engine, SendFrame sen
       runner_(*engine_, std::move(send)),
       report_(std::move(report)),
       options_(options),
-      thread_([this] { loop(); }) {}
+      thread_([this] { loop(); }) {
+  engine_->on_ready([this] { wake(); });
+}
 
 EngineThread::~EngineThread() {
   stop();
@@ -29,6 +31,7 @@ void EngineThread::stop() {
   interrupt_ = true;
   wanted_.notify_one();
   thread_.join();
+  engine_->on_ready({});
 }
 
 bool EngineThread::post(Command command) {

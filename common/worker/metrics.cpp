@@ -1,5 +1,6 @@
 #include "common/worker/metrics.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,6 +26,12 @@ template <class T>
 T sum(const WorkerSnapshot& s, T engine::EngineStats::*member) {
   T total{};
   for (const engine::EngineStats& stats : s.stats) total += stats.*member;
+  return total;
+}
+
+std::uint64_t sum_disk(const WorkerSnapshot& s, std::uint64_t kv::disk::TierStats::*member) {
+  std::uint64_t total = 0;
+  for (const engine::EngineStats& stats : s.stats) total += stats.disk.*member;
   return total;
 }
 
@@ -77,6 +84,8 @@ const std::vector<CounterRow>& counters() {
        [](S s) { return s.counters.prefills; }},
       {counter("troupe_worker_prefills_failed_total", "Prompts for decode workers that failed."),
        [](S s) { return s.counters.prefills_failed; }},
+      {counter("troupe_worker_role_changes_total", "Changes between prefill and decode; the label keeps the first role."),
+       [](S s) { return s.counters.role_changes; }},
       {counter("troupe_worker_leases_expired_total", "Reservations nobody claimed in time."),
        [](S s) { return s.counters.leases_expired; }},
       {counter("troupe_worker_prompt_tokens_total", "Prompt tokens computed."),
@@ -87,6 +96,20 @@ const std::vector<CounterRow>& counters() {
        [](S s) { return sum(s, &engine::EngineStats::cached_tokens); }},
       {counter("troupe_worker_steps_total", "Engine steps."),
        [](S s) { return sum(s, &engine::EngineStats::steps); }},
+      {counter("troupe_kv_disk_hits_total", "KV pages read from disk for prompts."),
+       [](S s) { return sum_disk(s, &kv::disk::TierStats::hits); }},
+      {counter("troupe_kv_disk_misses_total", "Prompts' KV pages that neither memory nor disk had."),
+       [](S s) { return sum_disk(s, &kv::disk::TierStats::misses); }},
+      {counter("troupe_kv_disk_writes_total", "KV pages written to disk."),
+       [](S s) { return sum_disk(s, &kv::disk::TierStats::writes); }},
+      {counter("troupe_kv_disk_dropped_total", "KV pages not written to disk, for want of a buffer or of room."),
+       [](S s) { return sum_disk(s, &kv::disk::TierStats::dropped); }},
+      {counter("troupe_kv_disk_errors_total", "Reads and writes of KV pages that failed, and damaged pages."),
+       [](S s) { return sum_disk(s, &kv::disk::TierStats::errors); }},
+      {counter("troupe_kv_disk_read_bytes_total", "Bytes of KV pages read from disk."),
+       [](S s) { return sum_disk(s, &kv::disk::TierStats::read_bytes); }},
+      {counter("troupe_kv_disk_written_bytes_total", "Bytes of KV pages written to disk."),
+       [](S s) { return sum_disk(s, &kv::disk::TierStats::written_bytes); }},
       {counter("troupe_worker_preemptions_total", "Sequences sent back to the queue for want of pages."),
        [](S s) { return sum(s, &engine::EngineStats::preemptions); }},
       {counter("troupe_worker_transfer_frames_sent_total", "KV and prompt frames sent on the data plane."),
@@ -121,6 +144,14 @@ const std::vector<GaugeRow>& gauges() {
        [](S s) { return double(sum(s, &engine::EngineStats::pages_cached)); }},
       {gauge("troupe_worker_pages_reserved", "KV pages reserved for a transfer."),
        [](S s) { return double(sum(s, &engine::EngineStats::pages_reserved)); }},
+      {gauge("troupe_kv_disk_pages", "KV pages on disk."),
+       [](S s) { return double(sum_disk(s, &kv::disk::TierStats::pages)); }},
+      {gauge("troupe_kv_disk_bytes", "Bytes of the files of KV pages."),
+       [](S s) { return double(sum_disk(s, &kv::disk::TierStats::bytes)); }},
+      {gauge("troupe_kv_disk_paused_tiers", "Disk tiers that write nothing for now, or could not be opened."),
+       [](S s) {
+         return double(std::count_if(s.stats.begin(), s.stats.end(), [](const auto& e) { return e.disk.paused; }));
+       }},
       {gauge("troupe_worker_streams_running", "Streams that are not over."),
        [](S s) { return double(s.counters.streams_running); }},
       {gauge("troupe_worker_streams_held",

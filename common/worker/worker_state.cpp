@@ -46,11 +46,13 @@ void WorkerState::receive(const std::string& from, const wire::Envelope& message
     ask_snapshots();
     announce_snapshots();
   });
+  delivery.on<wire::ChangeRole>([&](const wire::ChangeRole& m) { on_change_role(m, now, out); });
   delivery.on<wire::Ping>([&](const wire::Ping& m) { out.send(from, wire::Pong{m.number, options_.node}); });
   delivery.end();
 }
 
 void WorkerState::tick(TimePoint now, actors::Outbox& out) {
+  change_role_if_drained(now, out);
   if (now >= next_beat_) {
     beat(now, out);
     if (options_.on_tick) options_.on_tick(*this);
@@ -114,7 +116,7 @@ void WorkerState::on_reports(std::size_t engine, ReportBatch batch, TimePoint no
     } else if (const auto* exported = std::get_if<Exported>(&report)) {
       on_exported(*exported, out);
     } else if (const auto* blocks = std::get_if<Blocks>(&report)) {
-      publish_snapshot(engine, blocks->keys, out);
+      publish_snapshot(engine, *blocks, out);
     }
   }
   for (auto& [gateway, entries] : batches) send_tokens(gateway, std::move(entries), out);

@@ -218,8 +218,11 @@ class WorkerState final : public actors::RoleState {
   void publish_kv(std::size_t engine, const std::vector<engine::KvEvent>& events, actors::Outbox& out);
   void announce_kv(std::size_t engine, const std::vector<engine::KvEvent>& events);
   void announce_snapshots();
-  void publish_snapshot(std::size_t engine, const std::vector<BlockKey>& keys, actors::Outbox& out);
+  void publish_snapshot(std::size_t engine, const Blocks& blocks, actors::Outbox& out);
   void expire(TimePoint now, actors::Outbox& out);
+  void on_change_role(const wire::ChangeRole& order, TimePoint now, actors::Outbox& out);
+  void change_role_if_drained(TimePoint now, actors::Outbox& out);
+  [[nodiscard]] bool refuses_new() const { return draining_ || role_change_.has_value(); }
 
   [[nodiscard]] std::optional<std::size_t> engine_of(const ModelId& model) const;
   [[nodiscard]] RequestId next_engine_id();
@@ -242,6 +245,11 @@ class WorkerState final : public actors::RoleState {
   std::uint64_t next_id_ = 0;
   bool joined_ = false;
   bool draining_ = false;
+  struct RoleChange {
+    wire::Role to;
+    TimePoint deadline;
+  };
+  std::optional<RoleChange> role_change_;  // it drains for this
   bool refused_ = false;
   TimePoint offer_at_{};  // next time a draining worker names its streams
   TimePoint next_beat_{};

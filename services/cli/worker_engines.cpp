@@ -39,6 +39,9 @@ Expected<engine::EngineOptions> engine_options(const Config& config) {
   options.queue = number(config, "engine.queue");
   options.preemption = preemption_of(config.text("engine.preemption"));
   options.swap_bytes = config.bytes("kv.swap_bytes");
+  options.disk.path = config.text("kv.disk.path");
+  options.disk.capacity_bytes = config.bytes("kv.disk.capacity");
+  if (config.text("kv.disk.write") == "evicted") options.disk.write = kv::disk::WriteWhen::evicted;
   options.most_overtakes = number(config, "engine.max_overtakes");
   auto weights = engine::parse_tenant_weights(config.list("engine.tenant_weights"));
   if (!weights) return fail(weights.error().code, "engine.tenant_weights: " + weights.error().detail);

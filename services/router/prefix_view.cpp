@@ -54,6 +54,8 @@ bool PrefixView::update(const wire::KvUpdate& update, TimePoint now) {
   f->sequence = update.sequence;
   index_.remove(f->holder, update.removed);
   index_.store(f->holder, update.stored);
+  index_.remove(f->holder, update.removed_from_disk, Tier::disk);
+  index_.store(f->holder, update.stored_on_disk, Tier::disk);
   return false;
 }
 

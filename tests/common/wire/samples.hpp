@@ -28,7 +28,7 @@ inline std::vector<Envelope> message_samples() {
       pack(JoinReply{node, error, 500}),
       pack(Heartbeat{node, 99, true, false, {load}}),
       pack(Leave{node, "drain"}),
-      pack(KvUpdate{node, model, 5, false, keys, {{25, 26}}}),
+      pack(KvUpdate{node, model, 5, false, keys, {{25, 26}}, {{27, 28}}, {{29, 30}}}),
       pack(KvSnapshotRequest{node, model}),
       pack(ModelTable{{{info, 2}}}),
       pack(PlaceRequest{request, epoch, "smollm2", "default", 100, 50, 2, keys, {node}, 60000}, epoch),
@@ -57,6 +57,7 @@ inline std::vector<Envelope> message_samples() {
       pack(KvFetched{request, epoch, lease, error, true, 96}, epoch),
       pack(KvFetchCancel{lease}),
       pack(Handover{node, {{request, epoch}}}),
+      pack(ChangeRole{node, Role::prefill, 30000}),
   };
 }
 

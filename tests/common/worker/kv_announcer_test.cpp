@@ -38,6 +38,34 @@ void run(PagePool& pool, const std::vector<TokenId>& tokens) {
   sequence.computed(length);
 }
 
+TEST(KvAnnouncer, KeepsTiersApart) {
+  PagePool pool(16);
+  run(pool, prompt(1, 64));
+  std::vector<engine::KvEvent> events = events_of(pool);
+  const auto in_memory = events;
+  for (engine::KvEvent event : in_memory) {
+    event.tier = Tier::disk;
+    events.push_back(event);
+  }
+  KvAnnouncer announcer;
+  const auto batch = announcer.note(events);
+  ASSERT_EQ(batch.events.size(), 2u);
+  EXPECT_EQ(std::get<BlocksStored>(batch.events[0]).tier, Tier::memory);
+  EXPECT_EQ(std::get<BlocksStored>(batch.events[1]).tier, Tier::disk);
+  EXPECT_EQ(std::get<BlocksStored>(batch.events[1]).blocks.size(), 4u);
+  EXPECT_EQ(announcer.stored(), 8u);
+
+  // Evicted from memory: it is still on disk, and a snapshot says so.
+  for (engine::KvEvent& event : events) event.stored = false, event.origin.reset();
+  const auto gone = announcer.note(std::span(events).first(4));
+  ASSERT_EQ(gone.events.size(), 1u);
+  EXPECT_EQ(std::get<BlocksRemoved>(gone.events[0]).tier, Tier::memory);
+  const auto snapshot = announcer.snapshot();
+  ASSERT_EQ(snapshot.size(), 1u);
+  ASSERT_EQ(snapshot[0].events.size(), 2u);
+  EXPECT_EQ(std::get<BlocksStored>(snapshot[0].events[1]).tier, Tier::disk);
+}
+
 TEST(KvAnnouncer, TellsAPromptAsOneEventWithItsTokensAndWhatFollowsWithItsParent) {
   PagePool pool(16);
   KvAnnouncer announcer;

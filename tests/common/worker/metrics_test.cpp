@@ -20,9 +20,14 @@ TEST(WorkerMetrics, EachScrapeShowsTheSnapshot) {
       << text;
   EXPECT_NE(text.find("troupe_worker_pages_free{role=\"decode\"} 10"), std::string::npos)
       << "summed over engines";
+  now.stats[0].disk.hits = 2;
+  now.stats[1].disk.hits = 1;
+  now.stats[1].disk.paused = true;
   now.counters.imports = 5;
   text = registry.serialize();
   EXPECT_NE(text.find("troupe_worker_imports_total{role=\"decode\"} 5"), std::string::npos) << text;
+  EXPECT_NE(text.find("troupe_kv_disk_hits_total{role=\"decode\"} 3"), std::string::npos) << text;
+  EXPECT_NE(text.find("troupe_kv_disk_paused_tiers{role=\"decode\"} 1"), std::string::npos) << text;
 }
 
 }  // namespace

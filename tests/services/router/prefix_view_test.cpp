@@ -41,6 +41,20 @@ TEST(PrefixView, AWorkerThatTellsIsExactAndOneThatDoesNotIsPredicted) {
   EXPECT_EQ(view.kind(), "predicted");
 }
 
+TEST(PrefixView, KnowsWhatAWorkerHoldsOnDiskOnly) {
+  PrefixView view({});
+  wire::KvUpdate update = snapshot(kA, 1, keys(0, 2));
+  update.stored_on_disk = keys(0, 6);
+  EXPECT_FALSE(view.update(update, kStart));
+  EXPECT_EQ(cached(view, kA, keys(0, 9)).blocks, 6u);
+  EXPECT_EQ(cached(view, kA, keys(0, 9)).in_memory, 2u);
+  wire::KvUpdate later{kA, kModel, 2, false, keys(2, 4), keys(0, 2)};
+  later.removed_from_disk = keys(4, 6);
+  EXPECT_FALSE(view.update(later, kStart));
+  EXPECT_EQ(cached(view, kA, keys(0, 9)).blocks, 4u);
+  EXPECT_EQ(cached(view, kA, keys(0, 9)).in_memory, 0u) << "the first block is on disk only";
+}
+
 TEST(PrefixView, PredictionsEndWithTimeAndWithTheWorkersFirstWord) {
   PrefixView view({.prediction_life = 60s});
   view.placed(kA, kModel, keys(0, 4), kStart);

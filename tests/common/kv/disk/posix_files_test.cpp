@@ -1,0 +1,70 @@
+#include <filesystem>
+#include <fstream>
+
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "common/kv/disk/page_store.hpp"
+#include "tests/common/kv/disk/memory_folder.hpp"
+
+namespace troupe::kv::disk {
+namespace {
+
+struct PosixFiles : ::testing::Test {
+  std::filesystem::path path = std::filesystem::temp_directory_path() /
+                               ("troupe-disk-" + std::to_string(::getpid()) + "-" +
+                                ::testing::UnitTest::GetInstance()->current_test_info()->name());
+  ~PosixFiles() override { std::filesystem::remove_all(path); }
+};
+
+TEST_F(PosixFiles, AFolderIsNeverShared) {
+  auto first = lock_folder(path.string());
+  ASSERT_TRUE(first.has_value());
+  ASSERT_TRUE((*first)->create("a").has_value());
+  auto second = lock_folder(path.string());
+  ASSERT_TRUE(second.has_value());
+  EXPECT_TRUE((*second)->list()->empty());
+  first->reset();
+  const auto again = lock_folder(path.string());
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ((*again)->list()->size(), 1U) << "what the first one left";
+}
+
+TEST_F(PosixFiles, WhatCannotBeDoneSaysWhy) {
+  auto folder = *lock_folder(path.string());
+  ASSERT_TRUE(folder->create("a").has_value());
+  for (const auto& error :
+       {folder->create("a").error(), folder->open("b").error(), folder->remove("b").error()}) {
+    EXPECT_EQ(error.code, Errc::io_failed);
+    EXPECT_NE(error.detail.find(path.string()), std::string::npos) << error.detail;
+  }
+  auto file = *folder->open("a");
+  std::byte one{};
+  EXPECT_FALSE(file->read(0, {&one, 1}).has_value()) << "the file is empty";
+  std::ofstream(path / "file") << "x";
+  EXPECT_FALSE(lock_folder((path / "file").string()).has_value());
+}
+
+TEST_F(PosixFiles, AStoreOnThemComesBack) {
+  const StoreOptions options{1 << 20, 4096};
+  {
+    auto store = *PageStore::open(*lock_folder(path.string()), kFormat, options);
+    for (std::uint64_t i = 1; i <= 7; ++i) ASSERT_TRUE(store->put(page_of(i), kv_of(i)).has_value());
+  }
+  // The process died while it wrote: the youngest file ends inside a record.
+  std::filesystem::path youngest;
+  for (const auto& entry : std::filesystem::directory_iterator(path / "0"))
+    if (entry.path().extension() == ".seg" && entry.path() > youngest) youngest = entry.path();
+  std::filesystem::resize_file(youngest, std::filesystem::file_size(youngest) - 10);
+  auto store = *PageStore::open(*lock_folder(path.string()), kFormat, options);
+  EXPECT_EQ(store->pages(), 6U);
+  std::vector<std::byte> kv(kFormat.page_bytes);
+  for (std::uint64_t i = 1; i <= 6; ++i) {
+    ASSERT_TRUE(store->get(page_of(i).key(), kv).value());
+    EXPECT_EQ(kv, kv_of(i));
+  }
+}
+
+}  // namespace
+}  // namespace troupe::kv::disk
