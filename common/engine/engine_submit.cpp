@@ -213,6 +213,9 @@ EngineStats EngineImpl::stats() const {
   stats.pages_free = pool_.free();
   stats.pages_cached = pool_.cached();
   stats.swapped_bytes = swap_.used();
+  for (const auto* list : {&waiting_, &running_})
+    for (const SequencePtr& sequence : *list)
+      if (!sequence->decoding()) stats.queued_prompt_tokens += sequence->remaining();
   for (const auto& [id, sequence] : importing_) stats.pages_reserved += static_cast<std::uint32_t>(sequence->pages->pages().size());
   return stats;
 }

@@ -36,6 +36,7 @@ void WorkerState::beat(TimePoint, actors::Outbox& out) {
     load.pages_free = stats.pages_free;
     load.pages_cached = stats.pages_cached;
     load.pages_reserved = stats.pages_reserved;
+    load.queued_prompt_tokens = stats.queued_prompt_tokens;
     load.prompt_tokens = stats.prompt_tokens;
     load.generated_tokens = stats.generated_tokens;
     load.cached_tokens = stats.cached_tokens;

@@ -27,6 +27,7 @@ struct GenerateJob {
   bool prompt_logprobs = false;
   std::optional<TimePoint> deadline;
   std::int32_t priority = 0;      ///< higher goes first
+  std::uint64_t session = 0;      ///< placed together where that costs nothing; 0: none
 };
 
 /// Where the answer goes. Calls for one request come one at a time, in order, from a thread of the dispatcher; they must not

@@ -49,6 +49,8 @@ void GatewayState::ask_placement(Request& request, TimePoint now, actors::Outbox
   ask.blocks = block_keys(request.model, request.job.tenant, std::span(prompt).first(keyed));
   ask.avoid = request.avoid;
   ask.deadline_ms = left_ms(request.job.deadline, now);
+  ask.priority = request.job.priority;
+  ask.session = request.job.session;
   out.send(options_.router_address, ask, request.epoch);
 }
 
@@ -79,7 +81,7 @@ void GatewayState::on_refused(const wire::PlaceRefused& refused, TimePoint now, 
   // The name was served before, or the request would not be here: its workers are away.
   const bool away = refused.error.code == Errc::model_not_found;
   const Errc code = away ? Errc::no_ready_worker : refused.error.code;
-  const Error error{code, refused.error.detail};
+  const Error error{code, refused.error.detail, refused.retry_after_ms};
   // A new request learns at once that there is no room. A stream that is under way waits for a worker.
   if (away && now - request.began < options_.rejoin_patience) {
     request.ask_at = now + std::chrono::milliseconds(100);
@@ -92,6 +94,8 @@ void GatewayState::on_refused(const wire::PlaceRefused& refused, TimePoint now, 
 
 void GatewayState::send_generates(Request& request, TimePoint now, actors::Outbox& out) {
   request.phase = Phase::running;
+  request.sent = now;
+  request.start_told = false;
   request.give_up_at = now + options_.place_patience;
   for (Choice& choice : request.choices) {
     choice.heard = now;
@@ -185,7 +189,8 @@ bool GatewayState::replay(Requests::iterator at, const Error& why, TimePoint now
   if (!request.started) request.prompt_logprobs.clear();
   request.give_up_at = now + options_.replay_patience;
   if (settle_choices(at, out)) return false;
-  if (request.lost >= options_.max_deaths && request.deaths.size() < request.lost) {  // no third worker before the router spoke
+  if (request.lost >= options_.max_deaths &&
+      request.deaths.size() < request.lost) {  // no third worker before the router spoke
     request.phase = Phase::placing;
     request.ask_at = now + options_.death_patience;
   } else if (request.replays <= 1) {

@@ -38,7 +38,8 @@ struct GatewayOptions {
   Duration resend_timeout = std::chrono::milliseconds(200);
   std::uint32_t max_replays = 8;
   std::uint32_t max_deaths = 2;  ///< of workers that had a request: it may be what kills them
-  Duration death_patience = std::chrono::seconds(1);  ///< the router says within this time whether a lost worker died
+  Duration death_patience =
+      std::chrono::seconds(1);  ///< the router says within this time whether a lost worker died
   std::function<void(const class GatewayState&)> on_tick;  ///< with every heartbeat, for those who only look
 };
 
@@ -95,13 +96,15 @@ class GatewayState final : public actors::RoleState {
     std::vector<NodeId> avoid;   ///< decode workers that failed it
     std::vector<NodeId> deaths;  ///< workers that died while they had it
     std::uint32_t lost = 0;      ///< connections that ended while it was at their other end
-    std::uint32_t replays = 0;  ///< since the last new token
+    std::uint32_t replays = 0;   ///< since the last new token
     bool replayed = false;
     wire::Placement placement;
     TimePoint ask_at;  ///< next PlaceRequest, or next try to send the prompt frames
     TimePoint began;
     TimePoint give_up_at;  ///< of placing
     bool started = false;
+    TimePoint sent;           ///< the order of this placement
+    bool start_told = false;  ///< the router knows when its first token came
     std::vector<GeneratedToken> prompt_logprobs;
     struct Frame {
       wire::Envelope header;
@@ -131,6 +134,7 @@ class GatewayState final : public actors::RoleState {
   void on_entry(const std::string& from, const wire::Tokens::Entry& entry, TimePoint now,
                 actors::Outbox& out);
   [[nodiscard]] bool take_echo(Request& request, const wire::Tokens::Entry& entry);
+  void tell_start(Request& request, const wire::Tokens::Entry& entry, TimePoint now, actors::Outbox& out);
   void ask_again(Request& request, std::uint32_t choice, TimePoint now, actors::Outbox& out);
   void finish(Requests::iterator at, actors::Outbox& out);
   void fail_request(Requests::iterator at, const Error& error, actors::Outbox& out);

@@ -111,6 +111,7 @@ Expected<void> GenerateRun::dispatch(std::size_t job) {
   }
   work.sampling = request.sampling;
   work.priority = request.priority;
+  work.session = request.session;
   work.prompt_logprobs = request.echo && request.logprobs;
   work.deadline = deadline_;
   return dispatcher_.start(std::move(work), std::make_shared<Sink>(shared_from_this(), job));

@@ -56,6 +56,7 @@ struct RouterMonitor::Seen {
   std::mutex mutex;
   std::vector<std::uint64_t> counters;
   std::vector<double> gauges;
+  std::deque<LoggedPlacement> placements;
 };
 
 RouterMonitor::RouterMonitor(metrics::Registry& registry) : seen_(std::make_shared<Seen>()) {
@@ -114,6 +115,16 @@ void RouterMonitor::observe(const RouterState& state) {
                      events.snapshots,
                      state.event_feeds().malformed()};
   seen_->gauges = std::move(gauges);
+  seen_->placements = state.log().placements();
+}
+
+std::string RouterMonitor::placements_json() const {
+  std::deque<LoggedPlacement> placements;
+  {
+    const std::lock_guard lock(seen_->mutex);
+    placements = seen_->placements;
+  }
+  return to_json(placements);
 }
 
 }  // namespace troupe::router

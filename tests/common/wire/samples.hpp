@@ -30,7 +30,7 @@ inline std::vector<Envelope> message_samples() {
       pack(KvUpdate{node, model, 5, false, keys, {{25, 26}}}),
       pack(KvSnapshotRequest{node, model}),
       pack(ModelTable{{{info, 2}}}),
-      pack(PlaceRequest{request, epoch, "smollm2", "default", 100, 50, 2, keys, {node}, 60000}, epoch),
+      pack(PlaceRequest{request, epoch, "smollm2", "default", 100, 50, 2, keys, {node}, 60000, -3, 0x99}, epoch),
       pack(Placement{request, epoch, node, "tcp://127.0.0.1:7003", "tcp://127.0.0.1:7004", NodeId{8, 9},
                      "tcp://127.0.0.1:7001", 32, "prefix", "tcp://127.0.0.1:7002"}, epoch),
       pack(PlaceRefused{request, epoch, error, 1500}, epoch),
@@ -48,6 +48,7 @@ inline std::vector<Envelope> message_samples() {
       pack(Ping{12}),
       pack(Pong{12, node}),
       pack(WorkerGone{node, "lost", true}),
+      pack(RequestStarted{request, epoch, 123456, 32}, epoch),
   };
 }
 
