@@ -21,6 +21,7 @@ enum class Retry : std::uint8_t { never, later, elsewhere };
 struct Error {
   Errc code = Errc::internal;
   std::string detail;  ///< what was found and what was expected, for a person
+  std::uint32_t retry_after_ms = 0;  ///< when trying again is predicted to succeed; 0: not said
 };
 
 template <class T>

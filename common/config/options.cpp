@@ -158,14 +158,19 @@ std::vector<Option> rows() {
 
       {"router.policy",
        choice,
-       "load_and_prefix",
+       "predicted_ttft",
        kRouter,
-       "How the router chooses a worker: load_and_prefix weighs cached tokens against queues, least_loaded looks "
-       "at queues alone.",
+       "How the router chooses workers. predicted_ttft: by the time to the first token, with costs learnt of each "
+       "worker. The others are simpler, for comparison.",
        "",
        "",
        "",
-       {"load_and_prefix", "least_loaded"}},
+       {"predicted_ttft", "load_and_prefix", "kv_overlap", "cache_aware", "consistent_hash", "least_loaded", "round_robin",
+        "random"}},
+      {"router.first_token_slo", duration, "0", kRouter,
+       "With predicted_ttft: a request whose first token is predicted later is refused with the time until it would "
+       "fit; 0: none is. Priorities over 0 (API: under 0) are exempt.",
+       "", "0", "1h"},
 
       {"router.planner", boolean, "false", kRouter,
        "Move workers between prefill and decode when the load shifts. Of several routers, one plans."},

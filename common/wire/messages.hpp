@@ -208,7 +208,7 @@ struct ModelTable {
 
 /// Gateway to router: hashes, never text.
 struct PlaceRequest {
-  TROUPE_MESSAGE(PlaceRequest, 1, 1);
+  TROUPE_MESSAGE(PlaceRequest, 2, 1);
   RequestId request;
   Epoch epoch;                      ///< of the placement to make; rises with every replay
   std::string model;
@@ -219,6 +219,8 @@ struct PlaceRequest {
   std::vector<BlockKey> blocks;
   std::vector<NodeId> avoid;        ///< workers that just failed this request
   std::uint32_t deadline_ms = 0;    ///< from now
+  std::int32_t priority = 0;        ///< higher goes first
+  std::uint64_t session = 0;        ///< hash of what its client calls the session or user; 0: none
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -231,6 +233,8 @@ struct PlaceRequest {
     v("blocks", s.blocks, kMaxBlocks);
     v("avoid", s.avoid);
     v("deadline_ms", s.deadline_ms);
+    v.since(2, "priority", s.priority);
+    v.since(2, "session", s.session);
   }
 };
 
@@ -277,6 +281,22 @@ struct PlaceRefused {
     v("epoch", s.epoch);
     v("error", s.error);
     v("retry_after_ms", s.retry_after_ms);
+  }
+};
+
+/// Gateway to router: the first token came, so that the router learns what placements cost.
+struct RequestStarted {
+  TROUPE_MESSAGE(RequestStarted, 1, 1);
+  RequestId request;
+  Epoch epoch;
+  std::uint64_t first_token_us = 0;  ///< from the placement's order to its first token
+  std::uint32_t cached_tokens = 0;   ///< prompt tokens that the worker really had
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("request", s.request);
+    v("epoch", s.epoch);
+    v("first_token_us", s.first_token_us);
+    v("cached_tokens", s.cached_tokens);
   }
 };
 

@@ -142,6 +142,8 @@ class Process {
     options.planner.dwell = config_.duration("router.planner_dwell");
     options.planner.prefill_queue = config_.duration("router.planner_queue");
     options.planner.itl = config_.duration("router.planner_itl");
+    if (const Duration slo = config_.duration("router.first_token_slo"); slo != Duration::zero())
+      options.first_token_slo = slo;
     const auto sources = router::parse_event_sources(config_.list("router.kv_events"));
     if (!sources) return tl::unexpected<Error>(sources.error());
     options.event_sources = sources->size();
@@ -257,6 +259,7 @@ class Process {
     options.limits.max_choices = static_cast<std::uint32_t>(config_.integer("request.max_choices"));
     options.request_deadline = config_.duration("request.deadline");
     options.config_json = dump_json(config_);
+    if (monitor_) options.router_json = [monitor = monitor_.get()] { return monitor->placements_json(); };
     return options;
   }
 
@@ -276,12 +279,15 @@ class Process {
         response.body = registry_.serialize();
       } else if (request.path == "/healthz") {
         response.body = "ok\n";
+      } else if (request.path == "/state") {
+        response.content_type = "application/json";
+        response.body = monitor_ ? "{\"router\":" + monitor_->placements_json() + "}" : "{}";
       } else if (request.path == "/readyz") {
         response.status = ready() ? 200 : 503;
         response.body = ready() ? "ready\n" : "not ready\n";
       } else {
         response.status = 404;
-        response.body = "there are /metrics, /healthz and /readyz\n";
+        response.body = "there are /metrics, /state, /healthz and /readyz\n";
       }
       writer->respond(std::move(response));
     });

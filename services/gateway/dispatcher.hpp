@@ -28,6 +28,7 @@ struct GenerateJob {
   std::optional<TimePoint> deadline;
   std::int32_t priority = 0;      ///< higher goes first
   RequestId share = {};           ///< jobs of one `share` are computed once (shared_dispatcher.hpp); zero: by itself
+  std::uint64_t session = 0;      ///< placed together where that costs nothing; 0: none
 };
 
 /// Where the answer goes. Calls for one request come one at a time, in order, from a thread of the dispatcher; they must not

@@ -373,10 +373,11 @@ class EdgeServer final : public Edge {
   void config(Call call) { call.reply_json(options_.config_json); }
 
   void state(Call call) {
+    const std::string router = options_.router_json ? ",\"router\":" + options_.router_json() : std::string();
     call.reply_json("{\"in_flight\":" + std::to_string(dispatcher_.in_flight()) + ",\"http_in_flight\":" +
                     std::to_string(in_flight()) + ",\"connections\":" + std::to_string(connections()) +
                     ",\"text_queue\":" + std::to_string(pool_.waiting()) + ",\"draining\":" +
-                    (call.request.draining ? "true" : "false") + ",\"models\":" + model_list() + "}");
+                    (call.request.draining ? "true" : "false") + ",\"models\":" + model_list() + router + "}");
   }
 
   void page(Call call) { call.reply(Response{200, "text/html; charset=utf-8", std::string(web_page()), {}}); }

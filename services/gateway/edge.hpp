@@ -2,6 +2,7 @@
 // The HTTP edge as a whole: server, routes, text pool and models in front of a Dispatcher.
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -22,6 +23,7 @@ struct EdgeOptions {
   Duration request_deadline = std::chrono::minutes(10);  ///< of a generation, from its arrival
   std::string config_json = "{}";                        ///< what /config answers
   std::shared_ptr<RequestStore> requests = nullptr;      ///< null: no stream can be resumed
+  std::function<std::string()> router_json = {};  ///< JSON for /state where the router is in this process
 };
 
 class Edge {

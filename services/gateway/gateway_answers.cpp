@@ -30,6 +30,18 @@ void GatewayState::ask_again(Request& request, std::uint32_t choice, TimePoint n
            request.epoch);
 }
 
+void GatewayState::tell_start(Request& request, const wire::Tokens::Entry& entry, TimePoint now,
+                              actors::Outbox& out) {
+  if (request.start_told || entry.tokens.empty()) return;
+  request.start_told = true;
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(now - request.sent).count();
+  out.send(
+      options_.router_address,
+      wire::RequestStarted{request.job.id, request.epoch,
+                           static_cast<std::uint64_t>(std::max<std::int64_t>(took, 0)), entry.cached_tokens},
+      request.epoch);
+}
+
 /// The echoed prompt precedes the first token and may come in parts. false: a part is missing.
 bool GatewayState::take_echo(Request& request, const wire::Tokens::Entry& entry) {
   if (request.started || !request.job.prompt_logprobs) return true;
@@ -101,6 +113,7 @@ void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& 
     choice.emitted.push_back(entry.tokens[i].token);
   }
   counters_.tokens += fresh.size();
+  tell_start(request, entry, now, out);
   if (!fresh.empty()) request.replays = 0;
   const FinishReason finish_reason = whole ? entry.finish : FinishReason::none;
   if (fresh.empty() && finish_reason == FinishReason::none) return;

@@ -54,6 +54,8 @@ void GatewayState::ask_router(const Request& request, Epoch epoch, std::vector<N
   ask.blocks = block_keys(request.model, request.job.tenant, std::span(prompt).first(keyed));
   ask.avoid = std::move(avoid);
   ask.deadline_ms = left_ms(request.job.deadline, now);
+  ask.priority = request.job.priority;
+  ask.session = request.job.session;
   out.send(options_.router_address, ask, epoch);
 }
 
@@ -91,7 +93,7 @@ void GatewayState::on_refused(const wire::PlaceRefused& refused, TimePoint now, 
   // The name was served before, or the request would not be here: its workers are away.
   const bool away = refused.error.code == Errc::model_not_found;
   const Errc code = away ? Errc::no_ready_worker : refused.error.code;
-  const Error error{code, refused.error.detail};
+  const Error error{code, refused.error.detail, refused.retry_after_ms};
   // A new request learns at once that there is no room. A stream that is under way waits for a worker.
   if (away && now - request.began < options_.rejoin_patience) {
     request.ask_at = now + std::chrono::milliseconds(100);
@@ -104,6 +106,8 @@ void GatewayState::on_refused(const wire::PlaceRefused& refused, TimePoint now, 
 
 void GatewayState::send_generates(Request& request, TimePoint now, actors::Outbox& out) {
   request.phase = Phase::running;
+  request.sent = now;
+  request.start_told = false;
   request.give_up_at = now + options_.place_patience;
   for (Choice& choice : request.choices) {
     choice.heard = now;
@@ -200,7 +204,8 @@ bool GatewayState::replay(Requests::iterator at, const Error& why, TimePoint now
   if (!request.started) request.prompt_logprobs.clear();
   request.give_up_at = now + options_.replay_patience;
   if (settle_choices(at, out)) return false;
-  if (request.lost >= options_.max_deaths && request.deaths.size() < request.lost) {  // no third worker before the router spoke
+  if (request.lost >= options_.max_deaths &&
+      request.deaths.size() < request.lost) {  // no third worker before the router spoke
     request.phase = Phase::placing;
     request.ask_at = now + options_.death_patience;
   } else if (request.replays <= 1) {

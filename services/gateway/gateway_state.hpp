@@ -42,7 +42,8 @@ struct GatewayOptions {
   Duration resend_timeout = std::chrono::milliseconds(200);
   std::uint32_t max_replays = 8;
   std::uint32_t max_deaths = 2;  ///< of workers that had a request: it may be what kills them
-  Duration death_patience = std::chrono::seconds(1);  ///< the router says within this time whether a lost worker died
+  Duration death_patience =
+      std::chrono::seconds(1);  ///< the router says within this time whether a lost worker died
   std::function<void(const class GatewayState&)> on_tick;  ///< with every heartbeat, for those who only look
 };
 
@@ -119,6 +120,8 @@ class GatewayState final : public actors::RoleState {
     TimePoint began;
     TimePoint give_up_at;  ///< of placing
     bool started = false;
+    TimePoint sent;           ///< the order of this placement
+    bool start_told = false;  ///< the router knows when its first token came
     std::vector<GeneratedToken> prompt_logprobs;
     struct Frame {
       wire::Envelope header;
@@ -157,6 +160,7 @@ class GatewayState final : public actors::RoleState {
   void on_entry(const std::string& from, const wire::Tokens::Entry& entry, TimePoint now,
                 actors::Outbox& out);
   [[nodiscard]] bool take_echo(Request& request, const wire::Tokens::Entry& entry);
+  void tell_start(Request& request, const wire::Tokens::Entry& entry, TimePoint now, actors::Outbox& out);
   void ask_again(Request& request, std::uint32_t choice, TimePoint now, actors::Outbox& out);
   void finish(Requests::iterator at, actors::Outbox& out);
   void fail_request(Requests::iterator at, const Error& error, actors::Outbox& out);

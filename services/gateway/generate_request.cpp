@@ -4,6 +4,7 @@
 #include <charconv>
 #include <limits>
 
+#include "common/base/hash.hpp"
 #include "services/gateway/messages.hpp"
 #include "services/gateway/openai_schema.hpp"
 
@@ -21,6 +22,17 @@ using Status = Parsed<void>;
 
 Status missing(const std::string& name) {
   return refuse("missing_required_parameter", name, name + " is required");
+}
+
+/// Requests of one session or user are placed together where that costs nothing.
+std::uint64_t session_of(const Json& object) {
+  for (const char* key : {"prompt_cache_key", "user"}) {
+    const Json* name = find_value(object, key);
+    if (name == nullptr || name->get_ref<const std::string&>().empty()) continue;
+    return std::max<std::uint64_t>(
+        1, Hasher().text("session").text(name->get_ref<const std::string&>()).finish<RequestId>().low);
+  }
+  return 0;
 }
 
 Parsed<Json> read_object(std::string_view body, Endpoints where) {
@@ -194,6 +206,7 @@ Status read_common(const Json& object, const RequestLimits& limits, GenerateRequ
   out.ignore_eos = flag(object, "ignore_eos");
   // As vLLM has it, lower values go first; everything behind the edge counts the other way.
   if (const Json* priority = find_value(object, "priority")) out.priority = -priority->get<std::int32_t>();
+  out.session = session_of(object);
   out.stream = flag(object, "stream");
   TROUPE_PARSE(read_sampling(object, out.sampling));
   return read_nested(object, out);

@@ -31,6 +31,7 @@ struct GenerateRequest {
   std::vector<std::string> stop;
   std::vector<TokenId> stop_token_ids;
   std::int32_t priority = 0;  ///< higher goes first
+  std::uint64_t session = 0;  ///< hash of prompt_cache_key, else of user; 0: neither was sent
   bool ignore_eos = false;
   SamplingParams sampling;  ///< seed is drawn when the client gave none
   bool stream = false;

@@ -124,6 +124,7 @@ Expected<void> GenerateRun::dispatch(std::size_t job) {
   }
   work.sampling = request.sampling;
   work.priority = request.priority;
+  work.session = request.session;
   work.prompt_logprobs = request.echo && request.logprobs;
   work.deadline = deadline_;
   if (prepared_.recorded)

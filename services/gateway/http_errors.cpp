@@ -2,6 +2,8 @@
 
 #include "services/gateway/json_text.hpp"
 
+#include <algorithm>
+
 namespace troupe::gateway {
 namespace {
 
@@ -19,7 +21,9 @@ ApiError to_api(const Error& error, std::string_view param) {
   api.code = name(error.code);
   api.param = param;
   api.message = error.detail.empty() ? std::string(sentence(error.code)) : error.detail;
-  if (api.status == 429 || api.status == 503) api.retry_after_seconds = 1;
+  if (api.status == 429 || api.status == 503)
+    api.retry_after_seconds =
+        std::max(1, static_cast<int>((std::uint64_t{error.retry_after_ms} + 999) / 1000));
   return api;
 }
 

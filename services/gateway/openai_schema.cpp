@@ -35,6 +35,10 @@ constexpr std::array kFields{
     Field{"ignore_eos", kGenerate, kBoolean},
     Field{"priority", kGenerate, kInteger, used, -1'000'000, 1'000'000},
 
+    // Where it is computed, when nothing else decides
+    Field{"prompt_cache_key", kGenerate, kString},
+    Field{"user", kGenerate, kString},
+
     // How tokens are drawn
     Field{"temperature", kGenerate, kNumber, used, 0, 2},
     Field{"top_p", kGenerate, kNumber, used, 0, 1},
@@ -59,9 +63,7 @@ constexpr std::array kFields{
     Field{"token_ids", kTroupe, kBoolean},
 
     // Accepted and without influence on the answer
-    Field{"user", kGenerate, kString, ignored},
     Field{"safety_identifier", kGenerate, kString, ignored},
-    Field{"prompt_cache_key", kGenerate, kString, ignored},
     Field{"prompt_cache_retention", kGenerate, kString, ignored},
     Field{"metadata", kGenerate, kObject, ignored},
     Field{"store", kGenerate, kBoolean, ignored},

@@ -67,6 +67,7 @@ struct RouterMonitor::Seen {
   std::mutex mutex;
   std::vector<std::uint64_t> counters;
   std::vector<double> gauges;
+  std::deque<LoggedPlacement> placements;
 };
 
 RouterMonitor::RouterMonitor(metrics::Registry& registry) : seen_(std::make_shared<Seen>()) {
@@ -130,6 +131,16 @@ void RouterMonitor::observe(const RouterState& state) {
                      state.event_feeds().malformed(),
                      c.role_changes};
   seen_->gauges = std::move(gauges);
+  seen_->placements = state.log().placements();
+}
+
+std::string RouterMonitor::placements_json() const {
+  std::deque<LoggedPlacement> placements;
+  {
+    const std::lock_guard lock(seen_->mutex);
+    placements = seen_->placements;
+  }
+  return to_json(placements);
 }
 
 }  // namespace troupe::router

@@ -2,6 +2,7 @@
 // What the router shows at /metrics.
 #include <memory>
 #include <mutex>
+#include <string>
 
 #include "common/metrics/registry.hpp"
 #include "services/router/router_state.hpp"
@@ -13,6 +14,8 @@ class RouterMonitor {
  public:
   explicit RouterMonitor(metrics::Registry& registry);
   void observe(const RouterState& state);
+  /// The last placements, explained: to_json() of PlacementLog.
+  [[nodiscard]] std::string placements_json() const;
 
  private:
   struct Seen;

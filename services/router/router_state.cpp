@@ -7,12 +7,8 @@
 #include "common/kv/block_key.hpp"
 
 namespace troupe::router {
-namespace {
-constexpr std::uint32_t kRetryAfterMs = 1000;
-}
-
 Expected<std::unique_ptr<RouterState>> RouterState::create(const RouterOptions& options) {
-  auto policy = make_router_policy(options.policy);
+  auto policy = make_router_policy(options.policy, {options.first_token_slo});
   if (!policy) return tl::unexpected<Error>(policy.error());
   return std::unique_ptr<RouterState>(new RouterState(options, std::move(*policy)));
 }
@@ -23,6 +19,8 @@ RouterState::RouterState(const RouterOptions& options, std::unique_ptr<RouterPol
       view_(options.node_timeout, options.hang_limit, options.max_nodes),
       suspects_(options.verdict_after),
       prefixes_({.max_blocks = options.max_index_blocks, .ask_again = options.heartbeat}),
+      log_(options.explained_placements),
+      ticket_(options.node.high ^ options.node.low),
       feeds_(options.event_sources, [this](const std::string& topic) { return publisher_of(topic); }),
       planner_(options.planner) {}
 
@@ -34,6 +32,7 @@ void RouterState::receive(const std::string& from, const wire::Envelope& message
   delivery.on<wire::KvUpdate>([&](const wire::KvUpdate& m) { on_kv_update(from, m, now, out); });
   delivery.on<wire::PlaceRequest>([&](const wire::PlaceRequest& m) { on_place(from, m, now, out); });
   delivery.on<wire::RequestEnded>([&](const wire::RequestEnded& m) { on_ended(m, now); });
+  delivery.on<wire::RequestStarted>([&](const wire::RequestStarted& m) { on_started(m, now); });
   delivery.on<wire::Leave>([&](const wire::Leave& m) {
     auto left = view_.leave(m.node, m.reason);
     if (!left) return;
@@ -76,15 +75,20 @@ void RouterState::on_join(const std::string& from, const wire::Join& join, TimeP
 
 void RouterState::on_heartbeat(const std::string& from, const wire::Heartbeat& beat, TimePoint now,
                                actors::Outbox& out) {
+  const Node* before = view_.find(beat.node);
+  const bool was_ready = before != nullptr && before->ready();
   if (!view_.beat(beat, now)) {
     out.send(from, wire::JoinReply{options_.node, wire::WireError{Errc::peer_lost, "not a member"}, 500});
     return;
   }
+  double queued = 0;
+  for (const wire::Load& load : beat.loads) queued += load.queued_prompt_tokens;
+  book_.reported(beat.node, queued, now);
   for (const wire::Load& load : beat.loads)
-    prefixes_.holds_at_most(beat.node, load.model,
-                            std::size_t{load.pages_total - std::min(load.pages_total, load.pages_free)} * kBlocksPerPage,
-                            now);
-  push_models(out);
+    prefixes_.holds_at_most(
+        beat.node, load.model,
+        std::size_t{load.pages_total - std::min(load.pages_total, load.pages_free)} * kBlocksPerPage, now);
+  if (view_.find(beat.node)->ready() != was_ready) push_models(out);  // its cost is that of all nodes
 }
 
 void RouterState::on_kv_update(const std::string& from, const wire::KvUpdate& update, TimePoint now,
@@ -130,168 +134,6 @@ void RouterState::act(std::size_t source, const FeedActions& actions, actors::Ou
     out.send(node->identity.control_address, wire::KvSnapshotRequest{publisher->node, publisher->model});
 }
 
-void RouterState::on_place(const std::string& from, const wire::PlaceRequest& request, TimePoint now,
-                           actors::Outbox& out) {
-  const auto known = placements_.find(request.request);
-  if (known != placements_.end()) {
-    const Epoch epoch = known->second.answer.epoch;
-    if (epoch == request.epoch)
-      return out.send(from, known->second.answer, request.epoch);  // its answer was lost
-    if (epoch > request.epoch) return;
-    const Node* had = view_.find(known->second.answer.decode);
-    // One that drains hands its streams over: no failure.
-    if (had != nullptr && !had->draining &&
-        std::find(request.avoid.begin(), request.avoid.end(), had->identity.node) != request.avoid.end())
-      breakers_.failed(had->identity.node, now);
-    release(known->second);
-    placements_.erase(known);
-  }
-  auto placement =
-      draining_ ? Expected<wire::Placement>(fail(Errc::draining, "the router stops")) : place(request, now);
-  if (placement && placements_.size() >= options_.max_placements)
-    placement =
-        fail(Errc::queue_full, std::to_string(placements_.size()) + " requests are in flight, the limit");
-  if (!placement) {
-    ++counters_.refused;
-    out.send(
-        from,
-        wire::PlaceRefused{request.request, request.epoch,
-                           wire::WireError{placement.error().code, placement.error().detail}, kRetryAfterMs},
-        request.epoch);
-    return;
-  }
-  Placed placed{*placement, std::max(1u, request.choices), {}, from};
-  placed.lease = now + options_.lease +
-                 (request.deadline_ms != 0 ? Duration(std::chrono::milliseconds(request.deadline_ms))
-                                           : std::chrono::hours(1));
-  view_.find(placement->decode)->placed += placed.choices;
-  breakers_.placed(placement->decode, now);
-  if (placement->prefill) ++view_.find(*placement->prefill)->placed_prefills;
-  placements_.emplace(request.request, std::move(placed));
-  out.send(from, *placement, request.epoch);
-}
-
-std::vector<Candidate> RouterState::candidates(const std::vector<const Node*>& nodes,
-                                               const wire::PlaceRequest& request, const ModelId& model,
-                                               bool prefill) {
-  std::vector<NodeId> ids;
-  for (const Node* node : nodes) ids.push_back(node->identity.node);
-  const auto prefix = prefixes_.cached(model, ids, request.blocks);
-  std::vector<Candidate> out;
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    const Node& node = *nodes[i];
-    Candidate c;
-    c.node = ids[i];
-    c.name = node.identity.name;
-    c.cached_tokens = prefix[i].blocks * kBlockTokens;
-    c.predicted = prefix[i].predicted;
-    c.load = prefill ? node.placed_prefills : node.placed;
-    if (const wire::Load* load = node.load(model)) {
-      c.load = std::max(c.load, load->running + load->waiting);
-      c.capacity = load->capacity;
-      c.pages_total = load->pages_total;
-      c.pages_available = load->pages_free + load->pages_cached;
-    }
-    out.push_back(c);
-  }
-  return out;
-}
-
-Expected<wire::Placement> RouterState::place(const wire::PlaceRequest& request, TimePoint now) {
-  const auto model = view_.model_named(request.model);
-  if (!model) return fail(Errc::model_not_found, "no worker serves a model named \"" + request.model + "\"");
-  auto nodes = view_.ready(wire::Role::decode, model->id);
-  const auto avoided = [&](const Node* node) {
-    return std::find(request.avoid.begin(), request.avoid.end(), node->identity.node) != request.avoid.end();
-  };
-  // A worker that just failed this request is taken only when there is no other.
-  if (!std::all_of(nodes.begin(), nodes.end(), avoided)) std::erase_if(nodes, avoided);
-  const auto broken = [&](const Node* node) { return !breakers_.admits(node->identity.node, now); };
-  if (!std::all_of(nodes.begin(), nodes.end(), broken)) std::erase_if(nodes, broken);
-  if (nodes.empty())
-    return fail(Errc::no_ready_worker, "no decode worker for \"" + request.model + "\" is ready");
-  const RequestView what{request.prompt_tokens, request.max_tokens, request.choices};
-  const auto choices = candidates(nodes, request, model->id, false);
-  const auto decision = policy_->choose(what, choices);
-  if (!decision) return tl::unexpected<Error>(decision.error());
-  const Candidate& chosen = choices[decision->index];
-  const wire::Join& decode = nodes[decision->index]->identity;
-  wire::Placement out;
-  out.request = request.request;
-  out.epoch = request.epoch;
-  out.decode = decode.node;
-  out.decode_address = decode.control_address;
-  out.decode_data_address = decode.data_address;
-  out.cached_tokens = std::min(chosen.cached_tokens, request.prompt_tokens);
-  out.reason = decision->reason;
-  (decision->reason == "prefix" ? counters_.placed_by_prefix : counters_.placed_by_load) += 1;
-  counters_.cached_tokens += out.cached_tokens;
-  if (chosen.predicted) counters_.predicted_tokens += out.cached_tokens;
-  if (chosen.predicted && decision->reason == "prefix") out.reason = "predicted prefix";
-  prefixes_.placed(out.decode, model->id, request.blocks, now);
-  counters_.prompt_tokens += request.prompt_tokens;
-  if (add_fetch(out, request, model->id)) return out;
-  if (request.prompt_tokens - out.cached_tokens < options_.min_prompt_tokens) return out;
-  auto prefillers = view_.ready(wire::Role::prefill, model->id);
-  if (!std::all_of(prefillers.begin(), prefillers.end(), avoided)) std::erase_if(prefillers, avoided);
-  const auto offers = candidates(prefillers, request, model->id, true);
-  const auto prefill = policy_->choose(what, offers);
-  if (!prefill) return out;  // none is ready or all are full: the decode worker prefills
-  const wire::Join& helper = prefillers[prefill->index]->identity;
-  ++counters_.placed_with_prefill;
-  prefixes_.placed(helper.node, model->id, request.blocks, now);
-  out.prefill = helper.node;
-  out.prefill_address = helper.control_address;
-  out.prefill_data_address = helper.data_address;
-  return out;
-}
-
-/// Names the worker whose memory holds most of the prompt, where that is enough more than the chosen one's, and more
-/// than half of what that one lacks: else a prefill worker has the most to do anyway. false: there is none.
-bool RouterState::add_fetch(wire::Placement& placement, const wire::PlaceRequest& request, const ModelId& model) {
-  if (request.prompt_tokens < placement.cached_tokens + options_.min_fetch_tokens) return false;
-  const std::uint32_t half = placement.cached_tokens + (request.prompt_tokens - placement.cached_tokens) / 2;
-  std::uint32_t least = std::max(half, placement.cached_tokens + options_.min_fetch_tokens);
-  auto nodes = view_.ready(wire::Role::decode, model);
-  const auto prefillers = view_.ready(wire::Role::prefill, model);
-  nodes.insert(nodes.end(), prefillers.begin(), prefillers.end());
-  std::erase_if(nodes, [&](const Node* node) {
-    const NodeId& id = node->identity.node;
-    return id == placement.decode || std::find(request.avoid.begin(), request.avoid.end(), id) != request.avoid.end();
-  });
-  std::vector<NodeId> ids;
-  for (const Node* node : nodes) ids.push_back(node->identity.node);
-  const auto held = prefixes_.cached(model, ids, request.blocks);
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    const std::uint32_t tokens = std::min(held[i].in_memory * kBlockTokens, request.prompt_tokens);
-    if (held[i].predicted || tokens < least) continue;
-    least = tokens + 1;
-    placement.fetch_tokens = tokens;
-    placement.fetch_address = nodes[i]->identity.control_address;
-  }
-  if (placement.fetch_tokens == 0) return false;
-  ++counters_.placed_with_fetch;
-  return true;
-}
-
-void RouterState::release(const Placed& placed) {
-  if (Node* decode = view_.find(placed.answer.decode))
-    decode->placed -= std::min(decode->placed, placed.choices);
-  if (!placed.answer.prefill) return;
-  if (Node* prefill = view_.find(*placed.answer.prefill))
-    prefill->placed_prefills -= std::min(prefill->placed_prefills, 1u);
-}
-
-void RouterState::on_ended(const wire::RequestEnded& ended, TimePoint now) {
-  const auto found = placements_.find(ended.request);
-  if (found == placements_.end() || found->second.answer.epoch > ended.epoch) return;
-  const NodeId& worker = found->second.answer.decode;
-  if (ended.outcome == wire::Outcome::answered) breakers_.succeeded(worker);
-  if (ended.outcome == wire::Outcome::failed && view_.find(worker) != nullptr) breakers_.failed(worker, now);
-  release(found->second);
-  placements_.erase(found);
-}
-
 void RouterState::tell_gone(const NodeId& node, const std::string& reason, bool died, actors::Outbox& out) {
   for (const auto& [id, other] : view_.nodes())
     if (other.identity.role == wire::Role::gateway)
@@ -304,13 +146,15 @@ void RouterState::gone(const GoneNode& gone_node, TimePoint now, actors::Outbox&
   log::warn("node gone", {{"name", who.name}, {"reason", gone_node.reason}});
   prefixes_.forget(who.node);
   breakers_.forget(who.node);
+  book_.forget(who.node);
+  costs_.forget(who.node);
   feeds_.forget(who.node);
   if (who.role != wire::Role::gateway) {
     if (gone_node.end == GoneNode::End::lost) suspects_.lost(who.node, who.name, now);
     tell_gone(who.node, gone_node.reason, gone_node.end == GoneNode::End::died, out);
   } else {  // nobody will say that its requests ended
     for (const auto& [id, placed] : placements_)
-      if (placed.gateway == who.control_address) release(placed);
+      if (placed.gateway == who.control_address) release(id, placed, now);
     std::erase_if(placements_,
                   [&](const auto& entry) { return entry.second.gateway == who.control_address; });
   }
@@ -365,12 +209,13 @@ void RouterState::tick(TimePoint now, actors::Outbox& out) {
       continue;
     }
     ++counters_.leases_expired;
-    release(at->second);
+    release(at->first, at->second, now);
     at = placements_.erase(at);
   }
   if (options_.planner.enabled && !draining_) plan_roles(now, out);
   prefixes_.tick(now);
-  for (std::size_t source = 0; source < feeds_.sources(); ++source) act(source, feeds_.tick(source, now), out);
+  for (std::size_t source = 0; source < feeds_.sources(); ++source)
+    act(source, feeds_.tick(source, now), out);
   if (options_.on_tick) options_.on_tick(*this);
   wake_at_ = now + std::min(options_.heartbeat, options_.node_timeout / 4);
 }

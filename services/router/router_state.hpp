@@ -9,12 +9,17 @@
 
 #include "common/actors/role_state.hpp"
 #include "services/router/circuit_breakers.hpp"
+#include "common/kv/block_key.hpp"
 #include "services/router/cluster_view.hpp"
-#include "services/router/policies/policy.hpp"
 #include "services/router/event_feeds.hpp"
 #include "services/router/planner/planner.hpp"
 #include "services/router/prefix_view.hpp"
 #include "services/router/suspects.hpp"
+#include "services/router/placement_book.hpp"
+#include "services/router/placement_log.hpp"
+#include "services/router/policies/policy.hpp"
+#include "services/router/prefix_view.hpp"
+#include "services/router/ttft_models.hpp"
 
 namespace troupe::router {
 
@@ -30,11 +35,15 @@ struct RouterOptions {
   std::size_t max_nodes = 1024;
   std::size_t max_index_blocks = 1u << 20;  ///< of all models together
   std::size_t max_placements = 1u << 16;
-  std::string policy = "load_and_prefix";
+  std::string policy = "predicted_ttft";
+  std::optional<Duration> first_token_slo = {};  ///< what would come later is refused; none: nothing is
+  std::size_t explained_placements = 32;         ///< the last ones, kept for /state
+  double transfer_bytes_per_second = 1e9;        ///< of pages between workers, until measured otherwise
+  std::uint32_t block_tokens = kBlockTokens;     ///< of one key; traces have blocks of their own
   PlannerOptions planner;
-  std::size_t event_sources = 0;  ///< KV events besides the control plane
+  std::size_t event_sources = 0;                 ///< KV events besides the control plane
   std::function<void(std::size_t source, std::uint64_t from)> ask_replay;  ///< of a source; must not block
-  std::function<void(const class RouterState&)> on_tick;  ///< for those who only look
+  std::function<void(const class RouterState&)> on_tick;                   ///< for those who only look
 };
 
 struct RouterCounters {
@@ -47,7 +56,7 @@ struct RouterCounters {
   std::uint64_t leases_expired = 0;
   std::uint64_t malformed = 0;
   std::uint64_t cached_tokens = 0, prompt_tokens = 0;  ///< of placed requests, as the index knows it
-  std::uint64_t predicted_tokens = 0;  ///< of cached_tokens, on workers that tell nothing
+  std::uint64_t predicted_tokens = 0;                  ///< of cached_tokens, on workers that tell nothing
   std::uint64_t role_changes = 0;      ///< asked of workers
 };
 
@@ -73,6 +82,8 @@ class RouterState final : public actors::RoleState {
   [[nodiscard]] const RouterCounters& counters() const { return counters_; }
   [[nodiscard]] const CircuitBreakers& breakers() const { return breakers_; }
   [[nodiscard]] const Planner& planner() const { return planner_; }
+  [[nodiscard]] const PlacementLog& log() const { return log_; }
+  [[nodiscard]] const TtftModels& costs() const { return costs_; }
   [[nodiscard]] std::size_t placements() const { return placements_.size(); }
   void drain() { draining_ = true; }
 
@@ -82,6 +93,14 @@ class RouterState final : public actors::RoleState {
     std::uint32_t choices = 1;
     TimePoint lease;
     std::string gateway;
+    ModelId model;
+    std::uint32_t prompt_tokens = 0;
+    TimePoint placed;
+    bool started = false;
+    TtftFeatures what;       ///< as predicted from
+    double transfer_us = 0;  ///< of what was predicted
+    /// The worker that computes the prompt.
+    [[nodiscard]] const NodeId& computes() const { return answer.prefill ? *answer.prefill : answer.decode; }
   };
   RouterState(const RouterOptions& options, std::unique_ptr<RouterPolicy> policy);
 
@@ -91,15 +110,26 @@ class RouterState final : public actors::RoleState {
                     actors::Outbox& out);
   void on_place(const std::string& from, const wire::PlaceRequest& request, TimePoint now,
                 actors::Outbox& out);
+  void on_started(const wire::RequestStarted& started, TimePoint now);
   void on_ended(const wire::RequestEnded& ended, TimePoint now);
-  [[nodiscard]] Expected<wire::Placement> place(const wire::PlaceRequest& request, TimePoint now);
+
+  // router_placing.cpp: from a request to a placement
+  using Nodes = std::vector<const Node*>;
+  [[nodiscard]] Expected<Placed> place(const wire::PlaceRequest& request, TimePoint now);
+  [[nodiscard]] Nodes ready_for(const wire::PlaceRequest& request, wire::Role role,
+                                const ModelId& model, TimePoint now) const;
+  [[nodiscard]] RequestView view_of(const wire::PlaceRequest& request);
+  [[nodiscard]] std::vector<Candidate> candidates(const Nodes& nodes, const wire::PlaceRequest& request,
+                                                  const wire::ModelInfo& model, bool prefill, TimePoint now);
+  [[nodiscard]] Placed settle(const wire::PlaceRequest& request, const wire::ModelInfo& model,
+                              const Offer& offer, const Decision& decision, TimePoint now);
   bool add_fetch(wire::Placement& placement, const wire::PlaceRequest& request, const ModelId& model);
-  [[nodiscard]] std::vector<Candidate> candidates(const std::vector<const Node*>& nodes,
-                                                  const wire::PlaceRequest& request, const ModelId& model,
-                                                  bool prefill);
+  void count(const wire::PlaceRequest& request, const Candidate& chosen, Placed& placed);
+  void explain(const wire::PlaceRequest& request, const Offer& offer, const Expected<Decision>& decision);
+  [[nodiscard]] std::uint32_t retry_after_ms(const Error& error) const;
   void act(std::size_t source, const FeedActions& actions, actors::Outbox& out);
   [[nodiscard]] std::optional<Publisher> publisher_of(const std::string& topic) const;
-  void release(const Placed& placed);
+  void release(const RequestId& request, const Placed& placed, TimePoint now);
   void gone(const GoneNode& node, TimePoint now, actors::Outbox& out);
   void tell_gone(const NodeId& node, const std::string& reason, bool died, actors::Outbox& out);
   void push_models(actors::Outbox& out);
@@ -111,6 +141,11 @@ class RouterState final : public actors::RoleState {
   Suspects suspects_;
   CircuitBreakers breakers_;
   PrefixView prefixes_;
+  PlacementBook book_;
+  TtftModels costs_;
+  PlacementLog log_;
+  std::uint64_t ticket_;  // drawn by: differs between routers
+  double answer_us_ = 0;  // running mean of a placement's life
   EventFeeds feeds_;
   Planner planner_;
   std::map<RequestId, Placed> placements_;

@@ -215,6 +215,8 @@ class FakeEngine final : public engine::Engine {
       if (sequence.done) continue;
       if (!sequence.ready) stats.pages_reserved += sequence.import_tokens / 64;
       (stats.running < options_.max_sequences ? stats.running : stats.waiting) += 1;
+      const auto prompt = static_cast<std::uint32_t>(sequence.request.prompt.size());
+      if (sequence.ready) stats.queued_prompt_tokens += prompt - std::min(prompt, sequence.computed);
     }
     stats.pages_total = options_.pages;
     stats.pages_free = options_.pages - stats.pages_reserved;

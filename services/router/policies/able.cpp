@@ -1,5 +1,6 @@
 #include "services/router/policies/able.hpp"
 
+#include <algorithm>
 #include <string>
 
 namespace troupe::router {
@@ -23,9 +24,32 @@ Expected<std::vector<std::size_t>> able_to_take(const RequestView& request,
                                         " tokens needs " + std::to_string(pages) +
                                         " KV pages, more than any worker has");
   }
-  if (able.empty())
-    return fail(Errc::queue_full, "all of " + std::to_string(candidates.size()) + " ready workers are full");
+  if (able.empty()) {
+    std::uint64_t soonest = candidates.front().retry_ms;
+    for (const Candidate& worker : candidates) soonest = std::min(soonest, worker.retry_ms);
+    return refused_for(std::chrono::milliseconds(soonest),
+                       "all of " + std::to_string(candidates.size()) + " ready workers are full");
+  }
   return able;
+}
+
+tl::unexpected<Error> refused_for(Duration wait, std::string detail) {
+  constexpr Duration kShortest = std::chrono::milliseconds(50), kLongest = std::chrono::minutes(10);
+  wait = std::clamp(wait, kShortest, kLongest);
+  return tl::unexpected<Error>(
+      Error{Errc::queue_full, std::move(detail),
+            static_cast<std::uint32_t>(std::chrono::ceil<std::chrono::milliseconds>(wait).count())});
+}
+
+Expected<Decision> RankingPolicy::place(const RequestView& request, const Offer& offer) const {
+  auto decision = choose(request, offer.decode);
+  if (!decision) return decision;
+  const std::uint32_t cached = offer.decode[decision->index].cached_tokens;
+  if (request.prompt_tokens - std::min(cached, request.prompt_tokens) < offer.min_prompt_tokens)
+    return decision;
+  const auto prefill = choose(request, offer.prefill);
+  if (prefill) decision->prefill = prefill->index;  // else none is ready or all are full
+  return decision;
 }
 
 }  // namespace troupe::router

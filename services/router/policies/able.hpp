@@ -1,5 +1,7 @@
 #pragma once
 // What every policy refuses alike: a worker that is full, or that can never hold the prompt.
+#include <string>
+
 #include "services/router/policies/policy.hpp"
 
 namespace troupe::router {
@@ -13,5 +15,8 @@ inline constexpr std::uint64_t kPageTokens = 64;
 /// Indices of the candidates that can take the request now; never empty. Errors: as RouterPolicy::choose.
 [[nodiscard]] Expected<std::vector<std::size_t>> able_to_take(const RequestView& request,
                                                               std::span<const Candidate> candidates);
+
+/// queue_full with when to try again, kept between 50 ms and 10 min.
+[[nodiscard]] tl::unexpected<Error> refused_for(Duration wait, std::string detail);
 
 }  // namespace troupe::router

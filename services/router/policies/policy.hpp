@@ -1,14 +1,17 @@
 #pragma once
-// Chooses the worker that takes a request. A new policy: one source, one test, one line in builtin.cpp, one
+// Chooses the workers that take a request. A new policy: one source, one test, one line in builtin.cpp, one
 // in CMake.
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "common/base/clock.hpp"
 #include "common/base/error.hpp"
 #include "common/base/ids.hpp"
+#include "services/router/ttft_model.hpp"
 
 namespace troupe::router {
 
@@ -16,6 +19,11 @@ struct RequestView {
   std::uint32_t prompt_tokens = 0;
   std::uint32_t max_tokens = 0;
   std::uint32_t choices = 1;
+  std::uint64_t ticket = 0;               ///< running number of the router; what policies turn and draw by
+  std::int32_t priority = 0;              ///< higher goes first
+  std::optional<Duration> deadline = {};  ///< left for the whole answer
+  std::uint64_t session = 0;              ///< hash of what its client calls the session; 0: none
+  std::uint64_t prefix_hash = 0;          ///< of the prompt's beginning: equal for prompts that share it
 };
 
 /// A ready worker of the right role and model, as the router sees it now.
@@ -27,30 +35,75 @@ struct Candidate {
   std::uint32_t capacity = 0;  ///< of `load`; 0: unknown
   std::uint32_t pages_total = 0;
   std::uint32_t pages_available = 0;  ///< free, or cached and evictable
-  bool predicted = false;  ///< cached_tokens are a guess: it tells nothing of its cache
+  bool predicted = false;             ///< cached_tokens are a guess: it tells nothing of its cache
+  std::uint32_t pages_free = 0;       ///< hold nothing
+  double queued_tokens = 0;           ///< uncached prompt tokens that are computed before this request's
+  double decode_rows = 0;             ///< sequences that make tokens while it waits
+  TtftCoefficients costs = {};        ///< learnt of this worker
+  double transfer_us = 0;             ///< of one token's pages to it
+  std::uint64_t retry_ms = 1000;      ///< until a place of `capacity` is predicted to be free
+};
+
+/// What can be chosen from.
+struct Offer {
+  std::span<const Candidate> decode;
+  std::span<const Candidate> prefill = {};
+  std::uint32_t min_prompt_tokens = 256;  ///< fewer uncached ones are prefilled where they are decoded
+};
+
+/// Why a worker scored what it scored, in microseconds; each policy fills what it weighs.
+struct Terms {
+  double queue = 0;     ///< until its own prompt's turn
+  double prefill = 0;   ///< its uncached tokens
+  double transfer = 0;  ///< pages that come from a prefill worker, as far as computing does not hide it
+  double decode = 0;    ///< decode rows in the same steps, and waiting for pages
+  double others = 0;    ///< what it costs those that are there or come after
+  double score = 0;     ///< the least is chosen
+  bool able = false;    ///< it has a place
+  std::optional<std::size_t> prefill_worker = {};
+  /// Predicted time to first token.
+  [[nodiscard]] double first_token() const { return queue + prefill + transfer + decode; }
 };
 
 struct Decision {
-  std::size_t index = 0;    ///< into the candidates
-  std::string_view reason;  ///< of a closed set: it becomes a metric label
+  std::size_t index = 0;                    ///< into Offer::decode
+  std::string_view reason;                  ///< of a closed set: it becomes a metric label
+  std::optional<std::size_t> prefill = {};  ///< into Offer::prefill; none: the decode worker prefills
+  std::vector<Terms> terms = {};            ///< of every decode candidate; empty: the policy predicts nothing
 };
 
-/// Pure: keeps nothing between calls. Errors: no_ready_worker (no candidates), queue_full, out_of_pages (none
-/// can ever hold the request). Threads: any. Cost: O(candidates); called once per request.
+/// Pure: keeps nothing between calls. Errors: no_ready_worker (no candidates), queue_full with a predicted
+/// time to try again, out_of_pages (none can ever hold the request). Threads: any. Cost: O(candidates);
+/// called once per request.
 class RouterPolicy {
  public:
   virtual ~RouterPolicy() = default;
+  [[nodiscard]] virtual Expected<Decision> place(const RequestView& request, const Offer& offer) const = 0;
+};
+
+/// A policy that ranks one list: decode workers, and with the same rule prefill workers when enough of the
+/// prompt is uncached on the chosen decode worker.
+class RankingPolicy : public RouterPolicy {
+ public:
+  [[nodiscard]] Expected<Decision> place(const RequestView& request, const Offer& offer) const final;
   [[nodiscard]] virtual Expected<Decision> choose(const RequestView& request,
                                                   std::span<const Candidate> candidates) const = 0;
 };
 
+struct PolicyOptions {
+  /// Requests that would wait longer for their first token are refused, unless they would take nearly as long
+  /// on an idle worker. None: every wait is accepted.
+  std::optional<Duration> first_token_slo = {};
+};
+
 struct RouterPolicyEntry {
   std::string_view name, summary, source;
-  std::unique_ptr<RouterPolicy> (*make)();
+  std::unique_ptr<RouterPolicy> (*make)(const PolicyOptions&);
 };
 /// In the order of builtin.cpp; the first is the default.
 [[nodiscard]] const std::vector<RouterPolicyEntry>& builtin_router_policies();
 /// Errors: config_invalid naming the known ones.
-[[nodiscard]] Expected<std::unique_ptr<RouterPolicy>> make_router_policy(std::string_view name);
+[[nodiscard]] Expected<std::unique_ptr<RouterPolicy>> make_router_policy(std::string_view name,
+                                                                         const PolicyOptions& options = {});
 
 }  // namespace troupe::router

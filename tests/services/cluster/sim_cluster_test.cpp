@@ -80,6 +80,20 @@ TEST(SimCluster, ARepeatedPromptIsServedFromTheCacheAndGoesWhereItIs) {
   s.expect_quiet();
 }
 
+TEST(SimCluster, TheRouterLearnsFromFirstTokens) {
+  Stage s(3, {}, 2);
+  for (std::uint64_t id = 1; id <= 6; ++id) {
+    const auto sink = s.sim.start(fake_job(id, 200, 5));
+    ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+    s.sim.run_for(100ms);
+  }
+  EXPECT_GE(s.sim.router->costs().size(), 1u);
+  const auto& placements = s.sim.router->log().placements();
+  ASSERT_EQ(placements.size(), 6u);
+  for (const auto& placement : placements) EXPECT_TRUE(placement.took_us.has_value());
+  s.expect_quiet();
+}
+
 TEST(SimCluster, ALongPromptIsPrefilledElsewhereAndItsPagesArrive) {
   Stage s(5, {}, 1, 1);
   const auto job = fake_job(5, 1000, 10);
@@ -167,7 +181,8 @@ TEST(SimCluster, ARequestThatTwoWorkersDiedWithIsNotTriedOnAThird) {
   ASSERT_TRUE(sink->error.has_value());
   EXPECT_EQ(sink->error->code, Errc::request_quarantined);
   EXPECT_EQ(retry_class(sink->error->code), Retry::never);
-  for (const auto& [name, worker] : s.sim.workers) EXPECT_EQ(worker->state->counters().requests, worker->alive ? 0U : 1U) << name;
+  for (const auto& [name, worker] : s.sim.workers)
+    EXPECT_EQ(worker->state->counters().requests, worker->alive ? 0U : 1U) << name;
   EXPECT_EQ(s.sim.gateway->counters().quarantined, 1U);
   EXPECT_EQ(s.holder(), "");
   // The worker that is left takes others.

@@ -210,6 +210,40 @@ TEST_F(Chat, FullQueueIs429WithRetryAfter) {
   EXPECT_EQ(answer.header("Retry-After"), "1");
 }
 
+TEST_F(Chat, RetryAfterIsThePredictedTimeInWholeSeconds) {
+  start();
+  dispatcher_.set_script([](const gateway::GenerateJob&) {
+    ScriptedAnswer answer;
+    answer.error_at_start = Error{Errc::queue_full, "later", 2300};
+    return answer;
+  });
+  EXPECT_EQ(post("/v1/chat/completions", chat_body().dump()).header("Retry-After"), "3");
+}
+
+TEST_F(Chat, TheCacheKeyOrElseTheUserNamesTheSession) {
+  start();
+  std::vector<std::uint64_t> sessions;
+  dispatcher_.set_script([&](const gateway::GenerateJob& job) {
+    sessions.push_back(job.session);
+    ScriptedAnswer answer;
+    answer.error_at_start = Error{Errc::queue_full, "seen"};
+    return answer;
+  });
+  for (const json& names : {json::object(), json{{"user", "a"}}, json{{"user", "b"}}, json{{"user", "a"}},
+                            json{{"user", "b"}, {"prompt_cache_key", "a"}}, json{{"user", ""}}}) {
+    json body = chat_body();
+    body.update(names);
+    EXPECT_EQ(post("/v1/chat/completions", body.dump()).status, 429);
+  }
+  ASSERT_EQ(sessions.size(), 6u);
+  EXPECT_EQ(sessions[0], 0u);
+  EXPECT_NE(sessions[1], 0u);
+  EXPECT_NE(sessions[1], sessions[2]);
+  EXPECT_EQ(sessions[1], sessions[3]);
+  EXPECT_EQ(sessions[1], sessions[4]);
+  EXPECT_EQ(sessions[5], 0u);
+}
+
 TEST_F(Chat, ErrorInMidStreamIsAnEventAndNoDone) {
   start();
   dispatcher_.set_script([](const gateway::GenerateJob&) {

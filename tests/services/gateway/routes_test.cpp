@@ -84,9 +84,18 @@ TEST_F(Routes, StateConfigAndPage) {
   const json state = json::parse(get("/state").body);
   EXPECT_EQ(state["draining"], false);
   EXPECT_EQ(state["models"].size(), 2u);
+  EXPECT_FALSE(state.contains("router")) << "there is none in this process";
   const Answer page = get("/");
   EXPECT_TRUE(page.header("Content-Type").starts_with("text/html"));
   EXPECT_EQ(page.body.find("://"), std::string::npos) << "the page loads something from elsewhere";
+}
+
+TEST_F(Routes, StateShowsTheRouterOfThisProcessAndTheModelListDoesNot) {
+  gateway::EdgeOptions options;
+  options.router_json = [] { return std::string(R"({"placements":[{"decode":"w"}]})"); };
+  start(std::move(options));
+  EXPECT_EQ(json::parse(get("/state").body)["router"]["placements"][0]["decode"], "w");
+  EXPECT_EQ(get("/v1/models").body.find("placements"), std::string::npos);
 }
 
 TEST_F(Routes, WrongMethodSaysWhichIsRight) {

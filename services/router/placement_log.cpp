@@ -1,0 +1,94 @@
+#include "services/router/placement_log.hpp"
+
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+namespace troupe::router {
+namespace {
+
+using nlohmann::ordered_json;
+
+double rounded(double value) {
+  return std::round(value * 10) / 10;
+}
+
+ordered_json to_json(const Explanation::Worker& worker) {
+  const Candidate& c = worker.seen;
+  ordered_json out = {{"worker", worker.name},
+                      {"cached_tokens", c.cached_tokens},
+                      {"cache_is_predicted", c.predicted},
+                      {"load", c.load},
+                      {"capacity", c.capacity},
+                      {"queued_tokens", rounded(c.queued_tokens)},
+                      {"decode_rows", c.decode_rows},
+                      {"pages_available", c.pages_available},
+                      {"costs_us",
+                       {{"base", rounded(c.costs.base)},
+                        {"queued_token", c.costs.queued},
+                        {"token", c.costs.token},
+                        {"decode_row", rounded(c.costs.row)}}}};
+  if (!worker.terms.able) return out;
+  const Terms& t = worker.terms;
+  out["terms_us"] = {{"queue", rounded(t.queue)},       {"prefill", rounded(t.prefill)},
+                     {"transfer", rounded(t.transfer)}, {"decode", rounded(t.decode)},
+                     {"others", rounded(t.others)},     {"score", rounded(t.score)}};
+  out["first_token_us"] = rounded(t.first_token());
+  return out;
+}
+
+ordered_json to_json(const LoggedPlacement& placement) {
+  const Explanation& e = *placement.what;
+  ordered_json out = {{"request", to_hex(e.request)},
+                      {"epoch", e.epoch.value},
+                      {"model", e.model},
+                      {"policy", e.policy},
+                      {"prompt_tokens", e.prompt_tokens}};
+  if (!e.refused.empty()) {
+    out["refused"] = e.refused;
+    out["retry_after_ms"] = e.retry_after_ms;
+  } else {
+    out["reason"] = e.reason;
+    out["decode"] = e.decode;
+    out["prefill"] = e.prefill.empty() ? ordered_json() : ordered_json(e.prefill);
+    out["took_us"] = placement.took_us ? ordered_json(rounded(*placement.took_us)) : ordered_json();
+  }
+  out["decode_candidates"] = ordered_json::array();
+  for (const auto& worker : e.decode_workers) out["decode_candidates"].push_back(to_json(worker));
+  out["prefill_candidates"] = ordered_json::array();
+  for (const auto& worker : e.prefill_workers) out["prefill_candidates"].push_back(to_json(worker));
+  return out;
+}
+
+}  // namespace
+
+void PlacementLog::add(Explanation explanation) {
+  if (keep_ == 0) return;
+  if (placements_.size() >= keep_) placements_.pop_front();
+  placements_.push_back({std::make_shared<const Explanation>(std::move(explanation)), std::nullopt});
+}
+
+void PlacementLog::started(const RequestId& request, Epoch epoch, double took_us) {
+  for (LoggedPlacement& placement : placements_)
+    if (placement.what->request == request && placement.what->epoch == epoch) placement.took_us = took_us;
+}
+
+std::vector<Explanation::Worker> workers_of(std::span<const Candidate> candidates,
+                                            std::span<const Terms> terms) {
+  std::vector<Explanation::Worker> workers;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    workers.push_back(
+        {std::string(candidates[i].name), candidates[i], i < terms.size() ? terms[i] : Terms{}});
+    workers.back().seen.name = {};
+  }
+  return workers;
+}
+
+std::string to_json(const std::deque<LoggedPlacement>& placements) {
+  ordered_json out = {{"placements", ordered_json::array()}};
+  for (auto at = placements.rbegin(); at != placements.rend(); ++at)
+    out["placements"].push_back(to_json(*at));
+  return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace troupe::router

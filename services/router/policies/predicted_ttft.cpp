@@ -1,0 +1,151 @@
+#include "services/router/policies/predicted_ttft.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "services/router/policies/able.hpp"
+#include "services/router/policies/draw.hpp"
+
+namespace troupe::router {
+namespace {
+
+// Computing that a placement adds is waited for by those behind it: so much of it counts against it.
+constexpr double kOthersShare = 1.0;
+// Steps in which an answer of unknown length slows each of its neighbours by one row's time.
+constexpr double kSharedSteps = 64;
+// A holder of the prefix counts as this much busier than it is.
+constexpr double kReplicateEarly = 1.05;
+// About equal: within what predictions are worth.
+constexpr double kEqualShare = 0.02, kEqualUs = 500;
+// Layers that a transfer is sent in: the last one is not hidden.
+constexpr double kTransferParts = 32;
+// A prediction must miss the deadline by so much before a request is refused for it.
+constexpr double kSureOfMissing = 1.5;
+// A prompt that takes this share of its time on an idle worker too is not late because of the load.
+constexpr double kNearlyIdle = 1.25;
+
+double uncached(const RequestView& request, const Candidate& worker) {
+  // The last token is always computed: its output is the first answer.
+  const std::uint32_t cached =
+      std::min(worker.cached_tokens, request.prompt_tokens - std::min(1u, request.prompt_tokens));
+  return request.prompt_tokens - cached;
+}
+
+/// Waiting for pages or a place is waiting for another answer's end.
+double page_wait(double tokens, const RequestView& request, const Candidate& worker) {
+  if (worker.pages_total == 0) return 0;
+  const auto pages = pages_for(static_cast<std::uint64_t>(tokens) + request.choices);
+  return worker.pages_available < pages ? static_cast<double>(worker.retry_ms) * 1000 : 0;
+}
+
+Terms local_terms(const RequestView& request, const Candidate& worker) {
+  const double own = uncached(request, worker);
+  const TtftFeatures what{worker.queued_tokens, own, worker.decode_rows};
+  Terms terms;
+  terms.able = true;
+  terms.queue = worker.costs.base + worker.costs.queued * worker.queued_tokens;
+  if (worker.cached_tokens != 0) terms.queue *= kReplicateEarly;
+  terms.prefill = worker.costs.token * own;
+  terms.decode = worker.costs.row * worker.decode_rows * what.steps() + page_wait(own, request, worker);
+  terms.others =
+      kOthersShare * terms.prefill + kSharedSteps * worker.costs.row * worker.decode_rows * request.choices;
+  terms.score = terms.first_token() + terms.others;
+  return terms;
+}
+
+/// Prefill at `helper` while the decode worker's reserved pages fill.
+Terms remote_terms(const RequestView& request, const Candidate& worker, const Candidate& helper) {
+  const double own = uncached(request, helper), missing = uncached(request, worker);
+  Terms terms;
+  terms.able = true;
+  terms.queue = helper.costs.base + helper.costs.queued * helper.queued_tokens;
+  terms.prefill = helper.costs.token * own;
+  const double transfer = missing * worker.transfer_us;
+  terms.transfer = std::max(transfer - terms.prefill, transfer / kTransferParts);
+  terms.decode = worker.costs.row * worker.decode_rows + page_wait(missing, request, worker);
+  terms.others =
+      kOthersShare * terms.prefill + kSharedSteps * worker.costs.row * worker.decode_rows * request.choices;
+  terms.score = terms.first_token() + terms.others;
+  return terms;
+}
+
+std::optional<std::size_t> best_helper(const RequestView& request, const Offer& offer) {
+  const auto able = able_to_take(request, offer.prefill);
+  if (!able) return std::nullopt;
+  return *std::ranges::min_element(*able, {}, [&](std::size_t i) {
+    const Candidate& helper = offer.prefill[i];
+    return helper.costs.queued * helper.queued_tokens + 2 * helper.costs.token * uncached(request, helper);
+  });
+}
+
+Duration from_us(double us) {
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(us * 1000));
+}
+
+double to_us(Duration time) {
+  return std::chrono::duration<double, std::micro>(time).count();
+}
+
+}  // namespace
+
+Expected<Decision> PredictedTtft::place(const RequestView& request, const Offer& offer) const {
+  const auto able = able_to_take(request, offer.decode);
+  if (!able) return tl::unexpected<Error>(able.error());
+  const auto helper = best_helper(request, offer);
+  Decision decision;
+  decision.terms.resize(offer.decode.size());
+  for (const std::size_t i : *able) {
+    const Candidate& worker = offer.decode[i];
+    Terms& terms = decision.terms[i] = local_terms(request, worker);
+    if (!helper || uncached(request, worker) < offer.min_prompt_tokens) continue;
+    Terms remote = remote_terms(request, worker, offer.prefill[*helper]);
+    if (remote.score >= terms.score) continue;
+    terms = remote;
+    terms.prefill_worker = helper;
+  }
+  if (auto error = too_late(request, offer, decision.terms)) return tl::unexpected<Error>(std::move(*error));
+  const std::size_t best =
+      *std::ranges::min_element(*able, {}, [&](std::size_t i) { return decision.terms[i].score; });
+  decision.index = among_equals(request, offer, decision.terms, best);
+  decision.prefill = decision.terms[decision.index].prefill_worker;
+  decision.reason = offer.decode[decision.index].cached_tokens != 0 ? "prefix" : "load";
+  return decision;
+}
+
+std::size_t PredictedTtft::among_equals(const RequestView& request, const Offer& offer,
+                                        const std::vector<Terms>& terms, std::size_t best) const {
+  const double limit = terms[best].score * (1 + kEqualShare) + kEqualUs;
+  std::vector<std::size_t> equal;
+  for (std::size_t i = 0; i < terms.size(); ++i)
+    if (terms[i].able && terms[i].score <= limit) equal.push_back(i);
+  if (request.session != 0)
+    return *std::ranges::max_element(
+        equal, {}, [&](std::size_t i) { return rendezvous(request.session, offer.decode[i].node); });
+  const std::uint64_t draw = mixed(request.ticket);
+  const std::size_t one = equal[(draw & 0xffffffff) % equal.size()], two = equal[(draw >> 32) % equal.size()];
+  return terms[two].score < terms[one].score ? two : one;
+}
+
+std::optional<Error> PredictedTtft::too_late(const RequestView& request, const Offer& offer,
+                                             const std::vector<Terms>& terms) const {
+  double soonest = std::numeric_limits<double>::infinity(), idle = soonest;
+  for (std::size_t i = 0; i < terms.size(); ++i) {
+    if (!terms[i].able) continue;
+    soonest = std::min(soonest, terms[i].first_token());
+    const Candidate& worker = offer.decode[i];
+    idle = std::min(idle, worker.costs.base + worker.costs.token * uncached(request, worker));
+  }
+  double limit = std::numeric_limits<double>::infinity();
+  if (options_.first_token_slo && request.priority <= 0)
+    limit = std::max(to_us(*options_.first_token_slo) * (request.priority < 0 ? 0.5 : 1), kNearlyIdle * idle);
+  if (request.deadline)
+    limit = std::min(limit, std::max(kSureOfMissing * to_us(*request.deadline), kNearlyIdle * idle));
+  if (soonest <= limit) return std::nullopt;
+  const auto ms = static_cast<std::int64_t>(soonest / 1000);
+  return refused_for(from_us(soonest - limit), "the first token would come after " + std::to_string(ms) +
+                                                   " ms, later than was asked for")
+      .value();
+}
+
+}  // namespace troupe::router

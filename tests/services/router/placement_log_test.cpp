@@ -1,0 +1,73 @@
+#include "services/router/placement_log.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/services/router/policy_builders.hpp"
+
+namespace troupe::router {
+namespace {
+
+Explanation placement(std::uint64_t id) {
+  const std::vector<Candidate> all = {worker(1, "a", 320, 100), worker(2, "b\"\n")};
+  Terms terms;
+  terms.able = true;
+  terms.queue = 11000;
+  terms.prefill = 2000;
+  terms.others = 500;
+  terms.score = 13500;
+  Explanation e;
+  e.request = {0, id};
+  e.epoch = {1};
+  e.model = "m";
+  e.policy = "predicted_ttft";
+  e.reason = "prefix";
+  e.decode = "a";
+  e.prompt_tokens = 340;
+  e.decode_workers = workers_of(all, std::vector{terms});
+  return e;
+}
+
+TEST(PlacementLog, ShowsEveryCandidateAndEveryTerm) {
+  PlacementLog log(4);
+  log.add(placement(1));
+  log.started({0, 1}, {1}, 14000);
+  const auto json = nlohmann::json::parse(to_json(log.placements()));
+  const auto& shown = json.at("placements").at(0);
+  EXPECT_EQ(shown.at("decode"), "a");
+  EXPECT_EQ(shown.at("took_us"), 14000);
+  EXPECT_TRUE(shown.at("prefill").is_null());
+  const auto& candidates = shown.at("decode_candidates");
+  ASSERT_EQ(candidates.size(), 2u);
+  EXPECT_EQ(candidates[0].at("cached_tokens"), 320);
+  EXPECT_EQ(candidates[0].at("terms_us").at("queue"), 11000);
+  EXPECT_EQ(candidates[0].at("first_token_us"), 13000);
+  EXPECT_EQ(candidates[1].at("worker"), "b\"\n");
+  EXPECT_FALSE(candidates[1].contains("terms_us")) << "it was not able to take it";
+}
+
+TEST(PlacementLog, KeepsTheLastOnesAndShowsTheNewestFirst) {
+  PlacementLog log(3);
+  for (std::uint64_t id = 1; id <= 5; ++id) log.add(placement(id));
+  ASSERT_EQ(log.placements().size(), 3u);
+  const auto json = nlohmann::json::parse(to_json(log.placements()));
+  EXPECT_EQ(json.at("placements").at(0).at("request"), to_hex(RequestId{0, 5}));
+  log.started({0, 5}, {2}, 1);
+  EXPECT_TRUE(nlohmann::json::parse(to_json(log.placements())).at("placements").at(0).at("took_us").is_null())
+      << "of another epoch";
+}
+
+TEST(PlacementLog, ARefusalSaysWhyAndUntilWhen) {
+  PlacementLog log(1);
+  Explanation e = placement(1);
+  e.refused = "queue_full: all are";
+  e.retry_after_ms = 250;
+  log.add(e);
+  const auto json = nlohmann::json::parse(to_json(log.placements()));
+  EXPECT_EQ(json.at("placements").at(0).at("refused"), "queue_full: all are");
+  EXPECT_EQ(json.at("placements").at(0).at("retry_after_ms"), 250);
+  EXPECT_FALSE(json.at("placements").at(0).contains("decode"));
+}
+
+}  // namespace
+}  // namespace troupe::router

@@ -1,0 +1,159 @@
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/services/router/router_rig.hpp"
+
+namespace troupe::router {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(RouterPlacing, AWorkersCostsAreLearntFromFirstTokens) {
+  Rig r;
+  r.join(1, wire::Role::decode);
+  for (std::uint64_t id = 1; id <= 60; ++id) {
+    const auto tokens = static_cast<std::uint32_t>(200 + id * 37 % 1500);
+    (void)r.place(id, tokens);
+    r.clock.advance(1s);
+    r.started(id, 40000 + 1000 * std::uint64_t{tokens});
+    r.ended(id);
+  }
+  const TtftCoefficients costs = r.state->costs().costs({1, 1}, kModel, false);
+  EXPECT_NEAR(costs.token, 1000, 100);
+  EXPECT_NEAR(costs.base, 40000, 15000);
+}
+
+TEST(RouterPlacing, WhatTheWorkerReallyHadIsLearntFrom) {
+  Rig r;
+  r.join(1, wire::Role::decode);
+  for (std::uint64_t id = 1; id <= 60; ++id) {
+    const auto cached = static_cast<std::uint32_t>(id * 37 % 900);
+    (void)r.place(id, 1000);  // the router knows of no cache
+    r.clock.advance(1s);
+    r.started(id, 500 * (1000 - std::uint64_t{cached}), cached);
+    r.ended(id);
+  }
+  EXPECT_NEAR(r.state->costs().costs({1, 1}, kModel, false).token, 500, 60);
+}
+
+TEST(RouterPlacing, OfTwoWorkersTheOneThatProvedFastGetsMore) {
+  Rig r;
+  r.join(1, wire::Role::decode);
+  r.join(2, wire::Role::decode);
+  std::map<NodeId, int> counts;
+  for (std::uint64_t id = 1; id <= 200; ++id) {
+    const auto placed = Rig::only<wire::Placement>(r.place(id, 1000));
+    ++counts[placed.decode];
+    r.clock.advance(1s);
+    r.started(id, placed.decode == NodeId{1, 1} ? 20000 : 900000);
+    r.ended(id);
+  }
+  EXPECT_GT((counts[{1, 1}]), 150);
+}
+
+TEST(RouterPlacing, RepeatedStaleAndUnknownStartsTeachNothing) {
+  Rig r;
+  r.join(1, wire::Role::decode);
+  (void)r.place(1, 1000, 2);
+  r.started(1, 5000, 0, 1);
+  r.started(9, 5000);
+  EXPECT_EQ(r.state->costs().size(), 0u);
+  r.started(1, 5000, 0, 2);
+  const double token = r.state->costs().costs({1, 1}, kModel, false).token;
+  r.started(1, 50000000, 0, 2);
+  EXPECT_EQ(r.state->costs().costs({1, 1}, kModel, false).token, token);
+}
+
+TEST(RouterPlacing, PromptsThatWaitAreAheadUntilTheyStart) {
+  Rig r;
+  r.join(1, wire::Role::decode);
+  r.join(2, wire::Role::decode);
+  const NodeId first = Rig::only<wire::Placement>(r.place(1, 4000)).decode;
+  for (std::uint64_t id = 2; id <= 4; ++id)
+    EXPECT_NE(Rig::only<wire::Placement>(r.place(id, 1000)).decode, first) << "4,000 tokens are ahead there";
+  r.started(1, 400000);
+  const auto after = Rig::only<wire::Placement>(r.place(5, 4000));
+  EXPECT_EQ(after.decode, first);
+}
+
+TEST(RouterPlacing, AHeartbeatTellsOfTheQueueThatAnotherRouterMade) {
+  Rig r;
+  r.join(1, wire::Role::decode);
+  r.join(2, wire::Role::decode);
+  r.beat(1, 0, 8, 50000);
+  r.beat(2, 0, 8, 0);
+  for (std::uint64_t id = 1; id <= 3; ++id)
+    EXPECT_EQ(Rig::only<wire::Placement>(r.place(id, 100)).decode, (NodeId{2, 2}));
+}
+
+TEST(RouterPlacing, EveryRefusalSaysWhenTryingAgainMakesSense) {
+  RouterOptions options;
+  options.node_timeout = 3s;
+  Rig none(options);
+  EXPECT_EQ(Rig::only<wire::PlaceRefused>(none.place(1, 10)).retry_after_ms, 3000u)
+      << "no worker: one may come back";
+
+  Rig r;
+  r.join(1, wire::Role::decode);
+  r.beat(1);
+  for (std::uint64_t id = 1; id <= 20; ++id) {  // an answer takes four seconds here
+    (void)r.place(id, 10);
+    r.clock.advance(4s);
+    r.ended(id);
+    r.beat(1);
+  }
+  for (std::uint64_t id = 101; id <= 108; ++id) (void)Rig::only<wire::Placement>(r.place(id, 10));
+  const auto full = Rig::only<wire::PlaceRefused>(r.place(200, 10));
+  EXPECT_EQ(full.error.code, Errc::queue_full);
+  EXPECT_NEAR(full.retry_after_ms, 500, 10) << "one of eight ends every half second";
+  const auto never = Rig::only<wire::PlaceRefused>(r.place(201, 640000));
+  EXPECT_EQ(never.error.code, Errc::out_of_pages);
+  EXPECT_EQ(never.retry_after_ms, 0u) << "it would never fit";
+  r.state->drain();
+  EXPECT_EQ(Rig::only<wire::PlaceRefused>(r.place(202, 10)).retry_after_ms, 1000u) << "two heartbeats";
+}
+
+TEST(RouterPlacing, TheObjectiveRefusesALateFirstToken) {
+  RouterOptions options;
+  options.first_token_slo = 200ms;
+  Rig r(options);
+  r.join(1, wire::Role::decode);
+  (void)Rig::only<wire::Placement>(r.place(1, 4000));
+  const auto refused = Rig::only<wire::PlaceRefused>(r.place(2, 100));
+  EXPECT_EQ(refused.error.code, Errc::queue_full);
+  EXPECT_GT(refused.retry_after_ms, 100u);
+  r.started(1, 400000);
+  (void)Rig::only<wire::Placement>(r.place(3, 100));
+}
+
+TEST(RouterPlacing, TheLastPlacementsAreExplained) {
+  RouterOptions options;
+  options.explained_placements = 2;
+  Rig r(options);
+  r.join(1, wire::Role::decode);
+  r.join(2, wire::Role::decode);
+  for (std::uint64_t id = 1; id <= 3; ++id) (void)r.place(id, 1000);
+  r.started(3, 123456);
+  (void)r.place(4, 640000);
+  r.beat(1);
+  r.beat(2);
+  (void)r.place(5, 640000);
+  const auto json = nlohmann::json::parse(to_json(r.state->log().placements())).at("placements");
+  ASSERT_EQ(json.size(), 2u);
+  EXPECT_NE(json[0].at("refused").get<std::string>().find("out_of_pages"), std::string::npos);
+  for (const auto& candidate : json[1].at("decode_candidates"))
+    for (const char* term : {"queue", "prefill", "transfer", "decode", "others", "score"})
+      EXPECT_TRUE(candidate.at("terms_us").at(term).is_number()) << term;
+}
+
+TEST(RouterPlacing, AGoneWorkersBookIsClosed) {
+  Rig r;
+  r.join(1, wire::Role::decode);
+  (void)r.place(1, 4000);
+  r.started(1, 1000);
+  (void)r.send("tcp://n1", wire::Leave{{1, 1}, "bye"});
+  EXPECT_EQ(r.state->costs().size(), 0u);
+}
+
+}  // namespace
+}  // namespace troupe::router
