@@ -109,6 +109,7 @@ std::vector<Candidate> RouterState::candidates(const Nodes& nodes, const wire::P
     c.node = ids[i];
     c.name = node.identity.name;
     c.cached_tokens = prefix[i].blocks * options_.block_tokens;
+    c.on_disk_tokens = (prefix[i].blocks - prefix[i].in_memory) * options_.block_tokens;
     c.predicted = prefix[i].predicted;
     c.load = prefill ? node.placed_prefills : node.placed;
     c.costs = costs_.costs(c.node, model.id, prefill);

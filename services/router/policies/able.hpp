@@ -8,6 +8,10 @@ namespace troupe::router {
 
 inline constexpr std::uint64_t kPageTokens = 64;
 
+/// Tokens whose KV is read from disk in the time that one is computed. Measured: 25 (SmolLM2, 3,904 tokens in
+/// 0.55 s against 14 s, two shared cores); a faster device computes more.
+inline constexpr std::uint32_t kReadsPerComputed = 16;
+
 [[nodiscard]] constexpr std::uint64_t pages_for(std::uint64_t tokens) {
   return (tokens + kPageTokens - 1) / kPageTokens;
 }

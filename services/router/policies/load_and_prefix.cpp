@@ -14,11 +14,13 @@ constexpr std::uint64_t kTokensPerSequence = 64;
 // Waiting for pages means waiting for another answer's end.
 constexpr std::uint64_t kNoPagesPenalty = 4096;
 
+
 std::uint64_t cost(const RequestView& request, const Candidate& worker) {
   const std::uint64_t uncached =
       request.prompt_tokens - std::min(request.prompt_tokens, worker.cached_tokens);
   const bool waits = worker.pages_available < pages_for(uncached + 1);
-  return uncached + worker.load * kTokensPerSequence + (waits ? kNoPagesPenalty : 0);
+  const std::uint64_t reading = (worker.on_disk_tokens + kReadsPerComputed - 1) / kReadsPerComputed;
+  return uncached + reading + worker.load * kTokensPerSequence + (waits ? kNoPagesPenalty : 0);
 }
 
 }  // namespace

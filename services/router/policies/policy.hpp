@@ -41,6 +41,7 @@ struct Candidate {
   double decode_rows = 0;             ///< sequences that make tokens while it waits
   TtftCoefficients costs = {};        ///< learnt of this worker
   double transfer_us = 0;             ///< of one token's pages to it
+  std::uint32_t on_disk_tokens = 0;   ///< of cached_tokens, those it reads from disk first
   std::uint64_t retry_ms = 1000;      ///< until a place of `capacity` is predicted to be free
 };
 

@@ -25,11 +25,12 @@ constexpr double kSureOfMissing = 1.5;
 // A prompt that takes this share of its time on an idle worker too is not late because of the load.
 constexpr double kNearlyIdle = 1.25;
 
+/// Tokens to compute; those to read from disk count as the few that take as long.
 double uncached(const RequestView& request, const Candidate& worker) {
   // The last token is always computed: its output is the first answer.
   const std::uint32_t cached =
       std::min(worker.cached_tokens, request.prompt_tokens - std::min(1u, request.prompt_tokens));
-  return request.prompt_tokens - cached;
+  return request.prompt_tokens - cached + static_cast<double>(worker.on_disk_tokens) / kReadsPerComputed;
 }
 
 /// Waiting for pages or a place is waiting for another answer's end.

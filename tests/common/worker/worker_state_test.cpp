@@ -40,6 +40,7 @@ struct Rig {
         options, std::vector{ServedModel{{"m", kModel, 4096, 2, 1024, "n"}, 8}}, door);
     (void)tick(0s);
     (void)send(wire::JoinReply{{9, 9}, std::nullopt, 500});
+    door.commands.clear();  // the snapshot that a join asks for
   }
   template <class Message>
   std::vector<actors::Outgoing> send(const Message& message, const std::string& from = "tcp://router") {

@@ -36,8 +36,10 @@ struct Cluster {
   int changes = 0;
 
   Cluster(int prefill, int decode) {
-    for (int i = 0; i < prefill; ++i) members.push_back({"p" + std::to_string(i), Role::prefill});
-    for (int i = 0; i < decode; ++i) members.push_back({"d" + std::to_string(i), Role::decode});
+    for (int i = 0; i < prefill; ++i)
+      members.push_back({std::string("p").append(std::to_string(i)), Role::prefill});
+    for (int i = 0; i < decode; ++i)
+      members.push_back({std::string("d").append(std::to_string(i)), Role::decode});
   }
   [[nodiscard]] int count(Role role) const {
     return static_cast<int>(std::ranges::count_if(members, [&](const Member& m) { return m.role == role; }));
