@@ -163,6 +163,12 @@ std::vector<Option> rows() {
        "",
        {"load_and_prefix", "least_loaded"}},
 
+      {"router.planner", boolean, "false", kRouter,
+       "Move workers between prefill and decode when the load shifts. Of several routers, one plans."},
+      {"router.planner_dwell", duration, "60s", kRouter, "Least time between two such moves.", "", "1s", "1h"},
+      {"router.planner_queue", duration, "1s", kRouter, "Wait for prefill that its workers may bear.", "", "10ms", "10min"},
+      {"router.planner_itl", duration, "100ms", kRouter,
+       "Time between two tokens of a stream that decode workers may bear.", "", "1ms", "10s"},
       {"router.kv_events", text_list, "", kRouter,
        "KV events to follow besides what workers tell: host:port, or host:port/host:port with the port for "
        "replays."},

@@ -102,6 +102,7 @@ struct StepOutput {
 struct EngineStats {
   std::uint32_t running = 0, waiting = 0;
   std::uint32_t pages_total = 0, pages_free = 0, pages_cached = 0, pages_reserved = 0;
+  std::uint32_t queued_prompt_tokens = 0;  ///< of requests here, not computed yet
   std::uint64_t prompt_tokens = 0, generated_tokens = 0, cached_tokens = 0, steps = 0, preemptions = 0;
   std::uint64_t swaps = 0;            ///< preemptions that kept their pages in host memory
   std::uint64_t swapped_bytes = 0;    ///< held there now

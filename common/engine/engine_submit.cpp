@@ -229,6 +229,9 @@ EngineStats EngineImpl::stats() const {
   stats.pages_free = pool_.free();
   stats.pages_cached = pool_.cached();
   stats.swapped_bytes = swap_.used();
+  for (const auto* list : {&waiting_, &running_})
+    for (const SequencePtr& sequence : *list)
+      stats.queued_prompt_tokens += sequence->decoding() ? 0 : sequence->remaining();
   if (disk_ != nullptr) stats.disk = disk_->stats();
   stats.disk.paused |= disk_ == nullptr && !options_.disk.path.empty();
   for (const Fetch& fetch : fetching_) stats.pages_reserved += static_cast<std::uint32_t>(fetch.pages.pages().size());

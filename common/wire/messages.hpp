@@ -573,6 +573,21 @@ struct WorkerGone {
   }
 };
 
+/// Router to a worker: be prefill or decode from now on. It takes nothing new until what it has is over, at most `drain_ms`,
+/// then joins again in its new role; what still runs then ends beside it.
+struct ChangeRole {
+  TROUPE_MESSAGE(ChangeRole, 1, 1);
+  NodeId node;
+  Role role = Role::decode;
+  std::uint32_t drain_ms = 0;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("node", s.node);
+    v("role", s.role);
+    v("drain_ms", s.drain_ms);
+  }
+};
+
 /// Name of a message number; "unknown" outside message_ids.def.
 [[nodiscard]] std::string_view message_name(std::uint16_t number);
 

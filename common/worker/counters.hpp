@@ -22,6 +22,7 @@ struct WorkerCounters {
   std::uint64_t streams_running = 0;
   std::uint64_t prefills_running = 0;
   std::uint64_t prompts_parked = 0;
+  std::uint64_t role_changes = 0;
   bool joined = false;
 };
 

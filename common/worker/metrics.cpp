@@ -68,6 +68,8 @@ const std::vector<CounterRow>& counters() {
        [](S s) { return s.counters.prefills; }},
       {counter("troupe_worker_prefills_failed_total", "Prompts for decode workers that failed."),
        [](S s) { return s.counters.prefills_failed; }},
+      {counter("troupe_worker_role_changes_total", "Changes between prefill and decode; the label keeps the first role."),
+       [](S s) { return s.counters.role_changes; }},
       {counter("troupe_worker_leases_expired_total", "Reservations nobody claimed in time."),
        [](S s) { return s.counters.leases_expired; }},
       {counter("troupe_worker_prompt_tokens_total", "Prompt tokens computed."),

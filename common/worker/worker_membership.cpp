@@ -25,7 +25,7 @@ void WorkerState::beat(TimePoint, actors::Outbox& out) {
   message.node = options_.node;
   message.progress = door_.progress();
   message.busy = door_.busy();
-  message.draining = draining_;
+  message.draining = refuses_new();
   for (std::size_t i = 0; i < models_.size(); ++i) {
     const engine::EngineStats& stats = stats_[i];
     wire::Load load;
@@ -36,6 +36,7 @@ void WorkerState::beat(TimePoint, actors::Outbox& out) {
     load.pages_free = stats.pages_free;
     load.pages_cached = stats.pages_cached;
     load.pages_reserved = stats.pages_reserved;
+    load.queued_prompt_tokens = stats.queued_prompt_tokens;
     load.prompt_tokens = stats.prompt_tokens;
     load.generated_tokens = stats.generated_tokens;
     load.cached_tokens = stats.cached_tokens;
@@ -71,7 +72,8 @@ void WorkerState::ask_snapshots() {
 void WorkerState::publish_kv(std::size_t engine, const std::vector<engine::KvEvent>& events,
                              actors::Outbox& out) {
   Feed& feed = feeds_[engine];
-  if (events.empty() || !options_.kv_to_router || !joined_ || feed.snapshot_pending) return;  // the snapshot will hold them
+  if (events.empty() || !options_.kv_to_router || !joined_ || feed.snapshot_pending)
+    return;                                        // the snapshot will hold them
   std::map<std::pair<Tier, BlockKey>, bool> last;  // a block stored and dropped in one step is dropped
   for (const engine::KvEvent& event : events) last[{event.tier, event.key}] = event.stored;
   wire::KvUpdate update;
@@ -124,6 +126,31 @@ void WorkerState::publish_snapshot(std::size_t engine, const Blocks& blocks, act
                      : update.stored_on_disk.push_back(blocks.on_disk[at - in_memory]);
     out.send(options_.router_address, update);
   } while (at < all);
+}
+
+void WorkerState::on_change_role(const wire::ChangeRole& order, TimePoint now, actors::Outbox& out) {
+  const bool worker = order.role == wire::Role::prefill || order.role == wire::Role::decode;
+  if (order.node != options_.node || !worker || draining_ || refused_) return;
+  if (order.role == options_.role) {
+    if (std::exchange(role_change_, std::nullopt)) next_beat_ = wake_at_ = now;  // it stays, and says so
+    return;
+  }
+  if (role_change_) return;  // a repeat
+  log::info("changing role", {{"name", options_.name}, {"drain_ms", order.drain_ms}});
+  role_change_ = RoleChange{order.role, now + std::chrono::milliseconds(order.drain_ms)};
+  beat(now, out);  // nothing more is placed here
+  next_beat_ = wake_at_ = now + options_.heartbeat;
+  change_role_if_drained(now, out);
+}
+
+void WorkerState::change_role_if_drained(TimePoint now, actors::Outbox& out) {
+  if (!role_change_ || (active() != 0 && now < role_change_->deadline)) return;
+  options_.role = role_change_->to;
+  role_change_.reset();
+  ++counters_.role_changes;
+  joined_ = false;  // a beat joins, until the router has answered
+  beat(now, out);
+  next_beat_ = now + options_.heartbeat;
 }
 
 void WorkerState::leave(actors::Outbox& out) {

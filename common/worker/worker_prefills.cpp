@@ -15,7 +15,7 @@ void WorkerState::on_prefill_request(const std::string& from, wire::PrefillReque
     out.send(from, wire::PrefillDone{key.request, key.epoch, wire::WireError{code, std::move(detail)}},
              key.epoch);
   };
-  if (draining_) return refuse(Errc::draining, options_.name + " takes nothing new");
+  if (refuses_new()) return refuse(Errc::draining, options_.name + " takes nothing new");
   const auto engine = engine_of(order.model);
   if (!engine)
     return refuse(Errc::numerics_mismatch,

@@ -43,11 +43,13 @@ void WorkerState::receive(const std::string& from, const wire::Envelope& message
     ask_snapshots();
     announce_snapshots();
   });
+  delivery.on<wire::ChangeRole>([&](const wire::ChangeRole& m) { on_change_role(m, now, out); });
   delivery.on<wire::Ping>([&](const wire::Ping& m) { out.send(from, wire::Pong{m.number, options_.node}); });
   delivery.end();
 }
 
 void WorkerState::tick(TimePoint now, actors::Outbox& out) {
+  change_role_if_drained(now, out);
   if (now >= next_beat_) {
     beat(now, out);
     if (options_.on_tick) options_.on_tick(*this);

@@ -185,6 +185,9 @@ class WorkerState final : public actors::RoleState {
   void announce_snapshots();
   void publish_snapshot(std::size_t engine, const Blocks& blocks, actors::Outbox& out);
   void expire(TimePoint now, actors::Outbox& out);
+  void on_change_role(const wire::ChangeRole& order, TimePoint now, actors::Outbox& out);
+  void change_role_if_drained(TimePoint now, actors::Outbox& out);
+  [[nodiscard]] bool refuses_new() const { return draining_ || role_change_.has_value(); }
 
   [[nodiscard]] std::optional<std::size_t> engine_of(const ModelId& model) const;
   [[nodiscard]] RequestId next_engine_id();
@@ -205,6 +208,11 @@ class WorkerState final : public actors::RoleState {
   std::uint64_t next_id_ = 0;
   bool joined_ = false;
   bool draining_ = false;
+  struct RoleChange {
+    wire::Role to;
+    TimePoint deadline;
+  };
+  std::optional<RoleChange> role_change_;  // it drains for this
   bool refused_ = false;
   TimePoint next_beat_{};
   TimePoint wake_at_{};

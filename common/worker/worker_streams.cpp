@@ -52,7 +52,7 @@ void WorkerState::on_generate(const std::string& from, wire::Generate order, Tim
     if (at->first.epoch < order.epoch) older.push_back(at->first);
   }
   for (const StreamKey& old : older) erase_stream(streams_.find(old), out);
-  if (draining_) return refuse(from, order, {Errc::draining, options_.name + " takes nothing new"}, out);
+  if (refuses_new()) return refuse(from, order, {Errc::draining, options_.name + " takes nothing new"}, out);
   const auto engine = engine_of(order.model);
   if (!engine) {
     return refuse(from, order,
@@ -287,6 +287,7 @@ void WorkerState::erase_stream(std::map<StreamKey, Stream>::iterator at, actors:
 
 void WorkerState::drain(TimePoint now, actors::Outbox& out) {
   draining_ = true;
+  role_change_.reset();
   beat(now, out);
   next_beat_ = now + options_.heartbeat;
 }

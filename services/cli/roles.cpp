@@ -137,6 +137,10 @@ class Process {
     options.lease = config_.duration("cluster.lease");
     options.min_prompt_tokens = static_cast<std::uint32_t>(config_.integer("disagg.min_prompt_tokens"));
     options.policy = config_.text("router.policy");
+    options.planner.enabled = config_.boolean("router.planner");
+    options.planner.dwell = config_.duration("router.planner_dwell");
+    options.planner.prefill_queue = config_.duration("router.planner_queue");
+    options.planner.itl = config_.duration("router.planner_itl");
     const auto sources = router::parse_event_sources(config_.list("router.kv_events"));
     if (!sources) return tl::unexpected<Error>(sources.error());
     options.event_sources = sources->size();

@@ -38,6 +38,13 @@ const Declaration kPredicted{"troupe_router_predicted_cached_tokens_total",
                              "nothing of its cache."};
 const Declaration kEvicted{"troupe_router_index_evictions_total",
                            "Blocks forgotten because the index was full."};
+const Declaration kRoleChanges{"troupe_router_role_changes_total",
+                               "Workers asked to change between prefill and decode."};
+const metrics::Label kWork{"work", {"prefill", "decode"}};
+const Declaration kPressure{"troupe_router_role_pressure",
+                            "Load of a role's workers, smoothed; 1 is what the planner lets them bear.",
+                            Kind::gauge,
+                            {kWork}};
 const Declaration kNodes{
     "troupe_router_ready_nodes", "Members that can be given work.", Kind::gauge, {kRole}};
 const Declaration kInFlight{"troupe_router_placed_requests", "Placements that have not ended.", Kind::gauge};
@@ -63,13 +70,14 @@ RouterMonitor::RouterMonitor(metrics::Registry& registry) : seen_(std::make_shar
                                          registry.counter(kPlacements, {"load"})};
   for (const Declaration* row : {&kWithPrefill, &kRefused, &kJoins, &kLosses, &kHangs, &kUpdates, &kGaps,
                                  &kLeases, &kMalformed, &kPrompt, &kCached, &kPredicted, &kEvicted, &kEventBatches, &kEventGaps,
-                                 &kEventReplays, &kEventSnapshots, &kEventMalformed})
+                                 &kEventReplays, &kEventSnapshots, &kEventMalformed, &kRoleChanges})
     counters.push_back(registry.counter(*row));
   std::vector<metrics::Gauge> gauges;
   for (const std::string_view role : kRole.values) gauges.push_back(registry.gauge(kNodes, {role}));
   gauges.push_back(registry.gauge(kInFlight));
   for (const Declaration* row : {&kBlocks, &kIndexBytes}) gauges.push_back(registry.gauge(*row));
   for (const std::string_view view : kView.values) gauges.push_back(registry.gauge(kFeeds, {view}));
+  for (const std::string_view work : kWork.values) gauges.push_back(registry.gauge(kPressure, {work}));
   auto before = std::make_shared<std::vector<std::uint64_t>>(counters.size(), 0);
   registry.before_collect([seen = seen_, counters, gauges, before] {
     const std::lock_guard lock(seen->mutex);
@@ -91,6 +99,7 @@ void RouterMonitor::observe(const RouterState& state) {
   for (const std::size_t value : {prefixes.index().size(), prefixes.index().bytes(), prefixes.exact_feeds(),
                                   prefixes.predicted_feeds()})
     gauges.push_back(static_cast<double>(value));
+  for (const wire::Role work : {wire::Role::prefill, wire::Role::decode}) gauges.push_back(state.planner().pressure(work));
   const kv_events::TrackerCounters events = state.event_feeds().counters();
   const std::lock_guard lock(seen_->mutex);
   seen_->counters = {c.placed_by_prefix,
@@ -112,7 +121,8 @@ void RouterMonitor::observe(const RouterState& state) {
                      events.gaps,
                      events.replays,
                      events.snapshots,
-                     state.event_feeds().malformed()};
+                     state.event_feeds().malformed(),
+                     c.role_changes};
   seen_->gauges = std::move(gauges);
 }
 

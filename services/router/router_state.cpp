@@ -22,7 +22,8 @@ RouterState::RouterState(const RouterOptions& options, std::unique_ptr<RouterPol
       policy_(std::move(policy)),
       view_(options.node_timeout, options.hang_limit, options.max_nodes),
       prefixes_({.max_blocks = options.max_index_blocks, .ask_again = options.heartbeat}),
-      feeds_(options.event_sources, [this](const std::string& topic) { return publisher_of(topic); }) {}
+      feeds_(options.event_sources, [this](const std::string& topic) { return publisher_of(topic); }),
+      planner_(options.planner) {}
 
 void RouterState::receive(const std::string& from, const wire::Envelope& message, TimePoint now,
                           actors::Outbox& out) {
@@ -285,6 +286,24 @@ void RouterState::push_models(actors::Outbox& out) {
     if (node.identity.role == wire::Role::gateway) out.send(node.identity.control_address, pushed_);
 }
 
+/// Asks at most one worker to change between prefill and decode.
+void RouterState::plan_roles(TimePoint now, actors::Outbox& out) {
+  std::vector<WorkerSample> workers;
+  for (const auto& [id, node] : view_.nodes())
+    if (const auto sample = sample_of(node)) workers.push_back(*sample);
+  const auto change = planner_.decide(workers, now);
+  if (!change) return;
+  ++counters_.role_changes;
+  const wire::Join& worker = view_.find(change->node)->identity;
+  log::info("a worker changes its role", {{"name", worker.name},
+                                          {"to", change->to == wire::Role::prefill ? "prefill" : "decode"},
+                                          {"prefill_pressure", planner_.pressure(wire::Role::prefill)},
+                                          {"decode_pressure", planner_.pressure(wire::Role::decode)}});
+  const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(options_.planner.drain_limit);
+  out.send(worker.control_address,
+           wire::ChangeRole{change->node, change->to, static_cast<std::uint32_t>(limit.count())});
+}
+
 void RouterState::tick(TimePoint now, actors::Outbox& out) {
   std::vector<NodeId> hung;
   for (const GoneNode& node : view_.expire(now, hung)) gone(node, out);
@@ -303,6 +322,7 @@ void RouterState::tick(TimePoint now, actors::Outbox& out) {
     release(at->second);
     at = placements_.erase(at);
   }
+  if (options_.planner.enabled && !draining_) plan_roles(now, out);
   prefixes_.tick(now);
   for (std::size_t source = 0; source < feeds_.sources(); ++source) act(source, feeds_.tick(source, now), out);
   if (options_.on_tick) options_.on_tick(*this);

@@ -11,6 +11,7 @@
 #include "services/router/cluster_view.hpp"
 #include "services/router/policies/policy.hpp"
 #include "services/router/event_feeds.hpp"
+#include "services/router/planner/planner.hpp"
 #include "services/router/prefix_view.hpp"
 
 namespace troupe::router {
@@ -26,6 +27,7 @@ struct RouterOptions {
   std::size_t max_index_blocks = 1u << 20;  ///< of all models together
   std::size_t max_placements = 1u << 16;
   std::string policy = "load_and_prefix";
+  PlannerOptions planner;
   std::size_t event_sources = 0;  ///< KV events besides the control plane
   std::function<void(std::size_t source, std::uint64_t from)> ask_replay;  ///< of a source; must not block
   std::function<void(const class RouterState&)> on_tick;  ///< for those who only look
@@ -41,6 +43,7 @@ struct RouterCounters {
   std::uint64_t malformed = 0;
   std::uint64_t cached_tokens = 0, prompt_tokens = 0;  ///< of placed requests, as the index knows it
   std::uint64_t predicted_tokens = 0;  ///< of cached_tokens, on workers that tell nothing
+  std::uint64_t role_changes = 0;      ///< asked of workers
 };
 
 class RouterState final : public actors::RoleState {
@@ -63,6 +66,7 @@ class RouterState final : public actors::RoleState {
   [[nodiscard]] const ClusterView& view() const { return view_; }
   [[nodiscard]] const PrefixView& prefixes() const { return prefixes_; }
   [[nodiscard]] const RouterCounters& counters() const { return counters_; }
+  [[nodiscard]] const Planner& planner() const { return planner_; }
   [[nodiscard]] std::size_t placements() const { return placements_.size(); }
   void drain() { draining_ = true; }
 
@@ -92,12 +96,14 @@ class RouterState final : public actors::RoleState {
   void gone(const GoneNode& node, actors::Outbox& out);
   void tell_gone(const NodeId& node, const std::string& reason, bool died, actors::Outbox& out);
   void push_models(actors::Outbox& out);
+  void plan_roles(TimePoint now, actors::Outbox& out);
 
   RouterOptions options_;
   std::unique_ptr<RouterPolicy> policy_;
   ClusterView view_;
   PrefixView prefixes_;
   EventFeeds feeds_;
+  Planner planner_;
   std::map<RequestId, Placed> placements_;
   wire::ModelTable pushed_;
   std::vector<std::uint8_t> pushed_bytes_;

@@ -48,6 +48,7 @@ inline std::vector<Envelope> message_samples() {
       pack(Ping{12}),
       pack(Pong{12, node}),
       pack(WorkerGone{node, "lost", true}),
+      pack(ChangeRole{node, Role::prefill, 30000}),
   };
 }
 

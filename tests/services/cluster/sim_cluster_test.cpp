@@ -393,5 +393,41 @@ TEST(SimCluster, DeathsAndCancelsAtRandomLeaveEveryOtherStreamWhole) {
   }
 }
 
+TEST(SimCluster, AWorkerChangesItsRoleUnderLoadAndEveryStreamComesWhole) {
+  SimCluster sim(5, {.lose = 0.01, .repeat = 0.01, .overtake = 0.01});
+  router::RouterOptions options;
+  options.planner.enabled = true;
+  options.planner.dwell = 5s;
+  options.planner.window = 1s;
+  options.planner.drain_limit = 20s;
+  sim.add_router(options);
+  sim.add_gateway();
+  FakeEngineOptions slow;
+  slow.max_sequences = 2;  // the others wait
+  sim.add_worker(wire::Role::decode, "decode-0", slow);
+  for (const char* name : {"prefill-0", "prefill-1", "prefill-2"}) sim.add_worker(wire::Role::prefill, name, slow);
+  ASSERT_TRUE(sim.ready(1));
+  sim.run_for(3s);
+  std::vector<std::pair<gateway::GenerateJob, std::shared_ptr<RecordingSink>>> streams;
+  const auto start = [&](std::uint32_t count) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const auto number = static_cast<std::uint64_t>(streams.size() + 1);
+      const auto job = fake_job(number, 300 + i, 400);
+      streams.emplace_back(job, sim.start(job));
+    }
+  };
+  start(20);
+  ASSERT_TRUE(sim.run_until([&] { return sim.workers.at("prefill-0")->state->counters().role_changes != 0; }, 60s));
+  EXPECT_EQ(sim.router->counters().role_changes, 1u);
+  ASSERT_TRUE(sim.ready(2)) << "it decodes now";
+  start(10);
+  ASSERT_TRUE(sim.run_until([&] { return std::ranges::all_of(streams, [](const auto& s) { return s.second->over(); }); }, 20min));
+  for (const auto& [job, sink] : streams) EXPECT_EQ(check_answer(job, *sink), "");
+  EXPECT_TRUE(sim.run_until([&] { return sim.leftovers().empty(); }, 3min)) << sim.leftovers();
+  std::uint64_t prefill = 0;
+  for (const auto& [id, node] : sim.router->view().nodes()) prefill += node.identity.role == wire::Role::prefill ? 1 : 0;
+  EXPECT_GE(prefill, 1u) << "one of each stays";
+}
+
 }  // namespace
 }  // namespace troupe::test

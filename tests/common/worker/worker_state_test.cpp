@@ -1,0 +1,159 @@
+// A worker that changes between prefill and decode, message by message.
+#include "common/worker/worker_state.hpp"
+
+#include <gtest/gtest.h>
+
+namespace troupe::worker {
+namespace {
+
+using namespace std::chrono_literals;
+
+const NodeId kNode{1, 1};
+const ModelId kModel{5, 5};
+
+struct RecordingDoor final : EngineDoor {
+  std::vector<Command> commands;
+  ImportTable table;
+  void post(std::size_t, Command command) override { commands.push_back(std::move(command)); }
+  std::uint64_t progress() const override { return 0; }
+  bool busy() const override { return false; }
+  ImportTable& imports() override { return table; }
+  SendResult send(const std::string&, const wire::Envelope&, const RequestId&, FramePayload) override {
+    return SendResult::sent;
+  }
+  void drop_frames(const RequestId&) override {}
+};
+
+/// A decode worker that has joined.
+struct Rig {
+  RecordingDoor door;
+  std::unique_ptr<WorkerState> state;
+  TimePoint now{1h};
+
+  Rig() {
+    WorkerOptions options;
+    options.name = "decode-0";
+    options.node = kNode;
+    options.control_address = "tcp://decode-0";
+    options.router_address = "tcp://router";
+    state = std::make_unique<WorkerState>(
+        options, std::vector{ServedModel{{"m", kModel, 4096, 2, 1024, "n"}, 8}}, door);
+    (void)tick(0s);
+    (void)send(wire::JoinReply{{9, 9}, std::nullopt, 500});
+    door.commands.clear();  // the snapshot that a join asks for
+  }
+  template <class Message>
+  std::vector<actors::Outgoing> send(const Message& message, const std::string& from = "tcp://router") {
+    actors::Outbox out;
+    state->receive(from, wire::pack(message), now, out);
+    return out.take();
+  }
+  std::vector<actors::Outgoing> tick(Duration later = 500ms) {
+    now += later;
+    actors::Outbox out;
+    state->tick(now, out);
+    return out.take();
+  }
+  std::vector<actors::Outgoing> generate(std::uint64_t id) {
+    wire::Generate order;
+    order.request = {7, id};
+    order.model = kModel;
+    order.prompt = {1, 2, 3};
+    order.prompt_tokens = 3;
+    order.choices = 1;
+    order.max_tokens = 5;
+    return send(order, "tcp://gateway");
+  }
+  std::vector<actors::Outgoing> report(std::size_t command, FinishReason finish) {
+    engine::TokenEvent event;
+    event.id = std::get<Submit>(door.commands.at(command)).request.id;
+    event.tokens = {GeneratedToken{4, 0, {}}};
+    event.finish = finish;
+    ReportBatch batch;
+    batch.reports.emplace_back(Stepped{{event}, {}});
+    actors::Outbox out;
+    state->on_reports(0, std::move(batch), now, out);
+    return out.take();
+  }
+};
+
+/// The message of this kind that was sent, if there is one.
+template <class Message>
+std::optional<Message> sent(const std::vector<actors::Outgoing>& out) {
+  for (const actors::Outgoing& one : out)
+    if (auto message = wire::unpack<Message>(one.message)) return std::move(*message);
+  return std::nullopt;
+}
+
+TEST(WorkerState, AnIdleWorkerChangesItsRoleAtOnce) {
+  Rig rig;
+  const auto out = rig.send(wire::ChangeRole{kNode, wire::Role::prefill, 30000});
+  ASSERT_TRUE(sent<wire::Heartbeat>(out).has_value());
+  EXPECT_TRUE(sent<wire::Heartbeat>(out)->draining);
+  ASSERT_TRUE(sent<wire::Join>(out).has_value());
+  EXPECT_EQ(sent<wire::Join>(out)->role, wire::Role::prefill);
+  EXPECT_EQ(sent<wire::Join>(out)->node, kNode);
+  EXPECT_EQ(rig.state->counters().role_changes, 1u);
+  // Its word may be lost: it joins until it is answered.
+  EXPECT_EQ(sent<wire::Join>(rig.tick())->role, wire::Role::prefill);
+  (void)rig.send(wire::JoinReply{{9, 9}, std::nullopt, 500});
+  const auto beat = sent<wire::Heartbeat>(rig.tick());
+  ASSERT_TRUE(beat.has_value());
+  EXPECT_FALSE(beat->draining);
+}
+
+TEST(WorkerState, ABusyWorkerDrainsFirst) {
+  Rig rig;
+  (void)rig.generate(1);
+  auto out = rig.send(wire::ChangeRole{kNode, wire::Role::prefill, 30000});
+  EXPECT_TRUE(sent<wire::Heartbeat>(out)->draining);
+  EXPECT_FALSE(sent<wire::Join>(out).has_value());
+  const auto refused = sent<wire::Tokens>(rig.generate(2));
+  ASSERT_TRUE(refused.has_value());
+  EXPECT_EQ(refused->entries.at(0).error->code, Errc::draining);
+  EXPECT_FALSE(sent<wire::Join>(rig.tick()).has_value());
+  EXPECT_TRUE(sent<wire::Tokens>(rig.report(0, FinishReason::stop)).has_value()) << "its stream ends here";
+  out = rig.tick();
+  ASSERT_TRUE(sent<wire::Join>(out).has_value());
+  EXPECT_EQ(sent<wire::Join>(out)->role, wire::Role::prefill);
+  const std::size_t before = rig.door.commands.size();
+  EXPECT_FALSE(sent<wire::Tokens>(rig.generate(3)).has_value()) << "a late order is served all the same";
+  EXPECT_EQ(rig.door.commands.size(), before + 1);
+}
+
+TEST(WorkerState, ADrainThatTakesTooLongEndsBesideTheNewRole) {
+  Rig rig;
+  (void)rig.generate(1);
+  (void)rig.send(wire::ChangeRole{kNode, wire::Role::prefill, 2000});
+  EXPECT_FALSE(sent<wire::Join>(rig.tick(1900ms)).has_value());
+  EXPECT_TRUE(sent<wire::Join>(rig.tick(100ms)).has_value());
+  const auto tokens = sent<wire::Tokens>(rig.report(0, FinishReason::none));
+  ASSERT_TRUE(tokens.has_value());
+  EXPECT_FALSE(tokens->entries.at(0).error.has_value()) << "no stream is cut for it";
+}
+
+TEST(WorkerState, AnOrderThatMakesNoSenseChangesNothing) {
+  Rig rig;
+  EXPECT_TRUE(rig.send(wire::ChangeRole{{8, 8}, wire::Role::prefill, 1}).empty()) << "for an earlier process";
+  EXPECT_TRUE(rig.send(wire::ChangeRole{kNode, wire::Role::gateway, 1}).empty());
+  EXPECT_TRUE(rig.send(wire::ChangeRole{kNode, wire::Role::decode, 1}).empty()) << "it is";
+  (void)rig.generate(1);
+  (void)rig.send(wire::ChangeRole{kNode, wire::Role::prefill, 30000});
+  EXPECT_TRUE(rig.send(wire::ChangeRole{kNode, wire::Role::prefill, 30000}).empty()) << "a repeat";
+  (void)rig.send(wire::ChangeRole{kNode, wire::Role::decode, 30000});  // taken back
+  EXPECT_FALSE(sent<wire::Heartbeat>(rig.tick(0s))->draining);
+  EXPECT_EQ(rig.state->counters().role_changes, 0u);
+}
+
+TEST(WorkerState, AWorkerThatEndsChangesNothing) {
+  Rig rig;
+  (void)rig.generate(1);
+  (void)rig.send(wire::ChangeRole{kNode, wire::Role::prefill, 1000});
+  actors::Outbox out;
+  rig.state->drain(rig.now, out);
+  EXPECT_FALSE(sent<wire::Join>(rig.tick(5s)).has_value());
+  EXPECT_TRUE(rig.send(wire::ChangeRole{kNode, wire::Role::prefill, 1000}).empty());
+}
+
+}  // namespace
+}  // namespace troupe::worker
