@@ -175,6 +175,7 @@ std::vector<Candidate> RouterState::candidates(const std::vector<const Node*>& n
     c.node = ids[i];
     c.name = node.identity.name;
     c.cached_tokens = prefix[i].blocks * kBlockTokens;
+    c.on_disk_tokens = (prefix[i].blocks - prefix[i].in_memory) * kBlockTokens;
     c.predicted = prefix[i].predicted;
     c.load = prefill ? node.placed_prefills : node.placed;
     if (const wire::Load* load = node.load(model)) {

@@ -3,6 +3,13 @@
 #include <algorithm>
 
 namespace troupe::engine {
+namespace {
+
+Duration in_seconds(double value) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(value));
+}
+
+}  // namespace
 
 double prefill_seconds(std::uint32_t before, std::uint32_t tokens, std::uint32_t rows,
                        const StepTimeModel& steps) {
@@ -14,10 +21,9 @@ double prefill_seconds(std::uint32_t before, std::uint32_t tokens, std::uint32_t
 FetchChoice choose_fetch(double read_seconds, std::uint32_t before, std::uint32_t tokens, std::uint32_t rows,
                          const StepTimeModel& steps) {
   if (tokens == 0) return {};
-  if (!steps.ready()) return {true, kFirstPatience};
+  if (!steps.ready()) return {true, kFirstPatience + in_seconds(4 * read_seconds)};
   const double compute = prefill_seconds(before, tokens, rows, steps);
-  return {read_seconds < compute,
-          std::chrono::duration_cast<Duration>(std::chrono::duration<double>(compute))};
+  return {read_seconds < compute, in_seconds(compute)};
 }
 
 }  // namespace troupe::engine

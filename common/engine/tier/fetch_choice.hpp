@@ -18,8 +18,8 @@ struct FetchChoice {
                                      const StepTimeModel& steps);
 
 /// Reads what is predicted to come sooner than it is computed, and waits no longer than computing would have
-/// taken: a disk that stalls costs at most that time once more. Before steps are measured it reads, with a
-/// patience of kFirstPatience. Pure.
+/// taken: a disk that stalls costs at most that time once more. Before steps are measured it reads,
+/// and waits kFirstPatience and four times what the read should take. Pure.
 [[nodiscard]] FetchChoice choose_fetch(double read_seconds, std::uint32_t before, std::uint32_t tokens,
                                        std::uint32_t rows, const StepTimeModel& steps);
 inline constexpr Duration kFirstPatience = std::chrono::milliseconds(500);

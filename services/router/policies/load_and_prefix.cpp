@@ -14,11 +14,16 @@ constexpr std::uint64_t kTokensPerSequence = 64;
 // Waiting for pages means waiting for another answer's end.
 constexpr std::uint64_t kNoPagesPenalty = 4096;
 
+// Tokens whose KV is read from disk in the time that one is computed. Measured: 25 (SmolLM2, 3,904 tokens in
+// 0.55 s against 14 s, two shared cores); a faster device computes more.
+constexpr std::uint64_t kReadsPerComputed = 16;
+
 std::uint64_t cost(const RequestView& request, const Candidate& worker) {
   const std::uint64_t uncached =
       request.prompt_tokens - std::min(request.prompt_tokens, worker.cached_tokens);
   const bool waits = worker.pages_available < pages_for(uncached + 1);
-  return uncached + worker.load * kTokensPerSequence + (waits ? kNoPagesPenalty : 0);
+  const std::uint64_t reading = (worker.on_disk_tokens + kReadsPerComputed - 1) / kReadsPerComputed;
+  return uncached + reading + worker.load * kTokensPerSequence + (waits ? kNoPagesPenalty : 0);
 }
 
 }  // namespace

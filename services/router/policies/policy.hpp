@@ -28,6 +28,7 @@ struct Candidate {
   std::uint32_t pages_total = 0;
   std::uint32_t pages_available = 0;  ///< free, or cached and evictable
   bool predicted = false;  ///< cached_tokens are a guess: it tells nothing of its cache
+  std::uint32_t on_disk_tokens = 0;  ///< of cached_tokens, those it reads from disk first
 };
 
 struct Decision {

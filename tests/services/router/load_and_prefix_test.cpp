@@ -26,6 +26,13 @@ TEST(LoadAndPrefix, BreaksTiesByNameWhateverTheOrder) {
   EXPECT_EQ(chosen({candidate(3, "c"), candidate(2, "b")}), "b");
 }
 
+TEST(LoadAndPrefix, APrefixOnDiskIsWorthLessThanOneInMemoryAndMoreThanNone) {
+  auto on_disk = candidate(1, "a", 0, 512);
+  on_disk.on_disk_tokens = 512;
+  EXPECT_EQ(chosen({on_disk, candidate(2, "b", 0, 512)}), "b");
+  EXPECT_EQ(chosen({on_disk, candidate(2, "b", 0, 64)}), "a");
+}
+
 TEST(LoadAndPrefix, AvoidsAWorkerWithoutPages) {
   auto full = candidate(1, "a");
   full.pages_available = 3;

@@ -1,6 +1,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include <csignal>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -44,6 +46,44 @@ TEST_F(PosixFiles, WhatCannotBeDoneSaysWhy) {
   EXPECT_FALSE(file->read(0, {&one, 1}).has_value()) << "the file is empty";
   std::ofstream(path / "file") << "x";
   EXPECT_FALSE(lock_folder((path / "file").string()).has_value());
+}
+
+/// Files of this process may have `bytes` at most, as if the disk had no more.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int);
+};
+
+TEST_F(PosixFiles, AStoreOutlivesAFileSystemThatTakesNoMore) {
+  auto store = *PageStore::open(*lock_folder(path.string()), kFormat, {1 << 20, 1 << 18});
+  ASSERT_TRUE(store->put(page_of(1), kv_of(1)).has_value());
+  {
+    const FileSizeLimit limit(store->bytes() + 500);
+    const auto refused = store->put(page_of(2), kv_of(2));
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().code, Errc::io_failed);
+  }
+  std::vector<std::byte> kv(kFormat.page_bytes);
+  EXPECT_TRUE(store->get(page_of(1).key(), kv).value());
+  ASSERT_TRUE(store->put(page_of(3), kv_of(3)).has_value());
+  store.reset();
+  store = *PageStore::open(*lock_folder(path.string()), kFormat, {1 << 20, 1 << 18});
+  EXPECT_EQ(store->pages(), 2U);
+  EXPECT_FALSE(store->holds(page_of(2).key()));
 }
 
 TEST_F(PosixFiles, AStoreOnThemComesBack) {
