@@ -39,8 +39,8 @@ class Folder {
   [[nodiscard]] virtual Expected<void> remove(const std::string& name) = 0;
 };
 
-/// `parent`/0, or the first of /1, /2, ... that no other process has locked: workers of one machine may be
-/// given one place and never share a file. Made if need be. The lock ends with the folder, or the process.
+/// Of `parent`/0, /1, ... the fullest that no other process has locked, else a new one: workers of one machine
+/// may be given one place and never share a file. The lock ends with the folder, or the process.
 /// Errors: io_failed; address_in_use when kMostFolders are locked.
 [[nodiscard]] Expected<std::unique_ptr<Folder>> lock_folder(const std::string& parent);
 inline constexpr int kMostFolders = 64;

@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -79,7 +80,8 @@ class PosixFile final : public File {
 
 class PosixFolder final : public Folder {
  public:
-  PosixFolder(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
+  PosixFolder(std::string path, std::unique_ptr<Descriptor> lock)
+      : path_(std::move(path)), lock_(std::move(lock)) {}
 
   Expected<std::vector<std::string>> list() const override {
     std::error_code error;
@@ -107,27 +109,70 @@ class PosixFolder final : public Folder {
   }
 
   std::string path_;
-  Descriptor lock_;
+  std::unique_ptr<Descriptor> lock_;
 };
+
+/// The lock file of a folder that exists, open; -1 with errno when another process has it locked, or on an
+/// error.
+int locked(const std::string& folder, int how) {
+  const int fd = ::open((folder + "/" + kLockName).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0 || ::flock(fd, how) == 0) return fd;
+  const int why = errno;
+  ::close(fd);
+  errno = why;
+  return -1;
+}
+
+std::uint64_t bytes_in(const std::string& folder) {
+  std::uint64_t sum = 0;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    std::error_code none;
+    if (const auto size = at->file_size(none); !none) sum += size;
+  }
+  return sum;
+}
+
+Expected<void> make(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) return fail(Errc::io_failed, "making " + folder + ": " + error.message());
+  return {};
+}
 
 }  // namespace
 
 Expected<std::unique_ptr<Folder>> lock_folder(const std::string& parent) {
+  TROUPE_TRY(make(parent));
+  // Held while this process looks, or two that start together would each see the other's try as a lock.
+  const Descriptor turn(locked(parent, LOCK_EX));
+  if (turn.get() < 0) return failed("locking " + parent);
+  std::unique_ptr<Descriptor> best;
+  std::string best_path, unused;
+  std::uint64_t best_bytes = 0;
   for (int number = 0; number < kMostFolders; ++number) {
     const std::string path = parent + "/" + std::to_string(number);
-    std::error_code error;
-    std::filesystem::create_directories(path, error);
-    if (error) return fail(Errc::io_failed, "making " + path + ": " + error.message());
-    const int lock = ::open((path + "/" + kLockName).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (lock < 0) return failed("opening " + path + "/" + kLockName);
-    if (::flock(lock, LOCK_EX | LOCK_NB) == 0) return std::make_unique<PosixFolder>(path, lock);
-    const bool taken = errno == EWOULDBLOCK;
-    const auto why = failed("locking " + path);
-    ::close(lock);
-    if (!taken) return why;
+    if (!std::filesystem::is_directory(path)) {
+      if (unused.empty()) unused = path;
+      continue;
+    }
+    auto lock = std::make_unique<Descriptor>(locked(path, LOCK_EX | LOCK_NB));
+    if (lock->get() < 0 && errno == EWOULDBLOCK) continue;
+    if (lock->get() < 0) return failed("locking " + path);
+    const std::uint64_t bytes = bytes_in(path);
+    if (best != nullptr && bytes <= best_bytes) continue;
+    best = std::move(lock);
+    best_path = path;
+    best_bytes = bytes;
   }
-  return fail(Errc::address_in_use,
-              "all " + std::to_string(kMostFolders) + " folders of " + parent + " are locked");
+  if (best != nullptr) return std::make_unique<PosixFolder>(best_path, std::move(best));
+  if (unused.empty())
+    return fail(Errc::address_in_use,
+                "all " + std::to_string(kMostFolders) + " folders of " + parent + " are locked");
+  TROUPE_TRY(make(unused));
+  best = std::make_unique<Descriptor>(locked(unused, LOCK_EX | LOCK_NB));
+  if (best->get() < 0) return failed("locking " + unused);
+  return std::make_unique<PosixFolder>(unused, std::move(best));
 }
 
 }  // namespace troupe::kv::disk

@@ -33,6 +33,19 @@ TEST_F(PosixFiles, AFolderIsNeverShared) {
   EXPECT_EQ((*again)->list()->size(), 1U) << "what the first one left";
 }
 
+TEST_F(PosixFiles, TheFullestFreeFolderIsTaken) {
+  {
+    auto first = lock_folder(path.string()), second = lock_folder(path.string()),
+         third = lock_folder(path.string());
+    ASSERT_TRUE((*(*first)->create("a"))->write(0, std::vector<std::byte>(10)).has_value());
+    ASSERT_TRUE((*(*second)->create("b"))->write(0, std::vector<std::byte>(30)).has_value());
+    ASSERT_TRUE((*(*third)->create("c"))->write(0, std::vector<std::byte>(20)).has_value());
+  }
+  const auto first = lock_folder(path.string()), second = lock_folder(path.string());
+  EXPECT_EQ((*first)->list()->at(0), "b");
+  EXPECT_EQ((*second)->list()->at(0), "c");
+}
+
 TEST_F(PosixFiles, WhatCannotBeDoneSaysWhy) {
   auto folder = *lock_folder(path.string());
   ASSERT_TRUE(folder->create("a").has_value());
