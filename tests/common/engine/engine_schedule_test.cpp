@@ -50,6 +50,19 @@ TEST(EngineSchedule, AHigherPriorityIsAdmittedFirst) {
   EXPECT_EQ(first_token_order(*engine), (std::vector<std::uint64_t>{3, 5, 1, 2, 4}));
 }
 
+TEST(EngineSchedule, PromptTokensThatWaitAreCounted) {
+  EngineSetup setup;
+  setup.options.chunk = setup.options.token_budget = 64;
+  auto engine = make_engine(setup);
+  for (const std::uint64_t id : {1, 2}) ASSERT_TRUE(engine->submit(plain_request(id, 100, 5)).has_value());
+  EXPECT_EQ(engine->stats().queued_prompt_tokens, 200u);
+  (void)engine->step();
+  EXPECT_EQ(engine->stats().queued_prompt_tokens, 200u - 64u);
+  while (engine->stats().queued_prompt_tokens != 0) (void)engine->step();
+  EXPECT_EQ(engine->stats().prompt_tokens, 200u);
+  EXPECT_TRUE(engine->has_work()) << "answers are no prompts";
+}
+
 TEST(EngineSchedule, AHigherPriorityTakesThePlaceOfARunningOne) {
   auto engine = make_engine(one_at_a_time());
   const Request low = plain_request(1, 20, 30), high = plain_request(2, 20, 3, 1);
