@@ -1,9 +1,15 @@
 """A worker that is killed leaves its KV pages on disk: started again, it answers the same prompt from there, and every
-answer is what it was. Two workers share one path and no file; a disk that cannot be used costs no request."""
+answer is what it was. Two workers share one path and no file; a disk that cannot be used costs no request.
+
+--measure prints the time to the first token of long prompts: computed, from disk after a restart, from memory."""
 import json
 import os
+import pathlib
 import signal
+import statistics
+import sys
 import tempfile
+import time
 
 import harness
 from harness import check, eventually, metric
@@ -73,8 +79,48 @@ def without_a_disk(model_file, small, expected):
             check(server.stop() == 0, "it drains")
 
 
+def forget_files(folder):
+    """What the operating system keeps of them in memory goes: reads come from the device."""
+    for path in pathlib.Path(folder).rglob("*.seg"):
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def measure(model_file):
+    prompts = [f"Document {i}. " + PROMPT * 15 for i in range(3)]
+
+    def times(server):
+        model, found = model_of(server), []
+        for prompt in prompts:
+            started = time.monotonic()
+            body = {"model": model, "prompt": prompt, "max_tokens": 1, "temperature": 0}
+            usage = server.post("/v1/completions", body)[1]["usage"]
+            found.append((time.monotonic() - started, usage["prompt_tokens"], usage["prompt_tokens_details"]["cached_tokens"]))
+        return found
+
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = ["--kv-bytes", "512MiB", "--kv-disk-path", folder]
+        with harness.serve(*arguments, model=model_file) as server:
+            rows = {"computed": times(server)}
+            pages = sum(tokens // 64 for _, tokens, _ in rows["computed"])
+            eventually(lambda: metric(server.port, "troupe_kv_disk_pages") >= pages - len(prompts), "everything is written")
+        with harness.serve(*arguments, model=model_file) as server:
+            rows["from files in memory"] = times(server)
+            rows["from pages in memory"] = times(server)
+        forget_files(folder)
+        with harness.serve(*arguments, model=model_file) as server:
+            rows["from the device"] = times(server)
+    base = statistics.median(seconds for seconds, _, _ in rows["computed"])
+    for name, row in rows.items():
+        seconds = statistics.median(seconds for seconds, _, _ in row)
+        print(f"{name:20} {seconds:8.3f} s to the first token, {base / seconds:6.1f} x; {row[-1][1]} tokens, {row[-1][2]} cached")
+
+
 def main():
     model_file = harness.need_model("SmolLM2-135M-Instruct.Q4_1.gguf")
+    if "--measure" in sys.argv[1:]:
+        return measure(model_file)
     small = ["--kv-bytes", "256MiB", "--engine-threads", "1"]
     with tempfile.TemporaryDirectory() as folder:
         # Prefill and decode worker are given one path: each locks a folder of its own.
