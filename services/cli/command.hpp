@@ -59,6 +59,7 @@ int chat_command(Arguments arguments, Io& io);
 int up_command(Arguments arguments, Io& io);
 int bench_engine_command(Arguments arguments, Io& io);
 int bench_quality_command(Arguments arguments, Io& io);
+int simulate_command(Arguments arguments, Io& io);
 int version_command(Arguments arguments, Io& io);
 
 }  // namespace troupe::cli

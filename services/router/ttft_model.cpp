@@ -16,7 +16,8 @@ constexpr double kNoise = 0.1;              // of one observation, relative to w
 constexpr double kFloorUs = 500;            // errors below this are the clock's and the network's
 constexpr std::uint64_t kScaleLessons = 4;  // by which all coefficients are scaled alike
 constexpr double kSmallestError = 0.05, kClip = 3;
-constexpr int kNewTimes = 4;  // as many clipped errors of one sign are no outliers
+constexpr int kNewTimes = 5;       // as many clipped errors of one sign in a row are no outliers
+constexpr double kMostScale = 10;  // e to this
 
 std::array<double, 4> scaled(const TtftFeatures& what) {
   return {1, what.queued_tokens / kScale[1], what.own_tokens / kScale[2],
@@ -59,37 +60,40 @@ TtftCoefficients TtftModel::costs() const {
 void TtftModel::learn(const TtftFeatures& what, double took_us) {
   if (!(took_us >= 0) || !std::isfinite(took_us)) return;
   const Vector x = scaled(what);
-  if (observations_++ < kScaleLessons) rescale(took_us / std::max(dot(theta_, x), 1.0));
-  const double expected = dot(theta_, x);
-  const double unit = std::max(expected, kFloorUs);  // errors are relative to what was expected
-  update(x, clipped((took_us - expected) / unit) * unit, kNoise * unit);
+  const double took = std::max(took_us, kFloorUs);
+  const auto ratio = [&] { return std::log(took / std::max(dot(theta_, x), kFloorUs)); };
+  if (observations_++ < kScaleLessons) rescale(ratio() / static_cast<double>(observations_));
+  if (const double changed = change(ratio()); changed != 0) rescale(changed);
+  const double expected = std::max(dot(theta_, x), kFloorUs);  // errors are relative to it
+  const double limit = error_limit();
+  update(x, (std::exp(std::clamp(ratio(), -limit, limit)) - 1) * expected, kNoise * expected);
   bound();
 }
 
-/// The first lessons tell how fast the worker is as a whole: their geometric mean.
-void TtftModel::rescale(double times) {
-  times = std::pow(std::clamp(times, 1e-4, 1e4), 1 / static_cast<double>(observations_));
+/// As a logarithm, which is as large for a third as for three times.
+double TtftModel::error_limit() const {
+  return std::min(kClip * std::max(deviation_, kSmallestError), std::log(2.0));
+}
+
+/// The worker as a whole is faster or slower than it was thought to be.
+void TtftModel::rescale(double logarithm) {
+  const double times = std::exp(std::clamp(logarithm, -kMostScale, kMostScale));
   for (double& each : theta_) each *= times;
   bound();
   covariance_ = {};
   doubt();
 }
 
-/// What of a relative error is believed. A row of clipped ones of one sign means that the worker has changed.
-double TtftModel::clipped(double error) {
-  const double limit = kClip * std::max(deviation_, kSmallestError);
-  deviation_ += 0.05 * (std::min(std::abs(error), 2 * limit) - deviation_);
-  if (std::abs(error) <= limit) {
-    clipped_run_ = 0;
-    return error;
-  }
-  clipped_run_ = (error > 0) == (clipped_run_ > 0) ? clipped_run_ : 0;
-  clipped_run_ += error > 0 ? 1 : -1;
-  if (std::abs(clipped_run_) < kNewTimes) return std::clamp(error, -limit, limit);
-  clipped_run_ = 0;
-  deviation_ = std::max(deviation_, std::min(std::abs(error), 1.0));
-  doubt();
-  return error;
+/// Notes an error. A row of clipped ones of one sign are no outliers: the least of them is the change.
+double TtftModel::change(double error) {
+  const bool clipped = std::abs(error) > error_limit();
+  deviation_ += 0.05 * (std::min(std::abs(error), 1.0) - deviation_);
+  if (!clipped || (error > 0) != (run_least_ > 0)) run_ = 0;
+  if (!clipped) return 0;
+  if (run_++ == 0 || std::abs(error) < std::abs(run_least_)) run_least_ = error;
+  if (run_ < kNewTimes) return 0;
+  run_ = 0;
+  return run_least_;
 }
 
 /// Recursive least squares with directional forgetting [Kulhavy 1987]: what is observed again is forgotten by

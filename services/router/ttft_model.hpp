@@ -38,7 +38,7 @@ class TtftModel {
   void learn(const TtftFeatures& what, double took_us);
   [[nodiscard]] TtftCoefficients costs() const;
   [[nodiscard]] std::uint64_t observations() const { return observations_; }
-  /// Running mean of the relative error before each lesson.
+  /// Running mean of the error before each lesson, as a logarithm.
   [[nodiscard]] double relative_error() const { return deviation_; }
 
  private:
@@ -46,14 +46,16 @@ class TtftModel {
   using Vector = std::array<double, kTerms>;
   void bound();
   void doubt();
-  void rescale(double times);
-  [[nodiscard]] double clipped(double error);
+  void rescale(double logarithm);
+  [[nodiscard]] double error_limit() const;
+  [[nodiscard]] double change(double error);
   void update(const Vector& x, double error, double noise);
 
   Vector theta_{};
   std::array<Vector, kTerms> covariance_{};
   double deviation_ = 0.5;
-  int clipped_run_ = 0;  // signed
+  int run_ = 0;  // of clipped errors of one sign
+  double run_least_ = 0;
   std::uint64_t observations_ = 0;
 };
 

@@ -12,6 +12,9 @@ namespace {
 
 // Computing that a placement adds is waited for by those behind it: so much of it counts against it.
 constexpr double kOthersShare = 1.0;
+// Where prefill workers are, computing on a decode worker counts for so much more: streams there, and those
+// that come meanwhile, wait for it.
+constexpr double kStreamsShare = 0.5;
 // Steps in which an answer of unknown length slows each of its neighbours by one row's time.
 constexpr double kSharedSteps = 64;
 // A holder of the prefix counts as this much busier than it is.
@@ -22,6 +25,8 @@ constexpr double kEqualShare = 0.02, kEqualUs = 500;
 constexpr double kTransferParts = 32;
 // A prediction must miss the deadline by so much before a request is refused for it.
 constexpr double kSureOfMissing = 1.5;
+// Predictions err by about so much: what is just in time by prediction is late as often as not.
+constexpr double kMargin = 0.85;
 // A prompt that takes this share of its time on an idle worker too is not late because of the load.
 constexpr double kNearlyIdle = 1.25;
 
@@ -100,6 +105,8 @@ Expected<Decision> PredictedTtft::place(const RequestView& request, const Offer&
     const Candidate& worker = offer.decode[i];
     Terms& terms = decision.terms[i] = local_terms(request, worker);
     if (!helper || uncached(request, worker) < offer.min_prompt_tokens) continue;
+    terms.others += kStreamsShare * terms.prefill;
+    terms.score += kStreamsShare * terms.prefill;
     Terms remote = remote_terms(request, worker, offer.prefill[*helper]);
     if (remote.score >= terms.score) continue;
     terms = remote;
@@ -139,7 +146,8 @@ std::optional<Error> PredictedTtft::too_late(const RequestView& request, const O
   }
   double limit = std::numeric_limits<double>::infinity();
   if (options_.first_token_slo && request.priority <= 0)
-    limit = std::max(to_us(*options_.first_token_slo) * (request.priority < 0 ? 0.5 : 1), kNearlyIdle * idle);
+    limit = std::max(kMargin * to_us(*options_.first_token_slo) * (request.priority < 0 ? 0.5 : 1),
+                     kNearlyIdle * idle);
   if (request.deadline)
     limit = std::min(limit, std::max(kSureOfMissing * to_us(*request.deadline), kNearlyIdle * idle));
   if (soonest <= limit) return std::nullopt;
