@@ -14,7 +14,6 @@ constexpr std::uint64_t kTokensPerSequence = 64;
 // Waiting for pages means waiting for another answer's end.
 constexpr std::uint64_t kNoPagesPenalty = 4096;
 
-
 std::uint64_t cost(const RequestView& request, const Candidate& worker) {
   const std::uint64_t uncached =
       request.prompt_tokens - std::min(request.prompt_tokens, worker.cached_tokens);
