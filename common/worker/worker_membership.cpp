@@ -1,4 +1,6 @@
-// A worker in its cluster: joins, beats, and tells the router which blocks it holds.
+// A worker in its cluster: joins, beats, and tells its routers which blocks it holds.
+#include <algorithm>
+
 #include "common/base/log.hpp"
 #include "common/worker/worker_state.hpp"
 
@@ -7,7 +9,21 @@ namespace {
 constexpr std::size_t kKeysPerUpdate = 2000;  // 16 bytes each: below the control plane's size
 }
 
-void WorkerState::join(actors::Outbox& out) {
+bool WorkerState::joined() const {
+  return std::any_of(routers_.begin(), routers_.end(), [](const RouterLink& link) { return link.joined; });
+}
+
+// A router signs with the address it advertises, which need not be the configured one.
+WorkerState::RouterLink* WorkerState::link_of(const std::string& from) {
+  RouterLink* unknown = nullptr;
+  for (RouterLink& link : routers_) {
+    if (link.address == from || link.known_as == from) return &link;
+    if (unknown == nullptr && link.known_as.empty()) unknown = &link;
+  }
+  return unknown == nullptr && routers_.size() == 1 ? &routers_.front() : unknown;
+}
+
+void WorkerState::join(const RouterLink& link, actors::Outbox& out) {
   wire::Join message;
   message.node = options_.node;
   message.role = options_.role;
@@ -15,12 +31,18 @@ void WorkerState::join(actors::Outbox& out) {
   message.control_address = options_.control_address;
   message.data_address = options_.data_address;
   for (const ServedModel& model : models_) message.models.push_back(model.info);
-  out.send(options_.router_address, message);
+  out.send(link.address, message);
 }
 
 void WorkerState::beat(TimePoint, actors::Outbox& out) {
-  if (refused_) return;
-  if (!joined_) return join(out);
+  if (left_) return;
+  for (const RouterLink& link : routers_) {
+    if (link.refused) continue;
+    link.joined ? out.send(link.address, heartbeat()) : join(link, out);
+  }
+}
+
+wire::Heartbeat WorkerState::heartbeat() const {
   wire::Heartbeat message;
   message.node = options_.node;
   message.progress = door_.progress();
@@ -42,21 +64,23 @@ void WorkerState::beat(TimePoint, actors::Outbox& out) {
     load.capacity = models_[i].capacity;
     message.loads.push_back(load);
   }
-  out.send(options_.router_address, message);
+  return message;
 }
 
-void WorkerState::on_join_reply(const wire::JoinReply& reply, TimePoint now) {
+void WorkerState::on_join_reply(const std::string& from, const wire::JoinReply& reply, TimePoint now) {
+  RouterLink* link = link_of(from);
+  if (link == nullptr) return;
+  link->known_as = from;
   if (!reply.refused) {
-    if (!joined_)
-      log::info("joined the cluster", {{"name", options_.name}, {"router", options_.router_address}});
-    joined_ = true;
+    if (!link->joined) log::info("joined the cluster", {{"name", options_.name}, {"router", link->address}});
+    link->joined = true;
     ask_snapshots();
     return;
   }
-  joined_ = false;
+  link->joined = false;
   next_beat_ = wake_at_ = now;  // unknown to the router: announce again at once
   if (reply.refused->code != Errc::invalid_argument) return;
-  refused_ = true;
+  link->refused = true;
   log::error("the router refuses this node", {{"name", options_.name}, {"reason", reply.refused->detail}});
 }
 
@@ -71,13 +95,14 @@ void WorkerState::ask_snapshots() {
 void WorkerState::publish_kv(std::size_t engine, const std::vector<engine::KvEvent>& events,
                              actors::Outbox& out) {
   Feed& feed = feeds_[engine];
-  if (events.empty() || !options_.kv_to_router || !joined_ || feed.snapshot_pending) return;  // the snapshot will hold them
+  if (events.empty() || !options_.kv_to_router || !joined() || feed.snapshot_pending)
+    return;                       // the snapshot will hold them
   std::map<BlockKey, bool> last;  // a block stored and dropped in one step is dropped
   for (const engine::KvEvent& event : events) last[event.key] = event.stored;
   wire::KvUpdate update{options_.node, models_[engine].info.id, 0, false, {}, {}};
   const auto flush = [&] {
     update.sequence = ++feed.sequence;
-    out.send(options_.router_address, update);
+    tell_routers(update, out);
     update.stored.clear();
     update.removed.clear();
   };
@@ -86,6 +111,13 @@ void WorkerState::publish_kv(std::size_t engine, const std::vector<engine::KvEve
     if (update.stored.size() + update.removed.size() == kKeysPerUpdate) flush();
   }
   if (!update.stored.empty() || !update.removed.empty()) flush();
+}
+
+// One numbering for all: a router that missed some takes the snapshot that its join asks for, and so do the
+// others.
+void WorkerState::tell_routers(const wire::KvUpdate& update, actors::Outbox& out) const {
+  for (const RouterLink& link : routers_)
+    if (link.joined) out.send(link.address, update);
 }
 
 void WorkerState::announce_kv(std::size_t engine, const std::vector<engine::KvEvent>& events) {
@@ -104,7 +136,7 @@ void WorkerState::publish_snapshot(std::size_t engine, const std::vector<BlockKe
                                    actors::Outbox& out) {
   Feed& feed = feeds_[engine];
   feed.snapshot_pending = false;
-  if (!joined_) return;
+  if (!joined()) return;
   std::size_t at = 0;
   do {
     wire::KvUpdate update;
@@ -115,15 +147,15 @@ void WorkerState::publish_snapshot(std::size_t engine, const std::vector<BlockKe
     const std::size_t end = std::min(keys.size(), at + kKeysPerUpdate);
     update.stored.assign(keys.begin() + static_cast<std::ptrdiff_t>(at),
                          keys.begin() + static_cast<std::ptrdiff_t>(end));
-    out.send(options_.router_address, update);
+    tell_routers(update, out);
     at = end;
   } while (at < keys.size());
 }
 
 void WorkerState::leave(actors::Outbox& out) {
-  if (joined_) out.send(options_.router_address, wire::Leave{options_.node, "drained"});
-  joined_ = false;
-  refused_ = true;  // says nothing more
+  for (RouterLink& link : routers_)
+    if (std::exchange(link.joined, false)) out.send(link.address, wire::Leave{options_.node, "drained"});
+  left_ = true;  // says nothing more
 }
 
 }  // namespace troupe::worker

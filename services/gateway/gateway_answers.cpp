@@ -115,7 +115,7 @@ void GatewayState::finish(Requests::iterator at, actors::Outbox& out) {
   ++counters_.finished;
   const wire::RequestEnded ended{request.job.id, request.epoch};
   out.send(request.placement.decode_address, ended, request.epoch);
-  out.send(options_.router_address, ended, request.epoch);
+  out.send(router(), ended, request.epoch);
   request.sink->on_done();
 }
 
@@ -124,7 +124,7 @@ void GatewayState::fail_request(Requests::iterator at, const Error& error, actor
   requests_.erase(at);
   ++counters_.failed;
   end_placement(request, out);
-  out.send(options_.router_address, wire::RequestEnded{request.job.id, request.epoch}, request.epoch);
+  out.send(router(), wire::RequestEnded{request.job.id, request.epoch}, request.epoch);
   request.sink->on_error(error);
 }
 

@@ -31,6 +31,7 @@ std::vector<TokenId> GatewayState::prompt_of(const Request& request, std::uint32
 void GatewayState::ask_placement(Request& request, TimePoint now, actors::Outbox& out) {
   request.phase = Phase::placing;
   request.ask_at = now + options_.place_retry;
+  if (!joined_ && place_by_view(request, now, out)) return;
   std::uint32_t first = 0, open = 0;
   for (std::uint32_t i = 0; i < request.choices.size(); ++i) {
     if (request.choices[i].finished) continue;
@@ -49,14 +50,30 @@ void GatewayState::ask_placement(Request& request, TimePoint now, actors::Outbox
   ask.blocks = block_keys(request.model, request.job.tenant, std::span(prompt).first(keyed));
   ask.avoid = request.avoid;
   ask.deadline_ms = left_ms(request.job.deadline, now);
-  out.send(options_.router_address, ask, request.epoch);
+  ++request.asked;
+  out.send(router(), ask, request.epoch);
+}
+
+bool GatewayState::place_by_view(Request& request, TimePoint now, actors::Outbox& out) {
+  const auto load = [&](const NodeId& node) {
+    std::size_t choices = 0;
+    for (const auto& [id, other] : requests_)
+      if (other.phase != Phase::placing && other.placement.decode == node) choices += other.choices.size();
+    return static_cast<std::uint32_t>(choices);
+  };
+  auto placement = view_.place({request.job.id, request.epoch, request.job.model, request.avoid, load});
+  if (!placement) return false;
+  ++counters_.placed_by_view;
+  request.asked = 0;
+  request.placement = std::move(*placement);
+  send_generates(request, now, out);
+  return true;
 }
 
 void GatewayState::on_placement(const wire::Placement& placement, TimePoint now, actors::Outbox& out) {
   const auto at = requests_.find(placement.request);
   if (at == requests_.end()) {  // cancelled meanwhile: the router must not count it
-    out.send(options_.router_address, wire::RequestEnded{placement.request, placement.epoch},
-             placement.epoch);
+    out.send(router(), wire::RequestEnded{placement.request, placement.epoch}, placement.epoch);
     return;
   }
   Request& request = at->second;
@@ -65,6 +82,7 @@ void GatewayState::on_placement(const wire::Placement& placement, TimePoint now,
     return;
   }
   request.placement = placement;
+  request.asked = 0;
   send_generates(request, now, out);
 }
 
@@ -76,10 +94,14 @@ void GatewayState::on_refused(const wire::PlaceRefused& refused, TimePoint now, 
     ++counters_.stale_epochs;
     return;
   }
+  request.asked = 0;
   // The name was served before, or the request would not be here: its workers are away.
   const bool away = refused.error.code == Errc::model_not_found;
   const Errc code = away ? Errc::no_ready_worker : refused.error.code;
   const Error error{code, refused.error.detail};
+  if ((away || code == Errc::no_ready_worker) && settled_at_ && now < *settled_at_ &&
+      place_by_view(request, now, out))
+    return;  // the router is new and the workers are not
   // A new request learns at once that there is no room. A stream that is under way waits for a worker.
   if (away && now - request.began < options_.rejoin_patience) {
     request.ask_at = now + std::chrono::milliseconds(100);
@@ -185,7 +207,8 @@ bool GatewayState::replay(Requests::iterator at, const Error& why, TimePoint now
   if (!request.started) request.prompt_logprobs.clear();
   request.give_up_at = now + options_.replay_patience;
   if (settle_choices(at, out)) return false;
-  if (request.lost >= options_.max_deaths && request.deaths.size() < request.lost) {  // no third worker before the router spoke
+  if (request.lost >= options_.max_deaths &&
+      request.deaths.size() < request.lost) {  // no third worker before the router spoke
     request.phase = Phase::placing;
     request.ask_at = now + options_.death_patience;
   } else if (request.replays <= 1) {

@@ -22,7 +22,8 @@ RouterState::RouterState(const RouterOptions& options, std::unique_ptr<RouterPol
       policy_(std::move(policy)),
       view_(options.node_timeout, options.hang_limit, options.max_nodes),
       prefixes_({.max_blocks = options.max_index_blocks, .ask_again = options.heartbeat}),
-      feeds_(options.event_sources, [this](const std::string& topic) { return publisher_of(topic); }) {}
+      feeds_(options.event_sources, [this](const std::string& topic) { return publisher_of(topic); }),
+      workers_(options.node) {}
 
 void RouterState::receive(const std::string& from, const wire::Envelope& message, TimePoint now,
                           actors::Outbox& out) {
@@ -65,6 +66,8 @@ void RouterState::on_join(const std::string& from, const wire::Join& join, TimeP
   out.send(from, reply);
   if (join.role == wire::Role::gateway) {
     pushed_ = view_.models();
+    if (workers_.parts().empty()) (void)workers_.update(view_);
+    for (const wire::WorkerTable& part : workers_.parts()) out.send(from, part);  // before the models: a model has workers
     out.send(from, pushed_);
   }
   push_models(out);
@@ -276,6 +279,11 @@ void RouterState::peer_lost(const std::string& address, TimePoint, actors::Outbo
 }
 
 void RouterState::push_models(actors::Outbox& out) {
+  if (workers_.update(view_)) {
+    for (const auto& [id, node] : view_.nodes())
+      if (node.identity.role == wire::Role::gateway)
+        for (const wire::WorkerTable& part : workers_.parts()) out.send(node.identity.control_address, part);
+  }
   wire::ModelTable table = view_.models();
   auto bytes = wire::encode(table);
   if (bytes == pushed_bytes_) return;

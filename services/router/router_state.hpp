@@ -12,6 +12,7 @@
 #include "services/router/policies/policy.hpp"
 #include "services/router/event_feeds.hpp"
 #include "services/router/prefix_view.hpp"
+#include "services/router/worker_tables.hpp"
 
 namespace troupe::router {
 
@@ -99,6 +100,7 @@ class RouterState final : public actors::RoleState {
   PrefixView prefixes_;
   EventFeeds feeds_;
   std::map<RequestId, Placed> placements_;
+  WorkerTables workers_;
   wire::ModelTable pushed_;
   std::vector<std::uint8_t> pushed_bytes_;
   bool draining_ = false;
