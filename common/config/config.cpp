@@ -284,10 +284,20 @@ std::vector<std::string> Config::to_flags(RoleSet roles) const {
   std::vector<std::string> flags;
   for (std::size_t i = 0; i < values_.size(); ++i) {
     const Option& option = schema_->options()[i];
-    if ((option.roles & roles) == 0 || provenance_[i].origin == Origin::default_value) continue;
+    if ((option.roles & roles) == 0 || provenance_[i].origin == Origin::default_value || option.secret) continue;
     flags.push_back(flag_name(option.name) + "=" + format_value(values_[i]));
   }
   return flags;
+}
+
+std::vector<std::pair<std::string, std::string>> Config::secrets() const {
+  std::vector<std::pair<std::string, std::string>> found;
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    const Option& option = schema_->options()[i];
+    if (option.secret && provenance_[i].origin != Origin::default_value)
+      found.emplace_back(environment_name(option.name), format_value(values_[i]));
+  }
+  return found;
 }
 
 }  // namespace troupe

@@ -65,6 +65,8 @@ class Config {
   /// The flags that give another process the same values: every option of `roles` that does not come from its
   /// default.
   [[nodiscard]] std::vector<std::string> to_flags(RoleSet roles) const;
+  /// Secrets that were given, as environment variables: a command line is for everyone to read.
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> secrets() const;
 
  private:
   friend class ConfigLoader;

@@ -7,6 +7,13 @@
 namespace troupe {
 namespace {
 
+/// In place of a secret that has been given.
+constexpr std::string_view kHidden = "***";
+
+bool hides(const Option& option, const Value& value) {
+  return option.secret && !format_value(value).empty();
+}
+
 std::string yaml_value(const Value& value) {
   if (const auto* list = std::get_if<TextList>(&value)) {
     std::string text = "[";
@@ -82,7 +89,7 @@ std::string dump_yaml(const Config& config, RoleSet roles) {
     out += wrapped(facts(option) + "; used by " + role_names(option.roles), indent + "# ");
     const Provenance& provenance = config.provenance(i);
     out += indent + std::string(option.name.substr(group.empty() ? 0 : dot + 1)) + ": " +
-           yaml_value(config.value(i));
+           (hides(option, config.value(i)) ? yaml_quote(kHidden) : yaml_value(config.value(i)));
     if (provenance.origin != Origin::default_value)
       out += "  # from " + std::string(name(provenance.origin)) + " " + provenance.place;
     out += "\n";
@@ -96,8 +103,10 @@ std::string dump_json(const Config& config, RoleSet roles) {
     const Option& option = config.schema().options()[i];
     if ((option.roles & roles) == 0) continue;
     nlohmann::ordered_json entry;
-    entry["value"] = json_value(config.value(i));
-    entry["text"] = format_value(config.value(i));
+    const bool hidden = hides(option, config.value(i));
+    entry["value"] =
+        hidden ? nlohmann::ordered_json(kHidden) : nlohmann::ordered_json(json_value(config.value(i)));
+    entry["text"] = hidden ? std::string(kHidden) : format_value(config.value(i));
     entry["origin"] = std::string(name(config.provenance(i).origin));
     if (!config.provenance(i).place.empty()) entry["place"] = config.provenance(i).place;
     out[std::string(option.name)] = std::move(entry);

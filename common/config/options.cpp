@@ -44,6 +44,10 @@ std::vector<Option> rows() {
 
       {"request.deadline", duration, "10min", kGateway,
        "Longest life of a request when it names none of its own; over it 504.", "", "100ms", "24h"},
+      {"request.record_time", duration, "1h", kGateway,
+       "Time in which a stream can be resumed and an idempotency key stands for its first request.", "", "1s", "168h"},
+      {"request.record_bytes", bytes, "64MiB", kGateway, "Memory for the records that this gateway keeps itself.", "",
+       "1MiB", "1TiB"},
       {"request.max_choices", integer, "16", kGateway, "Largest n of a request.", "choices", "1", "128"},
 
       // Computing
@@ -183,7 +187,15 @@ std::vector<Option> rows() {
        "replays."},
 
       // The cluster
-      {"cluster.router", text, "", kGateway | kWorkers, "host:port of the router's control port."},
+      {"cluster.router", text_list, "", kGateway | kWorkers,
+       "host:port of each router's control port. Workers join all of them, a gateway asks one and turns to the next when "
+       "it is gone."},
+      {"cluster.directory", text, "memory", kGateway,
+       "Where requests are recorded so that their streams can be resumed: memory (at this gateway alone), "
+       "redis://host:port/database (at every gateway that shares it), none."},
+      {"cluster.directory_password", text, "", kGateway, "Password of the directory's Redis.", "", "", "", {}, true},
+      {"cluster.directory_deadline", duration, "500ms", kGateway,
+       "Time the directory has to answer; then requests go on without it.", "", "10ms", "1min"},
       {"cluster.listen", text, "127.0.0.1:0", kServing,
        "host:port of this process's control port (CAF); port 0 takes a free one."},
       {"cluster.advertise", text, "", kServing,

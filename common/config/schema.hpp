@@ -34,6 +34,7 @@ struct Option {
   std::string_view minimum = {};  ///< inclusive; "" for none
   std::string_view maximum = {};
   std::vector<std::string_view> choices = {};
+  bool secret = false;  ///< never shown, and handed to other processes by environment only
 };
 
 [[nodiscard]] std::string flag_name(std::string_view option);         ///< "--http-port"

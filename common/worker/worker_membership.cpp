@@ -1,4 +1,6 @@
-// A worker in its cluster: joins, beats, and tells the router which blocks it holds.
+// A worker in its cluster: joins, beats, and tells its routers which blocks it holds.
+#include <algorithm>
+
 #include "common/base/log.hpp"
 #include "common/worker/worker_state.hpp"
 
@@ -7,7 +9,21 @@ namespace {
 constexpr std::size_t kKeysPerUpdate = 2000;  // 16 bytes each: below the control plane's size
 }
 
-void WorkerState::join(actors::Outbox& out) {
+bool WorkerState::joined() const {
+  return std::any_of(routers_.begin(), routers_.end(), [](const RouterLink& link) { return link.joined; });
+}
+
+// A router signs with the address it advertises, which need not be the configured one.
+WorkerState::RouterLink* WorkerState::link_of(const std::string& from) {
+  RouterLink* unknown = nullptr;
+  for (RouterLink& link : routers_) {
+    if (link.address == from || link.known_as == from) return &link;
+    if (unknown == nullptr && link.known_as.empty()) unknown = &link;
+  }
+  return unknown == nullptr && routers_.size() == 1 ? &routers_.front() : unknown;
+}
+
+void WorkerState::join(const RouterLink& link, actors::Outbox& out) {
   wire::Join message;
   message.node = options_.node;
   message.role = options_.role;
@@ -15,12 +31,18 @@ void WorkerState::join(actors::Outbox& out) {
   message.control_address = options_.control_address;
   message.data_address = options_.data_address;
   for (const ServedModel& model : models_) message.models.push_back(model.info);
-  out.send(options_.router_address, message);
+  out.send(link.address, message);
 }
 
 void WorkerState::beat(TimePoint, actors::Outbox& out) {
-  if (refused_) return;
-  if (!joined_) return join(out);
+  if (left_) return;
+  for (const RouterLink& link : routers_) {
+    if (link.refused) continue;
+    link.joined ? out.send(link.address, heartbeat()) : join(link, out);
+  }
+}
+
+wire::Heartbeat WorkerState::heartbeat() const {
   wire::Heartbeat message;
   message.node = options_.node;
   message.progress = door_.progress();
@@ -43,21 +65,23 @@ void WorkerState::beat(TimePoint, actors::Outbox& out) {
     load.capacity = models_[i].capacity;
     message.loads.push_back(load);
   }
-  out.send(options_.router_address, message);
+  return message;
 }
 
-void WorkerState::on_join_reply(const wire::JoinReply& reply, TimePoint now) {
+void WorkerState::on_join_reply(const std::string& from, const wire::JoinReply& reply, TimePoint now) {
+  RouterLink* link = link_of(from);
+  if (link == nullptr) return;
+  link->known_as = from;
   if (!reply.refused) {
-    if (!joined_)
-      log::info("joined the cluster", {{"name", options_.name}, {"router", options_.router_address}});
-    joined_ = true;
+    if (!link->joined) log::info("joined the cluster", {{"name", options_.name}, {"router", link->address}});
+    link->joined = true;
     ask_snapshots();
     return;
   }
-  joined_ = false;
+  link->joined = false;
   next_beat_ = wake_at_ = now;  // unknown to the router: announce again at once
   if (reply.refused->code != Errc::invalid_argument) return;
-  refused_ = true;
+  link->refused = true;
   log::error("the router refuses this node", {{"name", options_.name}, {"reason", reply.refused->detail}});
 }
 
@@ -72,7 +96,7 @@ void WorkerState::ask_snapshots() {
 void WorkerState::publish_kv(std::size_t engine, const std::vector<engine::KvEvent>& events,
                              actors::Outbox& out) {
   Feed& feed = feeds_[engine];
-  if (events.empty() || !options_.kv_to_router || !joined_ || feed.snapshot_pending)
+  if (events.empty() || !options_.kv_to_router || !joined() || feed.snapshot_pending)
     return;                                        // the snapshot will hold them
   std::map<std::pair<Tier, BlockKey>, bool> last;  // a block stored and dropped in one step is dropped
   for (const engine::KvEvent& event : events) last[{event.tier, event.key}] = event.stored;
@@ -82,7 +106,7 @@ void WorkerState::publish_kv(std::size_t engine, const std::vector<engine::KvEve
     update.node = options_.node;
     update.model = models_[engine].info.id;
     update.sequence = ++feed.sequence;
-    out.send(options_.router_address, update);
+    tell_routers(update, out);
     update = {};
     keys = 0;
   };
@@ -95,6 +119,13 @@ void WorkerState::publish_kv(std::size_t engine, const std::vector<engine::KvEve
     if (++keys == kKeysPerUpdate) flush();
   }
   if (keys != 0) flush();
+}
+
+// One numbering for all: a router that missed some takes the snapshot that its join asks for, and so do the
+// others.
+void WorkerState::tell_routers(const wire::KvUpdate& update, actors::Outbox& out) const {
+  for (const RouterLink& link : routers_)
+    if (link.joined) out.send(link.address, update);
 }
 
 void WorkerState::announce_kv(std::size_t engine, const std::vector<engine::KvEvent>& events) {
@@ -112,7 +143,7 @@ void WorkerState::announce_snapshots() {
 void WorkerState::publish_snapshot(std::size_t engine, const Blocks& blocks, actors::Outbox& out) {
   Feed& feed = feeds_[engine];
   feed.snapshot_pending = false;
-  if (!joined_) return;
+  if (!joined()) return;
   const std::size_t in_memory = blocks.keys.size(), all = in_memory + blocks.on_disk.size();
   std::size_t at = 0;
   do {
@@ -124,7 +155,7 @@ void WorkerState::publish_snapshot(std::size_t engine, const Blocks& blocks, act
     for (const std::size_t end = std::min(all, at + kKeysPerUpdate); at < end; ++at)
       at < in_memory ? update.stored.push_back(blocks.keys[at])
                      : update.stored_on_disk.push_back(blocks.on_disk[at - in_memory]);
-    out.send(options_.router_address, update);
+    tell_routers(update, out);
   } while (at < all);
 }
 
@@ -148,15 +179,15 @@ void WorkerState::change_role_if_drained(TimePoint now, actors::Outbox& out) {
   options_.role = role_change_->to;
   role_change_.reset();
   ++counters_.role_changes;
-  joined_ = false;  // a beat joins, until the router has answered
+  for (RouterLink& link : routers_) link.joined = false;  // a beat joins, until the router has answered
   beat(now, out);
   next_beat_ = now + options_.heartbeat;
 }
 
 void WorkerState::leave(actors::Outbox& out) {
-  if (joined_) out.send(options_.router_address, wire::Leave{options_.node, "drained"});
-  joined_ = false;
-  refused_ = true;  // says nothing more
+  for (RouterLink& link : routers_)
+    if (std::exchange(link.joined, false)) out.send(link.address, wire::Leave{options_.node, "drained"});
+  left_ = true;  // says nothing more
 }
 
 }  // namespace troupe::worker

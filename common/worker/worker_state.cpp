@@ -16,7 +16,10 @@ WorkerState::WorkerState(WorkerOptions options, std::vector<ServedModel> models,
       door_(door),
       stats_(models_.size()),
       feeds_(models_.size()),
-      announcers_(models_.size()) {}
+      announcers_(models_.size()) {
+  routers_.push_back({options_.router_address, {}});
+  for (const std::string& address : options_.other_routers) routers_.push_back({address, {}});
+}
 
 std::optional<std::size_t> WorkerState::engine_of(const ModelId& model) const {
   for (std::size_t i = 0; i < models_.size(); ++i)
@@ -41,7 +44,7 @@ void WorkerState::receive(const std::string& from, const wire::Envelope& message
   delivery.on<wire::KvFetch>([&](wire::KvFetch m) { on_fetch(from, std::move(m), now, out); });
   delivery.on<wire::KvFetched>([&](const wire::KvFetched& m) { on_fetched(m, now, out); });
   delivery.on<wire::KvFetchCancel>([&](const wire::KvFetchCancel& m) { cancel_export(m.lease); });
-  delivery.on<wire::JoinReply>([&](const wire::JoinReply& m) { on_join_reply(m, now); });
+  delivery.on<wire::JoinReply>([&](const wire::JoinReply& m) { on_join_reply(from, m, now); });
   delivery.on<wire::KvSnapshotRequest>([&](const wire::KvSnapshotRequest&) {
     ask_snapshots();
     announce_snapshots();
@@ -65,7 +68,8 @@ void WorkerState::tick(TimePoint now, actors::Outbox& out) {
 }
 
 void WorkerState::peer_lost(const std::string& address, TimePoint now, actors::Outbox& out) {
-  if (address == options_.router_address) joined_ = false;
+  for (RouterLink& link : routers_)
+    if (address == link.address || address == link.known_as) link.joined = false;
   std::vector<StreamKey> without_source;
   for (auto& [key, stream] : streams_) {
     if (stream.gateway == address && !stream.orphaned_at) stream.orphaned_at = now + options_.gateway_grace;
@@ -171,7 +175,7 @@ WorkerCounters WorkerState::counters() const {
   out.prefills_running = prefills_.size();
   out.exports_running = exports_.size();
   out.prompts_parked = parked_.size();
-  out.joined = joined_;
+  out.joined = joined();
   return out;
 }
 

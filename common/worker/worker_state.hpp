@@ -46,6 +46,7 @@ struct WorkerOptions {
   std::string control_address;
   std::string data_address;
   std::string router_address;
+  std::vector<std::string> other_routers = {};  ///< joined too, so that any of them can place
   NodeId node;
   Duration heartbeat = std::chrono::milliseconds(500);
   Duration lease = std::chrono::seconds(30);
@@ -157,6 +158,12 @@ class WorkerState final : public actors::RoleState {
     std::vector<TokenId> tokens;
     TimePoint lease;
   };
+  struct RouterLink {
+    std::string address;   ///< as configured
+    std::string known_as;  ///< as it signs its mail
+    bool joined = false;
+    bool refused = false;
+  };
   struct Feed {  // KV events of one engine to the router
     std::uint64_t sequence = 0;
     bool snapshot_pending = false;
@@ -212,8 +219,12 @@ class WorkerState final : public actors::RoleState {
 
   // worker_membership.cpp
   void beat(TimePoint now, actors::Outbox& out);
-  void join(actors::Outbox& out);
-  void on_join_reply(const wire::JoinReply& reply, TimePoint now);
+  void join(const RouterLink& link, actors::Outbox& out);
+  [[nodiscard]] wire::Heartbeat heartbeat() const;
+  void on_join_reply(const std::string& from, const wire::JoinReply& reply, TimePoint now);
+  [[nodiscard]] RouterLink* link_of(const std::string& from);
+  [[nodiscard]] bool joined() const;
+  void tell_routers(const wire::KvUpdate& update, actors::Outbox& out) const;
   void ask_snapshots();
   void publish_kv(std::size_t engine, const std::vector<engine::KvEvent>& events, actors::Outbox& out);
   void announce_kv(std::size_t engine, const std::vector<engine::KvEvent>& events);
@@ -243,7 +254,8 @@ class WorkerState final : public actors::RoleState {
   std::deque<StreamKey> finished_;            // oldest first
   std::uint64_t step_ = 0;
   std::uint64_t next_id_ = 0;
-  bool joined_ = false;
+  std::vector<RouterLink> routers_;
+  bool left_ = false;
   bool draining_ = false;
   struct RoleChange {
     wire::Role to;

@@ -105,9 +105,7 @@ Expected<void> check_members(const Reader& reader, const YamlNode& root, const C
     ++roles[process.role];
     if (++names[process.name] > 1) return reader.error(root, "two processes are named " + process.name);
   }
-  if (roles["router"] != 1)
-    return reader.error(root, "processes: found " + std::to_string(roles["router"]) + " routers, expected 1");
-  for (const char* role : {"decode", "gateway"})
+  for (const char* role : {"router", "decode", "gateway"})
     if (roles[role] == 0)
       return reader.error(root, std::string("processes: found no ") + role + ", expected at least 1");
   if (file.processes.size() > static_cast<std::size_t>(kMostProcesses))

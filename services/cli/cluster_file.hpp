@@ -5,8 +5,8 @@
 //   options:                   # for all processes; keys as in `troupe config print`
 //     model: [smollm2-135m-instruct]
 //   processes:
-//     - role: router           # exactly one router, at least one gateway and one decode worker, any number
-//     of prefill workers
+//     - role: router           # at least one router, one gateway and one decode worker, any number of
+//     prefill workers
 //       port: 7400             # control port; 0 or absent: a free one
 //     - role: decode
 //       name: decode-a         # absent: the role, numbered when there are several
@@ -51,9 +51,10 @@ struct ProcessPlan {
 };
 
 struct ClusterPlan {
-  std::vector<ProcessPlan> processes;  ///< router first, then workers, then gateways
+  std::vector<ProcessPlan> processes;  ///< routers first, then workers, then gateways
   std::vector<std::string> urls;       ///< of the gateways' APIs
   Config supervisor;                   ///< the options `up` itself uses
+  std::vector<std::pair<std::string, std::string>> secrets = {};  ///< variables for every process
 };
 
 /// Finds a free port of a host. Errors: io_failed.

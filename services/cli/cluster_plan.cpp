@@ -46,6 +46,7 @@ class Planner {
     auto common = load(file_.options);
     if (!common) return tl::unexpected<Error>(std::move(common.error()));
     ClusterPlan plan{{}, {}, std::move(*common)};
+    plan.secrets = plan.supervisor.secrets();
     // The router's address is in everybody's flags, so it comes first; gateways come last.
     for (const std::string_view stage : {"router", "worker", "gateway"})
       for (const ProcessEntry& entry : file_.processes)
@@ -83,6 +84,10 @@ class Planner {
     const auto own = Config::load(product_schema(), sources);
     if (!own) return tl::unexpected<Error>(own.error());
     const auto& options = product_schema().options();
+    for (std::size_t i = 0; i < options.size(); ++i)
+      if (own->provenance(i).origin == Origin::file && options[i].secret)
+        return fail(Errc::config_invalid, own->provenance(i).place + ": " + std::string(options[i].name) +
+                                              ": a secret is given to all processes, by the environment");
     for (std::size_t i = 0; i < options.size(); ++i)
       if (own->provenance(i).origin == Origin::file && (options[i].roles & role) == 0)
         return fail(Errc::config_invalid, own->provenance(i).place + ": " + std::string(options[i].name) +
@@ -122,8 +127,11 @@ class Planner {
     if (!listen) return tl::unexpected<Error>(listen.error());
     TROUPE_TRY(config->set("cluster.listen", *listen));
     std::string place = *listen;
-    if (entry.role == "router") router_ = *listen;
-    if (entry.role != "router") TROUPE_TRY(config->set("cluster.router", router_));
+    if (entry.role == "router") {
+      router_.append(router_.empty() ? "" : ",").append(*listen);
+    } else {
+      TROUPE_TRY(config->set("cluster.router", router_));
+    }
     if ((*role & kWorkers) != 0) {
       const auto data = address(entry.data_port);
       if (!data) return tl::unexpected<Error>(data.error());
@@ -160,7 +168,7 @@ class Planner {
   const Arguments& flags_;
   const std::vector<std::pair<std::string, std::string>>& environment_;
   const PortPicker& pick_;
-  std::string router_;
+  std::string router_;  ///< of all routers, which come first
   std::set<std::uint16_t> used_;
 };
 

@@ -15,6 +15,7 @@
 #include "common/base/log.hpp"
 #include "common/config/dump.hpp"
 #include "common/config/model_catalog.hpp"
+#include "common/directory/redis_directory.hpp"
 #include "common/metrics/process.hpp"
 #include "common/worker/metrics.hpp"
 #include "services/cli/notify.hpp"
@@ -24,6 +25,7 @@
 #include "services/gateway/cluster_dispatcher.hpp"
 #include "services/gateway/cluster_metrics.hpp"
 #include "services/gateway/edge.hpp"
+#include "services/gateway/request_store.hpp"
 #include "services/prefill/prefill_service.hpp"
 #include "services/router/event_intake.hpp"
 #include "services/router/metrics.hpp"
@@ -119,12 +121,15 @@ class Process {
 
   Expected<void> find_router() {
     if (hosts("router")) return {};
-    const std::string& text = config_.text("cluster.router");
-    if (text.empty())
+    const TextList& routers = config_.list("cluster.router");
+    if (routers.empty())
       return fail(Errc::config_invalid,
                   "cluster.router is empty: " + role_ + " needs its router's host:port");
-    TROUPE_TRY(actors::parse_host_port(text));
-    router_address_ = std::string(actors::kTcp) + text;
+    for (const std::string& text : routers) {
+      TROUPE_TRY(actors::parse_host_port(text));
+      const std::string address = std::string(actors::kTcp) + text;
+      router_address_.empty() ? (void)(router_address_ = address) : other_routers_.push_back(address);
+    }
     return {};
   }
 
@@ -171,6 +176,7 @@ class Process {
     setup.options.kv_to_router = config_.boolean("kv_events.to_router");
     TROUPE_TRY(read_kv_events(setup));
     setup.options.router_address = router_address_;
+    setup.options.other_routers = other_routers_;
     setup.options.heartbeat = config_.duration("cluster.heartbeat");
     setup.options.lease = config_.duration("cluster.lease");
     setup.options.gateway_grace = 2 * config_.duration("cluster.node_timeout");
@@ -223,6 +229,7 @@ class Process {
     options.gateway.node = random_id<NodeId>();
     options.gateway.name.clear();
     options.gateway.router_address = router_address_;
+    options.gateway.other_routers = other_routers_;
     options.gateway.heartbeat = config_.duration("cluster.heartbeat");
     options.gateway.probe_after = options.gateway.probe_timeout = config_.duration("cluster.node_timeout") / 2;
     options.data_listen = serves() ? "local://gateway-data" : "tcp://127.0.0.1:0";
@@ -231,9 +238,33 @@ class Process {
     if (!made) return tl::unexpected<Error>(made.error());
     dispatcher_ = std::move(*made);
     gateway::add_cluster_metrics(registry_, *dispatcher_);
-    auto edge = gateway::Edge::start(edge_options(), std::move(*texts), *dispatcher_, registry_);
+    gateway::EdgeOptions edge_settings = edge_options();
+    TROUPE_TRY(open_requests(edge_settings));
+    auto edge = gateway::Edge::start(std::move(edge_settings), std::move(*texts), *dispatcher_, registry_);
     if (!edge) return tl::unexpected<Error>(edge.error());
     edge_ = std::move(*edge);
+    return {};
+  }
+
+  /// Where requests are recorded; nowhere with cluster.directory none.
+  Expected<void> open_requests(gateway::EdgeOptions& edge) {
+    const std::string& where = config_.text("cluster.directory");
+    if (where == "none") return {};
+    std::unique_ptr<directory::Directory> shared;
+    if (where != "memory") {
+      const auto address = directory::parse_redis_address(where);
+      if (!address) return fail(address.error().code, "cluster.directory: " + address.error().detail + ", memory or none");
+      directory::RedisOptions redis;
+      redis.address = *address;
+      redis.password = config_.text("cluster.directory_password");
+      redis.deadline = config_.duration("cluster.directory_deadline");
+      shared = directory::open_redis_directory(std::move(redis));
+    }
+    gateway::RequestStoreOptions options;
+    options.record_time = config_.duration("request.record_time");
+    options.table_bytes = config_.bytes("request.record_bytes");
+    edge.requests = std::make_shared<gateway::RequestStore>(options, clock_, std::move(shared),
+                                                            gateway::RecordMetrics(registry_));
     return {};
   }
 
@@ -342,6 +373,8 @@ class Process {
   StopSignals signals_;
   bool stop_early_ = false;
   std::string router_address_;
+  std::vector<std::string> other_routers_;
+  SteadyClock clock_;
   metrics::Registry registry_;
   router::EventIntake intake_;  // the router asks it for replays as long as the runtime lives
   std::unique_ptr<router::RouterMonitor> monitor_;  // and reports to this

@@ -52,6 +52,10 @@ int up_command(Arguments arguments, Io& io) {
   SupervisorOptions options;
   options.executable = own_executable();
   options.environment = io.environment;
+  for (const auto& [name, value] : plan->secrets) {
+    std::erase_if(options.environment, [&](const auto& pair) { return pair.first == name; });
+    options.environment.emplace_back(name, value);
+  }
   options.on_all_ready = [&] {
     for (const std::string& url : plan->urls) io.out << "ready: " << url << "\n" << std::flush;
     notify_ready();

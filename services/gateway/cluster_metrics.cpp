@@ -31,6 +31,9 @@ const std::vector<Row>& rows() {
       {{"troupe_gateway_received_tokens_total", "Tokens received from workers, each once."}, &C::tokens},
       {{"troupe_gateway_prompts_by_data_total", "Prompts too long for a control message."},
        &C::prompts_by_data},
+      {{"troupe_gateway_placed_by_view_total", "Requests placed by the last view, since no router answered."},
+       &C::placed_by_view},
+      {{"troupe_gateway_routers_lost_total", "Times the router in use was gone."}, &C::routers_lost},
       {{"troupe_gateway_malformed_messages_total", "Messages that did not parse."}, &C::malformed},
   };
   return kRows;

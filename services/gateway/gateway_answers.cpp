@@ -36,7 +36,7 @@ void GatewayState::tell_start(Request& request, const wire::Tokens::Entry& entry
   request.start_told = true;
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(now - request.sent).count();
   out.send(
-      options_.router_address,
+      router(),
       wire::RequestStarted{request.job.id, request.epoch,
                            static_cast<std::uint64_t>(std::max<std::int64_t>(took, 0)), entry.cached_tokens},
       request.epoch);
@@ -136,7 +136,7 @@ void GatewayState::finish(Requests::iterator at, actors::Outbox& out) {
   retries_.succeeded();
   end_move(request, out);
   out.send(request.placement.decode_address, wire::RequestEnded{request.job.id, request.epoch, wire::Outcome::answered}, request.epoch);
-  out.send(options_.router_address, wire::RequestEnded{request.job.id, request.asked, wire::Outcome::answered}, request.asked);
+  out.send(router(), wire::RequestEnded{request.job.id, request.asked, wire::Outcome::answered}, request.asked);
   request.sink->on_done();
 }
 
@@ -148,7 +148,7 @@ void GatewayState::fail_request(Requests::iterator at, const Error& error, actor
   end_placement(request, out);
   const bool failed = request.phase != Phase::placing && retry_class(error.code) == Retry::elsewhere;
   const auto outcome = failed ? wire::Outcome::failed : wire::Outcome::dropped;
-  out.send(options_.router_address, wire::RequestEnded{request.job.id, request.asked, outcome}, request.asked);
+  out.send(router(), wire::RequestEnded{request.job.id, request.asked, outcome}, request.asked);
   request.sink->on_error(error);
 }
 

@@ -31,6 +31,8 @@ std::vector<TokenId> GatewayState::prompt_of(const Request& request, std::uint32
 void GatewayState::ask_placement(Request& request, TimePoint now, actors::Outbox& out) {
   request.phase = Phase::placing;
   request.ask_at = now + options_.place_retry;
+  if (!joined_ && place_by_view(request, now, out)) return;
+  ++request.unanswered;
   ask_router(request, request.epoch, request.avoid, now, out);
 }
 
@@ -56,13 +58,29 @@ void GatewayState::ask_router(const Request& request, Epoch epoch, std::vector<N
   ask.deadline_ms = left_ms(request.job.deadline, now);
   ask.priority = request.job.priority;
   ask.session = request.job.session;
-  out.send(options_.router_address, ask, epoch);
+  out.send(router(), ask, epoch);
+}
+
+bool GatewayState::place_by_view(Request& request, TimePoint now, actors::Outbox& out) {
+  const auto load = [&](const NodeId& node) {
+    std::size_t choices = 0;
+    for (const auto& [id, other] : requests_)
+      if (other.phase != Phase::placing && other.placement.decode == node) choices += other.choices.size();
+    return static_cast<std::uint32_t>(choices);
+  };
+  auto placement = view_.place({request.job.id, request.epoch, request.job.model, request.avoid, load});
+  if (!placement) return false;
+  ++counters_.placed_by_view;
+  request.unanswered = 0;
+  request.placement = std::move(*placement);
+  send_generates(request, now, out);
+  return true;
 }
 
 void GatewayState::on_placement(const wire::Placement& placement, TimePoint now, actors::Outbox& out) {
   const auto at = requests_.find(placement.request);
   if (at == requests_.end()) {  // cancelled meanwhile: the router must not count it
-    out.send(options_.router_address, wire::RequestEnded{placement.request, placement.epoch, wire::Outcome::dropped},
+    out.send(router(), wire::RequestEnded{placement.request, placement.epoch, wire::Outcome::dropped},
              placement.epoch);
     return;
   }
@@ -74,6 +92,7 @@ void GatewayState::on_placement(const wire::Placement& placement, TimePoint now,
     return;
   }
   request.placement = placement;
+  request.unanswered = 0;
   send_generates(request, now, out);
 }
 
@@ -90,10 +109,14 @@ void GatewayState::on_refused(const wire::PlaceRefused& refused, TimePoint now, 
     ++counters_.stale_epochs;
     return;
   }
+  request.unanswered = 0;
   // The name was served before, or the request would not be here: its workers are away.
   const bool away = refused.error.code == Errc::model_not_found;
   const Errc code = away ? Errc::no_ready_worker : refused.error.code;
   const Error error{code, refused.error.detail, refused.retry_after_ms};
+  if ((away || code == Errc::no_ready_worker) && settled_at_ && now < *settled_at_ &&
+      place_by_view(request, now, out))
+    return;  // the router is new and the workers are not
   // A new request learns at once that there is no room. A stream that is under way waits for a worker.
   if (away && now - request.began < options_.rejoin_patience) {
     request.ask_at = now + std::chrono::milliseconds(100);

@@ -14,7 +14,12 @@ constexpr std::chrono::milliseconds kHeldPause{100};
 
 GatewayState::GatewayState(GatewayOptions options, SendPrompt send_prompt,
                            std::function<void(const std::vector<ServedModel>&)> on_models)
-    : options_(std::move(options)), send_prompt_(std::move(send_prompt)), on_models_(std::move(on_models)) {}
+    : options_(std::move(options)),
+      send_prompt_(std::move(send_prompt)),
+      on_models_(std::move(on_models)),
+      routers_{options_.router_address} {
+  routers_.insert(routers_.end(), options_.other_routers.begin(), options_.other_routers.end());
+}
 
 void GatewayState::start(GenerateJob job, std::shared_ptr<AnswerSink> sink, TimePoint now,
                          actors::Outbox& out) {
@@ -49,7 +54,7 @@ void GatewayState::cancel(const RequestId& id, actors::Outbox& out) {
   ++counters_.cancelled;
   end_move(at->second, out);
   end_placement(at->second, out);
-  out.send(options_.router_address, wire::RequestEnded{id, at->second.asked, wire::Outcome::dropped}, at->second.asked);
+  out.send(router(), wire::RequestEnded{id, at->second.asked, wire::Outcome::dropped}, at->second.asked);
   requests_.erase(at);
 }
 
@@ -63,30 +68,23 @@ void GatewayState::receive(const std::string& from, const wire::Envelope& messag
   delivery.on<wire::Tokens>([&](const wire::Tokens& m) { on_tokens(from, m, now, out); });
   delivery.on<wire::Placement>([&](const wire::Placement& m) { on_placement(m, now, out); });
   delivery.on<wire::PlaceRefused>([&](const wire::PlaceRefused& m) { on_refused(m, now, out); });
-  delivery.on<wire::ModelTable>([&](const wire::ModelTable& m) { on_models(m); });
-  delivery.on<wire::WorkerGone>([&](const wire::WorkerGone& m) { on_worker_gone(m, now, out); });
   delivery.on<wire::Handover>([&](const wire::Handover& m) { on_handover(m, now, out); });
-  delivery.on<wire::JoinReply>([&](const wire::JoinReply& m) {
-    joined_ = !m.refused;
-    if (m.refused) wake_at_ = next_beat_ = now;
+  delivery.on<wire::ModelTable>([&](const wire::ModelTable& m) {
+    if (is_router(from)) on_models(m, now);
   });
+  delivery.on<wire::WorkerTable>([&](const wire::WorkerTable& m) {
+    if (is_router(from)) view_.take(m);
+  });
+  delivery.on<wire::WorkerGone>([&](const wire::WorkerGone& m) {
+    if (is_router(from)) on_worker_gone(m, now, out);
+  });
+  delivery.on<wire::JoinReply>([&](const wire::JoinReply& m) { on_join_reply(from, m, now); });
   delivery.on<wire::Ping>([&](const wire::Ping& m) { out.send(from, wire::Pong{m.number, options_.node}); });
   delivery.end();
 }
 
-void GatewayState::on_models(const wire::ModelTable& table) {
-  // A model whose workers are away stays known: its requests get "no ready worker", not "no such model".
-  for (auto& [name, row] : models_) row.ready_workers = 0;
-  std::vector<ServedModel> served;
-  for (const wire::ModelTable::Row& row : table.rows) {
-    models_[row.model.name] = row;
-  }
-  for (const auto& [name, row] : models_)
-    served.push_back({row.model.name, row.model.id, row.model.context_length, row.ready_workers, row.model.numerics_id});
-  on_models_(served);
-}
-
 void GatewayState::on_worker_gone(const wire::WorkerGone& gone, TimePoint now, actors::Outbox& out) {
+  view_.gone(gone.node);
   for (auto at = requests_.begin(); at != requests_.end();) {
     const auto here = at++;
     if (gone.died && !outlives(here, gone.node, out)) continue;
@@ -113,10 +111,8 @@ bool GatewayState::outlives(Requests::iterator at, const NodeId& dead, actors::O
 }
 
 void GatewayState::peer_lost(const std::string& address, TimePoint now, actors::Outbox& out) {
-  if (address == options_.router_address) {
-    joined_ = false;
-    return;
-  }
+  if (is_router(address)) return lose_router(now);
+  view_.unreachable(address);
   for (auto at = requests_.begin(); at != requests_.end();) {
     const auto here = at++;
     Request& request = here->second;
@@ -126,34 +122,13 @@ void GatewayState::peer_lost(const std::string& address, TimePoint now, actors::
   }
 }
 
-void GatewayState::beat(actors::Outbox& out) {
-  if (left_) return;
-  if (!joined_) {
-    wire::Join message;
-    message.node = options_.node;
-    message.role = wire::Role::gateway;
-    message.name = options_.name;
-    message.control_address = options_.control_address;
-    out.send(options_.router_address, message);
-    return;
-  }
-  wire::Heartbeat message;
-  message.node = options_.node;
-  out.send(options_.router_address, message);
-}
-
-void GatewayState::leave(actors::Outbox& out) {
-  if (joined_) out.send(options_.router_address, wire::Leave{options_.node, "drained"});
-  joined_ = false;
-  left_ = true;
-}
-
 void GatewayState::tick(TimePoint now, actors::Outbox& out) {
   if (now >= next_beat_) {
     beat(out);
     if (options_.on_tick) options_.on_tick(*this);
     next_beat_ = now + options_.heartbeat;
   }
+  settle_router(now);
   for (auto at = requests_.begin(); at != requests_.end();) {
     const auto here = at++;
     (void)check_timers(here, now, out);
@@ -180,6 +155,7 @@ bool GatewayState::check_timers(Requests::iterator at, TimePoint now, actors::Ou
       return true;
     }
     request.needs_budget = false;
+    if (joined_ && request.unanswered >= options_.unanswered_places) lose_router(now);
     ask_placement(request, now, out);
     return true;
   }

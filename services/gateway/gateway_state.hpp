@@ -23,6 +23,7 @@
 #include "common/transport/data_plane.hpp"
 #include "services/gateway/dispatcher.hpp"
 #include "services/gateway/retry_budget.hpp"
+#include "services/gateway/last_view.hpp"
 
 namespace troupe::gateway {
 
@@ -31,6 +32,7 @@ struct GatewayOptions {
   std::string name = "gateway";
   std::string control_address;
   std::string router_address;
+  std::vector<std::string> other_routers = {};  ///< turned to, in turn, when the one in use is gone
   Duration heartbeat = std::chrono::milliseconds(500);
   Duration place_retry = std::chrono::seconds(1);      ///< an unanswered PlaceRequest is sent again
   Duration place_patience = std::chrono::seconds(10);  ///< without a router a new request waits this long
@@ -40,6 +42,7 @@ struct GatewayOptions {
   Duration probe_after = std::chrono::seconds(2);       ///< a silent stream is asked after
   Duration probe_timeout = std::chrono::seconds(4);     ///< and replayed when the worker does not answer
   Duration resend_timeout = std::chrono::milliseconds(200);
+  std::uint32_t unanswered_places = 2;  ///< of one request in turn: then the router counts as gone
   std::uint32_t max_replays = 8;
   std::uint32_t max_deaths = 2;  ///< of workers that had a request: it may be what kills them
   Duration death_patience =
@@ -53,6 +56,7 @@ struct GatewayCounters {
   std::uint64_t handovers = 0;  ///< streams moved from a draining worker while they went on
   std::uint64_t duplicate_tokens = 0, gaps = 0, stale_epochs = 0, unknown_requests = 0;
   std::uint64_t tokens = 0, malformed = 0, prompts_by_data = 0;
+  std::uint64_t placed_by_view = 0, routers_lost = 0;
 };
 
 /// Sends a long prompt's frame. Must not block.
@@ -116,6 +120,7 @@ class GatewayState final : public actors::RoleState {
     bool replayed = false;
     bool needs_budget = false;  ///< its next placement is a retry of a retry
     wire::Placement placement;
+    std::uint32_t unanswered = 0;  ///< PlaceRequests without an answer
     TimePoint ask_at;  ///< next PlaceRequest, or next try to send the prompt frames
     TimePoint began;
     TimePoint give_up_at;  ///< of placing
@@ -134,6 +139,8 @@ class GatewayState final : public actors::RoleState {
   // gateway_placing.cpp: from a request to a worker that has it
   void ask_placement(Request& request, TimePoint now, actors::Outbox& out);
   void ask_router(const Request& request, Epoch epoch, std::vector<NodeId> avoid, TimePoint now, actors::Outbox& out);
+  /// While no router answers. false: the last view has no worker for it.
+  [[nodiscard]] bool place_by_view(Request& request, TimePoint now, actors::Outbox& out);
   void on_placement(const wire::Placement& placement, TimePoint now, actors::Outbox& out);
   void on_refused(const wire::PlaceRefused& refused, TimePoint now, actors::Outbox& out);
   void send_generates(Request& request, TimePoint now, actors::Outbox& out);
@@ -165,12 +172,20 @@ class GatewayState final : public actors::RoleState {
   void finish(Requests::iterator at, actors::Outbox& out);
   void fail_request(Requests::iterator at, const Error& error, actors::Outbox& out);
 
-  void on_models(const wire::ModelTable& table);
+  // gateway_routers.cpp: which router is asked, and what is known without one
+  [[nodiscard]] const std::string& router() const { return routers_[router_]; }
+  [[nodiscard]] bool is_router(const std::string& from) const;
+  void on_join_reply(const std::string& from, const wire::JoinReply& reply, TimePoint now);
+  void lose_router(TimePoint now);
+  void on_models(const wire::ModelTable& table, TimePoint now);
+  void publish_models(TimePoint now);
+  void settle_router(TimePoint now);
+  void beat(actors::Outbox& out);
+
   void on_worker_gone(const wire::WorkerGone& gone, TimePoint now, actors::Outbox& out);
   /// false: it was one death too many, and the request is over.
   bool outlives(Requests::iterator at, const NodeId& dead, actors::Outbox& out);
   bool check_timers(Requests::iterator at, TimePoint now, actors::Outbox& out);
-  void beat(actors::Outbox& out);
 
   GatewayOptions options_;
   SendPrompt send_prompt_;
@@ -178,6 +193,13 @@ class GatewayState final : public actors::RoleState {
   std::map<std::string, wire::ModelTable::Row> models_;
   Requests requests_;
   RetryBudget retries_;
+  std::vector<std::string> routers_;  ///< as configured
+  std::size_t router_ = 0;            ///< the one in use
+  std::string router_signs_;          ///< the address it signs its mail with
+  NodeId router_id_;                  ///< of the router that last took this gateway in
+  std::optional<TimePoint> settled_at_;  ///< until then that router may not know its workers yet
+  wire::ModelTable table_;
+  LastView view_;
   bool joined_ = false;
   bool left_ = false;
   TimePoint next_beat_{};

@@ -22,7 +22,8 @@ RouterState::RouterState(const RouterOptions& options, std::unique_ptr<RouterPol
       log_(options.explained_placements),
       ticket_(options.node.high ^ options.node.low),
       feeds_(options.event_sources, [this](const std::string& topic) { return publisher_of(topic); }),
-      planner_(options.planner) {}
+      planner_(options.planner),
+      workers_(options.node) {}
 
 void RouterState::receive(const std::string& from, const wire::Envelope& message, TimePoint now,
                           actors::Outbox& out) {
@@ -68,6 +69,8 @@ void RouterState::on_join(const std::string& from, const wire::Join& join, TimeP
   out.send(from, reply);
   if (join.role == wire::Role::gateway) {
     pushed_ = view_.models();
+    if (workers_.parts().empty()) (void)workers_.update(view_);
+    for (const wire::WorkerTable& part : workers_.parts()) out.send(from, part);  // before the models: a model has workers
     out.send(from, pushed_);
   }
   push_models(out);
@@ -166,6 +169,11 @@ void RouterState::peer_lost(const std::string& address, TimePoint now, actors::O
 }
 
 void RouterState::push_models(actors::Outbox& out) {
+  if (workers_.update(view_)) {
+    for (const auto& [id, node] : view_.nodes())
+      if (node.identity.role == wire::Role::gateway)
+        for (const wire::WorkerTable& part : workers_.parts()) out.send(node.identity.control_address, part);
+  }
   wire::ModelTable table = view_.models();
   auto bytes = wire::encode(table);
   if (bytes == pushed_bytes_) return;

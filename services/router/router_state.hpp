@@ -20,6 +20,7 @@
 #include "services/router/policies/policy.hpp"
 #include "services/router/prefix_view.hpp"
 #include "services/router/ttft_models.hpp"
+#include "services/router/worker_tables.hpp"
 
 namespace troupe::router {
 
@@ -149,6 +150,7 @@ class RouterState final : public actors::RoleState {
   EventFeeds feeds_;
   Planner planner_;
   std::map<RequestId, Placed> placements_;
+  WorkerTables workers_;
   wire::ModelTable pushed_;
   std::vector<std::uint8_t> pushed_bytes_;
   bool draining_ = false;

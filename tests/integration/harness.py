@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -108,6 +109,15 @@ class Server:
             queue += children.get(pid, [])
         return found
 
+    def pid_of(self, role, word):
+        """The process of this role whose command line holds `word`."""
+        for pid in self.descendants():
+            with contextlib.suppress(OSError):
+                words = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+                if role in words[:3] and any(word in w for w in words):
+                    return pid
+        raise AssertionError(f"no {role} process with {word}")
+
     def stop(self, sig=signal.SIGTERM, deadline_s=60):
         """Returns the exit code."""
         pids = self.descendants()
@@ -142,23 +152,60 @@ def serve(*arguments, model):
     return Server(["serve", "--model", model, "--http-port", str(port), *arguments], port)
 
 
-def cluster(*arguments, model, prefill=1, decode=1):
-    """Four or more processes through `troupe up`, every port free; metrics of process NAME at server.metrics[NAME]."""
-    port = free_port()
-    names = ["router"] + [f"prefill-{i}" for i in range(prefill)] + [f"decode-{i}" for i in range(decode)]
+def cluster(*arguments, model, prefill=1, decode=1, routers=1, gateways=1, options=None):
+    """Four or more processes through `troupe up`, every port free; metrics of process NAME at server.metrics[NAME],
+    the gateways' APIs at server.gateways, the first of them at server.port."""
+    ports = [free_port() for _ in range(gateways)]
+    names = (["router"] if routers == 1 else [f"router-{i}" for i in range(routers)]) + [f"prefill-{i}" for i in range(prefill)] + [f"decode-{i}" for i in range(decode)]
     metrics = {name: free_port() for name in names}
     processes = [{"role": name.split("-")[0], "name": name, "port": 0, "options": {"metrics": {"port": metrics[name]}}}
                  for name in names]
-    processes.append({"role": "gateway", "name": "gateway", "port": 0})
+    processes += [{"role": "gateway", "name": f"gateway-{i}", "port": 0, "options": {"http": {"port": port}}}
+                  for i, port in enumerate(ports)]
     file = tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False)
-    json.dump({"host": "127.0.0.1", "options": {"http": {"port": port}}, "processes": processes}, file)  # JSON is YAML
+    json.dump({"host": "127.0.0.1", "options": options or {}, "processes": processes}, file)  # JSON is YAML
     file.close()
     try:
-        server = Server(["up", file.name, "--model", model, *arguments], port)
+        server = Server(["up", file.name, "--model", model, *arguments], ports[0])
     finally:
         os.unlink(file.name)
     server.metrics = metrics
+    server.gateways = ports
     return server
+
+
+class Redis:
+    """A redis-server of the test's own, without files."""
+
+    def __init__(self):
+        self.program = shutil.which("redis-server")
+        if self.program is None:
+            print("skipped: redis-server is absent")
+            sys.exit(SKIP)
+        self.port = free_port()
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen([self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+                                         "--appendonly", "no", "--dir", tempfile.gettempdir()],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        eventually(self.listens, "redis-server listens")
+
+    def listens(self):
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.kill()
 
 
 def metric(port, name):

@@ -82,15 +82,28 @@ class SimCluster {
   };
 
   void add_router(router::RouterOptions options = {}) {
-    options.node = node("router");
+    options.node = node("router" + std::to_string(++routers_made_));
     router = std::move(*router::RouterState::create(options));
     router_alive = true;
+  }
+  /// A second router; before gateways and workers, which learn of it as they are made.
+  void add_spare_router() {
+    router::RouterOptions options;
+    options.node = node("router-b");
+    spare = std::move(*router::RouterState::create(options));
+    spare_alive = true;
+  }
+  /// Its process dies; add_router() starts another in its place.
+  void kill_router() {
+    router_alive = false;
+    lose_peer("tcp://router");
   }
   void add_gateway() {
     gateway::GatewayOptions options;
     options.node = node("gateway");
     options.control_address = "tcp://gateway";
     options.router_address = "tcp://router";
+    if (spare_alive) options.other_routers = {"tcp://router-b"};
     options.name = "gateway-0";
     gateway = std::make_unique<gateway::GatewayState>(
         options,
@@ -115,6 +128,7 @@ class SimCluster {
     options.control_address = worker.address;
     options.data_address = worker.data_address;
     options.router_address = "tcp://router";
+    if (spare_alive) options.other_routers = {"tcp://router-b"};
     options.node = node(name);
     worker::ServedModel model;
     model.info = {"fake",        worker.engine->model_id(), 1u << 20,
@@ -154,6 +168,8 @@ class SimCluster {
     actors::Outbox out;
     if (router_alive) router->peer_lost(address, clock.now(), out);
     deliver("tcp://router", out);
+    if (spare_alive) spare->peer_lost(address, clock.now(), out);
+    deliver("tcp://router-b", out);
     gateway->peer_lost(address, clock.now(), out);
     deliver("tcp://gateway", out);
     for (auto& [name, worker] : workers) {
@@ -210,7 +226,8 @@ class SimCluster {
   [[nodiscard]] std::string leftovers() const {
     std::string text;
     if (gateway->in_flight() != 0) text += " gateway.in_flight";
-    if (router->placements() != 0) text += " router.placements";
+    if (router_alive && router->placements() != 0) text += " router.placements";
+    if (spare_alive && spare->placements() != 0) text += " spare.placements";
     for (const auto& [name, worker] : workers) {
       if (!worker->alive) continue;
       const auto counters = worker->state->counters();
@@ -225,11 +242,11 @@ class SimCluster {
   }
 
   ManualClock clock;
-  std::unique_ptr<router::RouterState> router;
+  std::unique_ptr<router::RouterState> router, spare;
   std::unique_ptr<gateway::GatewayState> gateway;
   std::map<std::string, std::unique_ptr<Worker>> workers;
   std::vector<gateway::ServedModel> models;
-  bool router_alive = false;
+  bool router_alive = false, spare_alive = false;
   std::uint64_t frames_delivered = 0, frames_refused = 0, frames_lost = 0, messages = 0, lost = 0;
   std::uint64_t lose_frames = 0;  ///< the next so many KV frames
   bool keep_frames = false;
@@ -275,6 +292,8 @@ class SimCluster {
     actors::Outbox out;
     if (to == "tcp://router") {
       if (router_alive) router->receive(letter.from, letter.message, clock.now(), out);
+    } else if (to == "tcp://router-b") {
+      if (spare_alive) spare->receive(letter.from, letter.message, clock.now(), out);
     } else if (to == "tcp://gateway") {
       gateway->receive(letter.from, letter.message, clock.now(), out);
     } else if (Worker* worker = by_address(to); worker != nullptr && worker->alive) {
@@ -350,6 +369,8 @@ class SimCluster {
     actors::Outbox out;
     if (router_alive) router->tick(clock.now(), out);
     deliver("tcp://router", out);
+    if (spare_alive) spare->tick(clock.now(), out);
+    deliver("tcp://router-b", out);
     gateway->tick(clock.now(), out);
     deliver("tcp://gateway", out);
     for (auto& [name, worker] : workers) {
@@ -365,6 +386,7 @@ class SimCluster {
   std::deque<Frame> frames_;
   std::vector<Frame> kept_;
   TimePoint next_tick_{};
+  int routers_made_ = 0;
 };
 
 /// A job with a prompt of `tokens` ids that differ by `salt`.

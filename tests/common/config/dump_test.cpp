@@ -27,6 +27,19 @@ TEST(Dump, YamlLoadsBackToTheSameValues) {
     EXPECT_EQ(again->value(i), config.value(i)) << product_schema().options()[i].name;
 }
 
+TEST(Dump, ASecretIsNeverShown) {
+  ConfigSources s;
+  s.environment = {{"TROUPE_CLUSTER_DIRECTORY_PASSWORD", "hunter2"}};
+  const Config config = *Config::load(product_schema(), s);
+  EXPECT_EQ(config.text("cluster.directory_password"), "hunter2");
+  EXPECT_EQ(dump_yaml(config).find("hunter2"), std::string::npos);
+  EXPECT_EQ(dump_json(config).find("hunter2"), std::string::npos);
+  EXPECT_NE(dump_json(config).find("***"), std::string::npos);
+  for (const std::string& flag : config.to_flags(kServing)) EXPECT_EQ(flag.find("hunter2"), std::string::npos);
+  EXPECT_EQ(config.secrets(),
+            (std::vector<std::pair<std::string, std::string>>{{"TROUPE_CLUSTER_DIRECTORY_PASSWORD", "hunter2"}}));
+}
+
 TEST(Dump, YamlSaysWhereAValueCameFrom) {
   const std::string text = dump_yaml(changed());
   EXPECT_NE(text.find("  port: 1234  # from flag --http-port\n"), std::string::npos) << text;

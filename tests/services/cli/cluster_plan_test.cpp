@@ -51,6 +51,28 @@ TEST(ClusterPlan, TiesTheProcessesTogether) {
   EXPECT_EQ(plan->urls, std::vector<std::string>{"http://127.0.0.1:9000/v1"});
 }
 
+TEST(ClusterPlan, EveryProcessKnowsAllRouters) {
+  const auto plan = plan_of(kSmall + "  - {role: router, port: 7500}\n");
+  ASSERT_TRUE(plan) << to_string(plan.error());
+  ASSERT_EQ(plan->processes.size(), 4U);
+  for (const std::size_t other : {2U, 3U})
+    EXPECT_TRUE(has(plan->processes[other], "--cluster-router=127.0.0.1:7400,127.0.0.1:7500"));
+}
+
+TEST(ClusterPlan, ASecretIsInNoCommandLine) {
+  const std::string yaml = "options: {cluster: {directory: \"redis://127.0.0.1:6379\", directory_password: hunter2}}\n" +
+                           kSmall.substr(kSmall.find("processes"));
+  const auto plan = plan_of(yaml);
+  ASSERT_TRUE(plan) << to_string(plan.error());
+  for (const ProcessPlan& process : plan->processes)
+    for (const std::string& argument : process.arguments) EXPECT_EQ(argument.find("hunter2"), std::string::npos);
+  EXPECT_TRUE(has(plan->processes[2], "--cluster-directory=redis://127.0.0.1:6379"));
+  EXPECT_EQ(plan->secrets, (Environment{{"TROUPE_CLUSTER_DIRECTORY_PASSWORD", "hunter2"}}));
+  const std::string own =
+      "processes: [{role: router}, {role: decode}, {role: gateway, options: {cluster: {directory_password: hunter2}}}]\n";
+  EXPECT_NE(error_of(plan_of(own)).find("cluster.directory_password"), std::string::npos);
+}
+
 TEST(ClusterPlan, FlagsBeatTheEnvironmentAndThatBeatsTheFile) {
   const auto decode = [](const Expected<ClusterPlan>& plan) { return plan->processes[1]; };
   EXPECT_TRUE(has(decode(plan_of(kSmall, {}, {{"TROUPE_ENGINE_THREADS", "3"}})), "--engine-threads=3"));

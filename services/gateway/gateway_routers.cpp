@@ -1,0 +1,97 @@
+// Which router is asked, and what is known while none answers.
+#include <algorithm>
+#include <utility>
+
+#include "common/base/log.hpp"
+#include "services/gateway/gateway_state.hpp"
+
+namespace troupe::gateway {
+
+// Until it has signed anything the only configured router may write under any address.
+bool GatewayState::is_router(const std::string& from) const {
+  return from == router() || from == router_signs_ ||
+         (routers_.size() == 1 && router_signs_.empty() && !joined_);
+}
+
+void GatewayState::on_join_reply(const std::string& from, const wire::JoinReply& reply, TimePoint now) {
+  if (std::find(routers_.begin(), routers_.end(), from) != routers_.end() && from != router())
+    return;  // an older one
+  router_signs_ = from;
+  if (reply.refused) {
+    joined_ = false;
+    wake_at_ = next_beat_ = now;
+    return;
+  }
+  joined_ = true;
+  if (reply.router == router_id_) return;
+  // It may be new itself: its workers come within a heartbeat or two. Until then what the last one knew
+  // counts.
+  router_id_ = reply.router;
+  settled_at_ = now + options_.rejoin_patience;
+  log::info("router in use", {{"address", router()}});
+}
+
+void GatewayState::settle_router(TimePoint now) {
+  if (!settled_at_ || now < *settled_at_ || !joined_) return;
+  settled_at_.reset();
+  view_.forget_older();
+  publish_models(now);
+}
+
+void GatewayState::lose_router(TimePoint now) {
+  const bool was_joined = std::exchange(joined_, false);
+  router_ = (router_ + 1) % routers_.size();
+  router_signs_.clear();
+  if (!was_joined) return;  // the next heartbeat tries the next one
+  ++counters_.routers_lost;
+  log::warn("the router does not answer: placing by its last word", {{"next", router()}});
+  wake_at_ = next_beat_ = now;
+  for (auto& [id, request] : requests_) {
+    if (request.phase != Phase::placing) continue;
+    request.unanswered = 0;
+    request.ask_at = std::min(request.ask_at, now);
+  }
+}
+
+void GatewayState::on_models(const wire::ModelTable& table, TimePoint now) {
+  table_ = table;
+  publish_models(now);
+}
+
+void GatewayState::publish_models(TimePoint now) {
+  // A model whose workers are away stays known: its requests get "no ready worker", not "no such model".
+  for (auto& [name, row] : models_) row.ready_workers = 0;
+  for (const wire::ModelTable::Row& row : table_.rows) models_[row.model.name] = row;
+  const bool settling = settled_at_ && now < *settled_at_;
+  std::vector<ServedModel> served;
+  for (auto& [name, row] : models_) {
+    if (settling) row.ready_workers = std::max(row.ready_workers, view_.decoders(name));
+    served.push_back(
+        {row.model.name, row.model.id, row.model.context_length, row.ready_workers, row.model.numerics_id});
+  }
+  on_models_(served);
+}
+
+void GatewayState::beat(actors::Outbox& out) {
+  if (left_) return;
+  if (!joined_) {
+    wire::Join message;
+    message.node = options_.node;
+    message.role = wire::Role::gateway;
+    message.name = options_.name;
+    message.control_address = options_.control_address;
+    out.send(router(), message);
+    return;
+  }
+  wire::Heartbeat message;
+  message.node = options_.node;
+  out.send(router(), message);
+}
+
+void GatewayState::leave(actors::Outbox& out) {
+  if (joined_) out.send(router(), wire::Leave{options_.node, "drained"});
+  joined_ = false;
+  left_ = true;
+}
+
+}  // namespace troupe::gateway
