@@ -5,6 +5,8 @@
 //   send(address, header, payload) --------> handler(header, payload, sender) -> accept/refuse
 //        window of `window` frames <-------- FrameAck once the handler has taken it
 //
+// A frame that comes damaged, or is not acknowledged in time, is sent again, twice at most; one that comes twice is handed over
+// once. Order is not kept then.
 // A frame that finds the window full is refused (send() == window_full): back-pressure is the caller's to handle, and the
 // writable callback says when to try again. Frames of a cancelled request that have not left yet are dropped.
 // Two implementations behind one address scheme: "tcp://host:port" goes through ZeroMQ, "local://name" hands the same
@@ -40,11 +42,13 @@ struct DataPlaneOptions {
   std::uint32_t window = 4;                    ///< frames in flight per peer
   std::uint32_t max_frame_bytes = 8u << 20;    ///< larger frames are refused on receipt
   std::chrono::milliseconds ack_timeout{5000}; ///< a peer that acknowledges nothing for this long is lost
+  std::chrono::milliseconds resend_after{1000}; ///< a frame without an answer is sent again, then after twice as long
 };
 
 struct DataPlaneStats {
   std::uint64_t frames_sent = 0, bytes_sent = 0, frames_received = 0, bytes_received = 0;
   std::uint64_t acks = 0, refused = 0, malformed = 0, lost_peers = 0;
+  std::uint64_t resent = 0, repeated = 0;  ///< frames sent again; frames that came again
   std::uint32_t in_flight = 0, peers = 0;
 };
 

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -15,27 +14,12 @@
 
 #include "common/base/handoff.hpp"
 #include "common/base/log.hpp"
-#include "common/transport/frame_header.hpp"
+#include "common/transport/peer_window.hpp"
+#include "common/transport/recent_frames.hpp"
 #include "common/wire/frame.hpp"
 
 namespace troupe {
 namespace {
-
-using SteadyTime = std::chrono::steady_clock::time_point;
-
-struct OutgoingFrame {
-  FrameIdentity identity;
-  wire::Envelope header;
-  FramePayload payload;
-};
-
-// A peer as its sender sees it. `queue` holds frames not yet given to the socket, `unacked` those that are.
-struct Peer {
-  std::deque<OutgoingFrame> queue;
-  std::vector<FrameIdentity> unacked;
-  SteadyTime last_sign{};
-  [[nodiscard]] std::size_t outstanding() const { return queue.size() + unacked.size(); }
-};
 
 void release_payload(void*, void* hint) {
   take_over();
@@ -96,10 +80,7 @@ class ZmqPlane final : public DataPlane {
     if (stopping_ || !address.starts_with("tcp://")) return SendResult::closed;
     {
       std::lock_guard lock(mutex_);
-      Peer& peer = peers_[address];
-      if (peer.outstanding() >= options_.window) return SendResult::window_full;
-      if (peer.outstanding() == 0) peer.last_sign = std::chrono::steady_clock::now();
-      peer.queue.push_back({*identity, header, std::move(payload)});
+      if (!peer(address).offer({*identity, header, std::move(payload)}, now())) return SendResult::window_full;
     }
     wake();
     return SendResult::sent;
@@ -107,15 +88,14 @@ class ZmqPlane final : public DataPlane {
 
   void drop(const RequestId& request) override {
     std::lock_guard lock(mutex_);
-    for (auto& [address, peer] : peers_)
-      std::erase_if(peer.queue, [&](const OutgoingFrame& frame) { return frame.identity.request == request; });
+    for (auto& [address, peer] : peers_) peer.drop(request);
   }
 
   DataPlaneStats stats() const override {
     std::lock_guard lock(mutex_);
     DataPlaneStats stats = stats_;
     stats.peers = static_cast<std::uint32_t>(peers_.size());
-    for (const auto& [address, peer] : peers_) stats.in_flight += static_cast<std::uint32_t>(peer.outstanding());
+    for (const auto& [address, peer] : peers_) stats.in_flight += peer.outstanding();
     return stats;
   }
 
@@ -123,6 +103,12 @@ class ZmqPlane final : public DataPlane {
   void wake() const {
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(wake_, &one, sizeof one);  // full means it is awake already
+  }
+
+  static TimePoint now() { return std::chrono::steady_clock::now(); }
+  /// Under mutex_.
+  PeerWindow& peer(const std::string& address) {
+    return peers_.try_emplace(address, PeerWindowOptions{options_.window, options_.ack_timeout, options_.resend_after}).first->second;
   }
 
   // ---- the plane's thread ----
@@ -140,6 +126,7 @@ class ZmqPlane final : public DataPlane {
       [[maybe_unused]] const ssize_t got = ::read(wake_, &ignored, sizeof ignored);
       receive_frames();
       for (const std::string& address : names) receive_acks(address);
+      resend();
       flush_queues();
       find_lost_peers();
     }
@@ -150,20 +137,17 @@ class ZmqPlane final : public DataPlane {
   bool has_queued(const std::string& address) const {
     std::lock_guard lock(mutex_);
     const auto it = peers_.find(address);
-    return it != peers_.end() && !it->second.queue.empty();
+    return it != peers_.end() && it->second.has_queued();
   }
 
   // Sleeps for good while nothing is outstanding: an idle plane costs nothing.
   std::chrono::milliseconds poll_timeout() const {
     std::lock_guard lock(mutex_);
-    std::optional<SteadyTime> first;
-    for (const auto& [address, peer] : peers_) {
-      if (peer.outstanding() == 0) continue;
-      const SteadyTime due = peer.last_sign + options_.ack_timeout;
-      if (!first || due < *first) first = due;
-    }
+    std::optional<TimePoint> first;
+    for (const auto& [address, peer] : peers_)
+      if (const auto due = peer.wake_at(); due && (!first || *due < *first)) first = due;
     if (!first) return std::chrono::milliseconds(-1);
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*first - std::chrono::steady_clock::now());
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*first - now());
     return std::clamp(left, std::chrono::milliseconds(1), options_.ack_timeout);
   }
 
@@ -188,22 +172,25 @@ class ZmqPlane final : public DataPlane {
     const auto identity = identify_frame(*envelope, body.size());
     if (!identity) return count_malformed(identity.error().detail);
     const auto bytes = bytes_of(body);
-    bool accepted = false;
     if (frame_checksum(bytes) != identity->checksum) {
       count_malformed("a frame's checksum does not match");
-    } else {
-      {
-        std::lock_guard lock(mutex_);
-        stats_.frames_received += 1;
-        stats_.bytes_received += body.size();
-      }
-      accepted = handlers_.received(*envelope, std::make_shared<const std::vector<std::uint8_t>>(bytes.begin(), bytes.end()));
+      return acknowledge(sender, *identity, false, true);
     }
-    acknowledge(sender, *identity, accepted);
+    const bool repeated = recent_.contains(*identity);
+    {
+      std::lock_guard lock(mutex_);
+      stats_.frames_received += 1;
+      stats_.bytes_received += body.size();
+      stats_.repeated += repeated ? 1 : 0;
+    }
+    const bool accepted =
+        repeated || handlers_.received(*envelope, std::make_shared<const std::vector<std::uint8_t>>(bytes.begin(), bytes.end()));
+    if (accepted) recent_.add(*identity);
+    acknowledge(sender, *identity, accepted, false);
   }
 
-  void acknowledge(zmq::message_t& sender, const FrameIdentity& identity, bool accepted) {
-    const wire::FrameAck ack{identity.request, identity.epoch, identity.frame, accepted, identity.lease, false};
+  void acknowledge(zmq::message_t& sender, const FrameIdentity& identity, bool accepted, bool again) {
+    const wire::FrameAck ack{identity.request, identity.epoch, identity.frame, accepted, identity.lease, again};
     const auto bytes = wire::to_bytes(wire::pack(ack, identity.epoch));
     try {
       if (receiver_.send(sender, zmq::send_flags::sndmore | zmq::send_flags::dontwait))
@@ -235,20 +222,23 @@ class ZmqPlane final : public DataPlane {
   }
 
   void take_ack(const std::string& address, const wire::FrameAck& ack) {
+    PeerWindow::Answer answer{};
     {
       std::lock_guard lock(mutex_);
-      Peer& peer = peers_[address];
-      const auto found = std::find_if(peer.unacked.begin(), peer.unacked.end(), [&](const FrameIdentity& frame) {
-        return frame.request == ack.request && frame.epoch == ack.epoch && frame.frame == ack.frame && frame.lease == ack.lease;
-      });
-      if (found == peer.unacked.end()) return;
-      peer.unacked.erase(found);
-      peer.last_sign = std::chrono::steady_clock::now();
+      answer = peer(address).acknowledge(ack, now());
+      if (answer == PeerWindow::Answer::unknown) return;
       stats_.acks += 1;
-      if (!ack.accepted) stats_.refused += 1;
+      stats_.refused += answer == PeerWindow::Answer::refused ? 1 : 0;
+      stats_.resent += answer == PeerWindow::Answer::again ? 1 : 0;
     }
-    if (!ack.accepted && handlers_.refused) handlers_.refused({ack.request, ack.epoch, ack.lease});
+    if (answer == PeerWindow::Answer::again) return;  // it goes out with the next flush
+    if (answer == PeerWindow::Answer::refused && handlers_.refused) handlers_.refused({ack.request, ack.epoch, ack.lease});
     if (handlers_.writable) handlers_.writable(address);
+  }
+
+  void resend() {
+    std::lock_guard lock(mutex_);
+    for (auto& [address, peer] : peers_) stats_.resent += peer.resend_due(now());
   }
 
   void flush_queues() {
@@ -256,7 +246,7 @@ class ZmqPlane final : public DataPlane {
     {
       std::lock_guard lock(mutex_);
       for (const auto& [address, peer] : peers_)
-        if (!peer.queue.empty()) addresses.push_back(address);
+        if (peer.has_queued()) addresses.push_back(address);
     }
     for (const std::string& address : addresses) flush(address, socket_for(address));
   }
@@ -280,29 +270,24 @@ class ZmqPlane final : public DataPlane {
 
   void flush(const std::string& address, zmq::socket_t& socket) {
     for (;;) {
-      OutgoingFrame frame;
+      std::optional<OutgoingFrame> frame;
       {
         std::lock_guard lock(mutex_);
-        Peer& peer = peers_[address];
-        if (peer.queue.empty()) return;
-        frame = std::move(peer.queue.front());
-        peer.queue.pop_front();
-        peer.unacked.push_back(frame.identity);
+        frame = peer(address).next(now());
       }
-      const auto head = wire::to_bytes(frame.header);
+      if (!frame) return;
+      const auto head = wire::to_bytes(frame->header);
       zmq::message_t first(head.data(), head.size());
       if (!socket.send(first, zmq::send_flags::sndmore | zmq::send_flags::dontwait)) {
         std::lock_guard lock(mutex_);  // not connected yet: poll says when
-        Peer& peer = peers_[address];
-        peer.unacked.pop_back();
-        peer.queue.push_front(std::move(frame));
+        peer(address).put_back();
         return;
       }
-      zmq::message_t second = share(frame.payload);
+      zmq::message_t second = share(frame->payload);
       socket.send(second, zmq::send_flags::none);  // the rest of an accepted message never blocks
       std::lock_guard lock(mutex_);
       stats_.frames_sent += 1;
-      stats_.bytes_sent += frame.payload->size();
+      stats_.bytes_sent += frame->payload->size();
     }
   }
 
@@ -314,25 +299,18 @@ class ZmqPlane final : public DataPlane {
     std::vector<Lost> lost;
     {
       std::lock_guard lock(mutex_);
-      const auto now = std::chrono::steady_clock::now();
       for (auto it = peers_.begin(); it != peers_.end();) {
-        if (it->second.outstanding() == 0 || now - it->second.last_sign < options_.ack_timeout) {
+        if (!it->second.lost(now())) {
           ++it;
           continue;
         }
-        Lost entry{it->first, {}};
-        const auto add = [&](const FrameIdentity& frame) { entry.transfers.push_back({frame.request, frame.epoch, frame.lease}); };
-        for (const auto& frame : it->second.queue) add(frame.identity);
-        for (const auto& frame : it->second.unacked) add(frame);
-        lost.push_back(std::move(entry));
+        lost.push_back({it->first, it->second.transfers()});
         it = peers_.erase(it);
         stats_.lost_peers += 1;
       }
     }
     for (Lost& entry : lost) {
       senders_.erase(entry.address);  // with linger 0: unsent payloads are freed here
-      std::sort(entry.transfers.begin(), entry.transfers.end());
-      entry.transfers.erase(std::unique(entry.transfers.begin(), entry.transfers.end()), entry.transfers.end());
       log::warn("data plane peer lost", {{"address", entry.address}, {"transfers", entry.transfers.size()}});
       if (handlers_.lost) handlers_.lost(entry.address, entry.transfers);
     }
@@ -351,11 +329,12 @@ class ZmqPlane final : public DataPlane {
   zmq::context_t context_{1};
   zmq::socket_t receiver_;
   std::map<std::string, zmq::socket_t> senders_;  // the plane's thread only
+  RecentFrames recent_;                           // the same
   const int wake_;
   std::string address_;
   std::atomic<bool> stopping_{false};
   mutable std::mutex mutex_;  // guards peers_ and stats_; never held across a socket call or a handler
-  std::map<std::string, Peer> peers_;
+  std::map<std::string, PeerWindow> peers_;
   DataPlaneStats stats_;
   std::thread thread_;
 };

@@ -100,6 +100,10 @@ const std::vector<CounterRow>& counters() {
        [](S s) { return s.plane.bytes_received; }},
       {counter("troupe_worker_transfer_frames_refused_total", "Frames that nobody waited for."),
        [](S s) { return s.plane.refused; }},
+      {counter("troupe_worker_transfer_frames_resent_total", "Frames sent again: damaged on the way, or not acknowledged."),
+       [](S s) { return s.plane.resent; }},
+      {counter("troupe_worker_transfer_frames_repeated_total", "Frames that came again, taken once."),
+       [](S s) { return s.plane.repeated; }},
       {counter("troupe_worker_transfer_peers_lost_total", "Data-plane peers that stopped acknowledging."),
        [](S s) { return s.plane.lost_peers; }},
   };

@@ -1,7 +1,11 @@
 #include "common/transport/data_plane.hpp"
 
+#include <atomic>
 #include <condition_variable>
+#include <map>
 #include <mutex>
+#include <set>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <zmq.hpp>
@@ -59,7 +63,7 @@ struct Frame {
 Frame make_frame(std::uint32_t number, std::uint32_t bytes = 1024, RequestId request = {1, 1}) {
   auto payload = std::make_shared<std::vector<std::uint8_t>>(bytes);
   for (std::size_t i = 0; i < payload->size(); ++i) (*payload)[i] = static_cast<std::uint8_t>(i * 7 + number);
-  wire::KvFrame frame{request, Epoch{3}, ModelId{9, 9}, number, 0, 1, {0}, bytes, frame_checksum(*payload)};
+  wire::KvFrame frame{request, Epoch{3}, ModelId{9, 9}, number, 0, 1, {0}, bytes, frame_checksum(*payload), {}};
   return {wire::pack(frame, Epoch{3}), request, payload};
 }
 
@@ -215,6 +219,109 @@ TEST(ZmqPlane, RefusesGarbageACorruptPayloadAndAWrongLengthWithoutHarm) {
   auto sender = open_plane(out, "tcp://127.0.0.1:0");
   ASSERT_EQ(sender->send(receiver->address(), frame.header, frame.request, frame.payload), SendResult::sent);
   EXPECT_TRUE(in.wait([&] { return in.frames.size() == 1; }));
+}
+
+/// Between a sender and a receiver: does with frames and acknowledgements what it is told.
+class Proxy {
+ public:
+  /// Called on the proxy's thread for each frame, with its payload. false: it is lost.
+  using Frames = std::function<bool(std::vector<std::uint8_t>& payload)>;
+  Proxy(const std::string& to, Frames frames) : frames_(std::move(frames)) {
+    front_.set(zmq::sockopt::linger, 0);
+    back_.set(zmq::sockopt::linger, 0);
+    front_.bind("tcp://127.0.0.1:*");
+    address_ = front_.get(zmq::sockopt::last_endpoint);
+    back_.connect(to);
+    thread_ = std::thread([this] { run(); });
+  }
+  ~Proxy() {
+    stop_ = true;
+    thread_.join();
+  }
+  const std::string& address() const { return address_; }
+
+ private:
+  void run() {
+    while (!stop_) {
+      std::vector<zmq::pollitem_t> items = {{front_.handle(), 0, ZMQ_POLLIN, 0}, {back_.handle(), 0, ZMQ_POLLIN, 0}};
+      zmq::poll(items, 10ms);
+      if (items[0].revents != 0) {
+        zmq::message_t sender, head, body;
+        if (!front_.recv(sender) || !front_.recv(head) || !front_.recv(body)) continue;
+        sender_.copy(sender);
+        std::vector<std::uint8_t> payload(static_cast<std::uint8_t*>(body.data()), static_cast<std::uint8_t*>(body.data()) + body.size());
+        if (!frames_(payload)) continue;
+        back_.send(head, zmq::send_flags::sndmore);
+        back_.send(zmq::buffer(payload), zmq::send_flags::none);
+      }
+      if (items[1].revents != 0) {
+        zmq::message_t answer, to;
+        if (!back_.recv(answer)) continue;
+        to.copy(sender_);
+        front_.send(to, zmq::send_flags::sndmore);
+        front_.send(answer, zmq::send_flags::none);
+      }
+    }
+  }
+  Frames frames_;
+  zmq::context_t context_;
+  zmq::socket_t front_{context_, zmq::socket_type::router}, back_{context_, zmq::socket_type::dealer};
+  zmq::message_t sender_;
+  std::string address_;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+TEST(ZmqPlane, SendsDamagedAndLostFramesAgainAndHandsRepeatsOverOnce) {
+  Recorder in, out;
+  auto receiver = open_plane(in, "tcp://127.0.0.1:0");
+  std::map<int, int> times;  // each frame came, by its number: the first byte
+  Proxy proxy(receiver->address(), [&](std::vector<std::uint8_t>& payload) {
+    const int number = payload[0], before = times[number]++;
+    if (number % 3 == 0 && before == 0) payload[payload.size() / 2] ^= 1;
+    return !(number % 3 == 1 && before == 0) && !(number % 6 == 3 && before == 1);
+  });
+  DataPlaneOptions options;
+  options.listen = "tcp://127.0.0.1:0";
+  options.resend_after = 50ms;
+  auto sender = std::move(*DataPlane::create(options, out.handlers()));
+  constexpr std::uint32_t kFrames = 60;
+  for (std::uint32_t i = 0; i < kFrames;) {
+    const Frame frame = make_frame(i);
+    if (sender->send(proxy.address(), frame.header, frame.request, frame.payload) == SendResult::sent) {
+      ++i;
+    } else {
+      ASSERT_TRUE(out.wait([&] { return sender->stats().in_flight < 4; }));
+    }
+  }
+  ASSERT_TRUE(in.wait([&] { return in.frames.size() >= kFrames; }));
+  ASSERT_TRUE(out.wait([&] { return sender->stats().in_flight == 0; }));
+  std::set<std::uint32_t> numbers;
+  for (std::size_t i = 0; i < in.frames.size(); ++i) {
+    EXPECT_TRUE(numbers.insert(in.frames[i].frame).second) << "handed over once";
+    EXPECT_EQ(*in.payloads[i], *make_frame(in.frames[i].frame).payload);
+  }
+  EXPECT_EQ(numbers.size(), kFrames);
+  EXPECT_GE(sender->stats().resent, 50u);
+  EXPECT_EQ(sender->stats().refused, 0u);
+  EXPECT_EQ(sender->stats().lost_peers, 0u);
+}
+
+TEST(ZmqPlane, AFrameThatIsDamagedEveryTimeIsGivenUp) {
+  Recorder in, out;
+  auto receiver = open_plane(in, "tcp://127.0.0.1:0");
+  int frames = 0;
+  Proxy proxy(receiver->address(), [&](std::vector<std::uint8_t>& payload) {
+    ++frames;
+    payload[0] ^= 1;
+    return true;
+  });
+  auto sender = open_plane(out, "tcp://127.0.0.1:0");
+  const Frame frame = make_frame(0);
+  ASSERT_EQ(sender->send(proxy.address(), frame.header, frame.request, frame.payload), SendResult::sent);
+  ASSERT_TRUE(out.wait([&] { return out.refused == 1; }));
+  EXPECT_EQ(frames, 3);
+  EXPECT_TRUE(in.frames.empty());
 }
 
 TEST(DataPlane, RefusesATakenPortAndAnUnknownScheme) {
