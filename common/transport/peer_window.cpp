@@ -35,16 +35,26 @@ PeerWindow::Answer PeerWindow::acknowledge(const wire::FrameAck& ack, TimePoint 
   last_sign_ = now;
   // It may be queued once more: the first copy was slow, not lost.
   if (const auto queued = std::find_if(queue_.begin(), queue_.end(), is_it); queued != queue_.end() && queued->sends != 0) {
+    if (ack.accepted && ack.held) {
+      queued->sends = 1;
+      return Answer::held;
+    }
     if (!ack.accepted && ack.again) return Answer::again;
     queue_.erase(queued);
     return ack.accepted ? Answer::taken : Answer::refused;
   }
   const auto found = std::find_if(sent_.begin(), sent_.end(), is_it);
   if (found == sent_.end()) return Answer::unknown;
+  if (ack.accepted && ack.held) {
+    found->sends = 1;
+    found->resend_at = now + options_.resend_after;
+    return Answer::held;
+  }
   OutgoingFrame frame = std::move(*found);
   sent_.erase(found);
   if (ack.accepted) return Answer::taken;
   if (!ack.again || frame.payload == nullptr || frame.sends >= options_.max_sends) return Answer::refused;
+  frame.whole = true;
   queue_.push_front(std::move(frame));
   return Answer::again;
 }

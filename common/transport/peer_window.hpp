@@ -20,6 +20,7 @@ struct OutgoingFrame {
   FrameIdentity identity;
   wire::Envelope header;
   FramePayload payload;  ///< none: dropped, its acknowledgement is still to come
+  bool whole = false;    ///< not as a place in shared memory
   std::uint32_t sends = 0;
   TimePoint resend_at{};
 };
@@ -43,8 +44,8 @@ class PeerWindow {
   /// The socket did not take the frame that next() gave last.
   void put_back();
 
-  enum class Answer : std::uint8_t { unknown, taken, refused, again };
-  /// `refused` also when a damaged frame was sent often enough.
+  enum class Answer : std::uint8_t { unknown, taken, refused, again, held };
+  /// `held`: it came and is kept waiting; it is asked after, without end. `refused` also when a damaged frame was sent often enough.
   [[nodiscard]] Answer acknowledge(const wire::FrameAck& ack, TimePoint now);
   /// Queues what is due to be sent again. Returns how many.
   std::uint32_t resend_due(TimePoint now);

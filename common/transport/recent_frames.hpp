@@ -9,13 +9,24 @@
 
 namespace troupe {
 
+/// With the checksum: a source that was asked again may cut its frames in another way.
+[[nodiscard]] inline BlockKey frame_key(const FrameIdentity& frame) {
+  return Hasher()
+      .id(frame.request)
+      .number(frame.epoch.value)
+      .number(frame.lease.value)
+      .number(frame.frame)
+      .number(frame.checksum)
+      .finish<BlockKey>();
+}
+
 /// Threads: one.
 class RecentFrames {
  public:
   explicit RecentFrames(std::size_t most = 1024) : most_(most) {}
-  [[nodiscard]] bool contains(const FrameIdentity& frame) const { return known_.contains(key(frame)); }
+  [[nodiscard]] bool contains(const FrameIdentity& frame) const { return known_.contains(frame_key(frame)); }
   void add(const FrameIdentity& frame) {
-    const BlockKey k = key(frame);
+    const BlockKey k = frame_key(frame);
     if (!known_.insert(k).second) return;
     order_.push_back(k);
     if (order_.size() <= most_) return;
@@ -24,16 +35,6 @@ class RecentFrames {
   }
 
  private:
-  /// With the checksum: a source that was asked again may cut its frames in another way.
-  static BlockKey key(const FrameIdentity& frame) {
-    return Hasher()
-        .id(frame.request)
-        .number(frame.epoch.value)
-        .number(frame.lease.value)
-        .number(frame.frame)
-        .number(frame.checksum)
-        .finish<BlockKey>();
-  }
   std::size_t most_;
   std::set<BlockKey> known_;
   std::deque<BlockKey> order_;

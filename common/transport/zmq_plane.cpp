@@ -8,14 +8,17 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
 
 #include <zmq.hpp>
 
 #include "common/base/handoff.hpp"
 #include "common/base/log.hpp"
+#include "common/transport/frame_pool.hpp"
 #include "common/transport/peer_window.hpp"
 #include "common/transport/recent_frames.hpp"
+#include "common/transport/shared_ring.hpp"
 #include "common/wire/frame.hpp"
 
 namespace troupe {
@@ -37,10 +40,53 @@ std::span<const std::uint8_t> bytes_of(const zmq::message_t& message) {
   return {static_cast<const std::uint8_t*>(message.data()), message.size()};
 }
 
+/// Frames in shared memory whose readers let go of them, from whatever thread that was, for the plane's to acknowledge.
+class Credits {
+ public:
+  struct Due {
+    std::string sender;  ///< the socket's name for it
+    FrameIdentity frame;
+  };
+  explicit Credits(std::function<void()> wake) : wake_(std::move(wake)) {}
+  void give(Due due) {
+    const std::lock_guard lock(mutex_);
+    if (!wake_) return;
+    due_.push_back(std::move(due));
+    wake_();
+  }
+  [[nodiscard]] std::vector<Due> take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(due_, {});
+  }
+  /// The plane ends; payloads may outlive it.
+  void close() {
+    const std::lock_guard lock(mutex_);
+    wake_ = {};
+  }
+
+ private:
+  std::mutex mutex_;
+  std::function<void()> wake_;
+  std::vector<Due> due_;
+};
+
+/// Keeps a mapped frame; gives its credit back at the end.
+struct Reading {
+  std::shared_ptr<Credits> credits;
+  Credits::Due due;
+  FramePayload mapped;
+  bool refused = false;  ///< answered already
+  ~Reading() {
+    mapped.reset();
+    if (!refused) credits->give(std::move(due));
+  }
+};
+
 class ZmqPlane final : public DataPlane {
  public:
   ZmqPlane(const DataPlaneOptions& options, DataPlaneHandlers handlers)
       : options_(options), handlers_(std::move(handlers)), receiver_(context_, zmq::socket_type::router),
+        host_(options.shared_slots != 0 ? host_identity() : std::string()),
         wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     TROUPE_CHECK(wake_ >= 0, "eventfd failed");
   }
@@ -49,6 +95,7 @@ class ZmqPlane final : public DataPlane {
     stopping_ = true;
     wake();
     if (thread_.joinable()) thread_.join();
+    credits_->close();
     ::close(wake_);
   }
 
@@ -91,6 +138,15 @@ class ZmqPlane final : public DataPlane {
     for (auto& [address, peer] : peers_) peer.drop(request);
   }
 
+  const std::string& host() const override { return host_; }
+
+  std::unique_ptr<FrameBuffer> buffer(const std::string& host, std::size_t capacity) override {
+    if (!host.empty() && host == host_)
+      if (const auto ring = shared_ring())
+        if (auto slot = ring->buffer(capacity)) return slot;
+    return pool_->buffer(capacity);  // all slots are lent, or the peer is elsewhere
+  }
+
   DataPlaneStats stats() const override {
     std::lock_guard lock(mutex_);
     DataPlaneStats stats = stats_;
@@ -103,6 +159,20 @@ class ZmqPlane final : public DataPlane {
   void wake() const {
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(wake_, &one, sizeof one);  // full means it is awake already
+  }
+
+  /// Made when it is first wanted; null where the system gives none.
+  std::shared_ptr<SharedRing> shared_ring() {
+    std::lock_guard lock(mutex_);
+    if (!ring_ && !ring_failed_) {
+      SharedRingOptions shared;
+      shared.slots = options_.shared_slots;
+      auto made = SharedRing::create(shared);
+      ring_failed_ = !made.has_value();
+      if (made) ring_ = std::move(*made);
+      else log::warn("no shared memory for frames, they are sent whole", {{"error", to_string(made.error())}});
+    }
+    return ring_;
   }
 
   static TimePoint now() { return std::chrono::steady_clock::now(); }
@@ -121,10 +191,15 @@ class ZmqPlane final : public DataPlane {
         items.push_back({socket.handle(), 0, static_cast<short>(ZMQ_POLLIN | (has_queued(address) ? ZMQ_POLLOUT : 0)), 0});
         names.push_back(address);
       }
+      const std::size_t sockets = items.size();
+      for (const int process : segments_.process_handles()) items.push_back({nullptr, process, ZMQ_POLLIN, 0});
       zmq::poll(items, poll_timeout());
+      if (std::any_of(items.begin() + static_cast<std::ptrdiff_t>(sockets), items.end(), [](const auto& item) { return item.revents != 0; }))
+        drop_ended_segments();
       std::uint64_t ignored = 0;
       [[maybe_unused]] const ssize_t got = ::read(wake_, &ignored, sizeof ignored);
       receive_frames();
+      return_credits();
       for (const std::string& address : names) receive_acks(address);
       resend();
       flush_queues();
@@ -158,10 +233,11 @@ class ZmqPlane final : public DataPlane {
         zmq::message_t part;
         if (!receiver_.recv(part, zmq::recv_flags::dontwait)) return;
         const bool more = part.more();
-        if (parts.size() < 4) parts.push_back(std::move(part));
+        if (parts.size() < 5) parts.push_back(std::move(part));
         if (!more) break;
       }
       if (parts.size() == 3) take_frame(parts[0], parts[1], parts[2]);
+      else if (parts.size() == 4 && parts[3].size() == 0) take_shared(parts[0], parts[1], parts[2]);
       else count_malformed("a data frame has three parts");
     }
   }
@@ -177,20 +253,73 @@ class ZmqPlane final : public DataPlane {
       return acknowledge(sender, *identity, false, true);
     }
     const bool repeated = recent_.contains(*identity);
-    {
-      std::lock_guard lock(mutex_);
-      stats_.frames_received += 1;
-      stats_.bytes_received += body.size();
-      stats_.repeated += repeated ? 1 : 0;
-    }
-    const bool accepted =
-        repeated || handlers_.received(*envelope, std::make_shared<const std::vector<std::uint8_t>>(bytes.begin(), bytes.end()));
+    count_received(body.size(), repeated, false);
+    const bool accepted = repeated || handlers_.received(*envelope, make_payload({bytes.begin(), bytes.end()}));
     if (accepted) recent_.add(*identity);
     acknowledge(sender, *identity, accepted, false);
   }
 
-  void acknowledge(zmq::message_t& sender, const FrameIdentity& identity, bool accepted, bool again) {
-    const wire::FrameAck ack{identity.request, identity.epoch, identity.frame, accepted, identity.lease, again};
+  /// The body says where the payload lies. Its credit returns when the last reader lets go.
+  void take_shared(zmq::message_t& sender, const zmq::message_t& head, const zmq::message_t& body) {
+    const auto envelope = wire::from_bytes(bytes_of(head));
+    if (!envelope) return count_malformed(envelope.error().detail);
+    const auto identity = identify_header(*envelope);
+    if (!identity) return count_malformed(identity.error().detail);
+    const BlockKey key = frame_key(*identity);
+    if (in_hand_.contains(key)) return acknowledge(sender, *identity, true, false, true);
+    if (recent_.contains(*identity)) {
+      count_received(0, true, true);
+      return acknowledge(sender, *identity, true, false);
+    }
+    const auto mapped = segments_.open({static_cast<const char*>(body.data()), body.size()});
+    count_segments();
+    const bool whole = mapped && identify_frame(*envelope, (*mapped)->size()) &&
+                       frame_checksum({(*mapped)->data(), (*mapped)->size()}) == identity->checksum && (*mapped)->intact();
+    if (!whole) return acknowledge(sender, *identity, false, true);
+    count_received((*mapped)->size(), false, true);
+    auto reading = std::make_shared<Reading>();
+    reading->credits = credits_;
+    reading->due = {sender.to_string(), *identity};
+    reading->mapped = *mapped;
+    Reading& kept = *reading;
+    auto payload = std::make_shared<const FrameBytes>(std::span((*mapped)->data(), (*mapped)->size()), std::move(reading), std::string(),
+                                                      [mapped = *mapped] { return mapped->intact(); });
+    in_hand_.insert(key);
+    const FramePayload until_answered = payload;
+    if (handlers_.received(*envelope, std::move(payload))) return;
+    kept.refused = true;
+    in_hand_.erase(key);
+    acknowledge(sender, *identity, false, false);
+  }
+
+  void drop_ended_segments() {
+    segments_.drop_ended();
+    count_segments();
+  }
+  void count_segments() {
+    std::lock_guard lock(mutex_);
+    stats_.segments = static_cast<std::uint32_t>(segments_.size());
+  }
+
+  void return_credits() {
+    for (const Credits::Due& due : credits_->take()) {
+      in_hand_.erase(frame_key(due.frame));
+      recent_.add(due.frame);
+      zmq::message_t sender(due.sender.data(), due.sender.size());
+      acknowledge(sender, due.frame, true, false);
+    }
+  }
+
+  void count_received(std::size_t bytes, bool repeated, bool shared) {
+    std::lock_guard lock(mutex_);
+    stats_.frames_received += 1;
+    stats_.bytes_received += bytes;
+    stats_.repeated += repeated ? 1 : 0;
+    stats_.shared_received += shared ? 1 : 0;
+  }
+
+  void acknowledge(zmq::message_t& sender, const FrameIdentity& identity, bool accepted, bool again, bool held = false) {
+    const wire::FrameAck ack{identity.request, identity.epoch, identity.frame, accepted, identity.lease, again, held};
     const auto bytes = wire::to_bytes(wire::pack(ack, identity.epoch));
     try {
       if (receiver_.send(sender, zmq::send_flags::sndmore | zmq::send_flags::dontwait))
@@ -226,7 +355,7 @@ class ZmqPlane final : public DataPlane {
     {
       std::lock_guard lock(mutex_);
       answer = peer(address).acknowledge(ack, now());
-      if (answer == PeerWindow::Answer::unknown) return;
+      if (answer == PeerWindow::Answer::unknown || answer == PeerWindow::Answer::held) return;
       stats_.acks += 1;
       stats_.refused += answer == PeerWindow::Answer::refused ? 1 : 0;
       stats_.resent += answer == PeerWindow::Answer::again ? 1 : 0;
@@ -283,10 +412,18 @@ class ZmqPlane final : public DataPlane {
         peer(address).put_back();
         return;
       }
-      zmq::message_t second = share(frame->payload);
-      socket.send(second, zmq::send_flags::none);  // the rest of an accepted message never blocks
+      const std::string& place = frame->payload->descriptor();
+      const bool in_place = !place.empty() && !frame->whole;
+      if (in_place) {
+        socket.send(zmq::buffer(place), zmq::send_flags::sndmore);
+        socket.send(zmq::message_t(), zmq::send_flags::none);
+      } else {
+        zmq::message_t second = share(frame->payload);
+        socket.send(second, zmq::send_flags::none);  // the rest of an accepted message never blocks
+      }
       std::lock_guard lock(mutex_);
       stats_.frames_sent += 1;
+      stats_.shared_sent += in_place ? 1 : 0;
       stats_.bytes_sent += frame->payload->size();
     }
   }
@@ -329,11 +466,18 @@ class ZmqPlane final : public DataPlane {
   zmq::context_t context_{1};
   zmq::socket_t receiver_;
   std::map<std::string, zmq::socket_t> senders_;  // the plane's thread only
-  RecentFrames recent_;                           // the same
+  RecentFrames recent_;                           // the same, and so the next two
+  std::set<BlockKey> in_hand_;                    // frames in shared memory that are being read
+  SharedSegments segments_;
+  const std::shared_ptr<Credits> credits_ = std::make_shared<Credits>([this] { wake(); });
+  const std::shared_ptr<FramePool> pool_ = FramePool::create(8);
+  const std::string host_;
   const int wake_;
   std::string address_;
   std::atomic<bool> stopping_{false};
-  mutable std::mutex mutex_;  // guards peers_ and stats_; never held across a socket call or a handler
+  mutable std::mutex mutex_;  // guards peers_, stats_ and ring_; never held across a socket call or a handler
+  std::shared_ptr<SharedRing> ring_;
+  bool ring_failed_ = false;
   std::map<std::string, PeerWindow> peers_;
   DataPlaneStats stats_;
   std::thread thread_;

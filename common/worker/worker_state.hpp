@@ -45,6 +45,7 @@ struct WorkerOptions {
   std::string name;
   std::string control_address;
   std::string data_address;
+  std::string host;  ///< DataPlane::host
   std::string router_address;
   NodeId node;
   Duration heartbeat = std::chrono::milliseconds(500);

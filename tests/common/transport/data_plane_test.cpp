@@ -1,5 +1,6 @@
 #include "common/transport/data_plane.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <map>
@@ -61,9 +62,10 @@ struct Frame {
 };
 
 Frame make_frame(std::uint32_t number, std::uint32_t bytes = 1024, RequestId request = {1, 1}) {
-  auto payload = std::make_shared<std::vector<std::uint8_t>>(bytes);
-  for (std::size_t i = 0; i < payload->size(); ++i) (*payload)[i] = static_cast<std::uint8_t>(i * 7 + number);
-  wire::KvFrame frame{request, Epoch{3}, ModelId{9, 9}, number, 0, 1, {0}, bytes, frame_checksum(*payload), {}};
+  std::vector<std::uint8_t> made(bytes);
+  for (std::size_t i = 0; i < made.size(); ++i) made[i] = static_cast<std::uint8_t>(i * 7 + number);
+  FramePayload payload = make_payload(std::move(made));
+  wire::KvFrame frame{request, Epoch{3}, ModelId{9, 9}, number, 0, 1, {0}, bytes, frame_checksum({payload->data(), payload->size()}), {}};
   return {wire::pack(frame, Epoch{3}), request, payload};
 }
 
@@ -104,7 +106,7 @@ TEST_P(BothPlanes, DeliverFramesInOrderAndReturnCredit) {
   ASSERT_TRUE(in.wait([&] { return in.frames.size() == kFrames; }));
   for (std::uint32_t i = 0; i < kFrames; ++i) {
     EXPECT_EQ(in.frames[i].frame, i);
-    EXPECT_EQ(*in.payloads[i], *make_frame(i, 64 * 1024).payload);
+    EXPECT_TRUE(std::ranges::equal(*in.payloads[i], *make_frame(i, 64 * 1024).payload));
   }
   EXPECT_EQ(receiver->stats().bytes_received, kFrames * 64u * 1024u);
 }
@@ -200,11 +202,11 @@ TEST(ZmqPlane, RefusesGarbageACorruptPayloadAndAWrongLengthWithoutHarm) {
   raw.send(zmq::str_buffer("junk"), zmq::send_flags::none);
   Frame frame = make_frame(0);
   const auto head = wire::to_bytes(frame.header);
-  auto body = *frame.payload;
+  std::vector<std::uint8_t> body(frame.payload->begin(), frame.payload->end());
   body.pop_back();
   raw.send(zmq::buffer(head), zmq::send_flags::sndmore);
   raw.send(zmq::buffer(body), zmq::send_flags::none);
-  body = *frame.payload;
+  body.assign(frame.payload->begin(), frame.payload->end());
   body[17] ^= 1;
   raw.send(zmq::buffer(head), zmq::send_flags::sndmore);
   raw.send(zmq::buffer(body), zmq::send_flags::none);
@@ -299,7 +301,7 @@ TEST(ZmqPlane, SendsDamagedAndLostFramesAgainAndHandsRepeatsOverOnce) {
   std::set<std::uint32_t> numbers;
   for (std::size_t i = 0; i < in.frames.size(); ++i) {
     EXPECT_TRUE(numbers.insert(in.frames[i].frame).second) << "handed over once";
-    EXPECT_EQ(*in.payloads[i], *make_frame(in.frames[i].frame).payload);
+    EXPECT_TRUE(std::ranges::equal(*in.payloads[i], *make_frame(in.frames[i].frame).payload));
   }
   EXPECT_EQ(numbers.size(), kFrames);
   EXPECT_GE(sender->stats().resent, 50u);
@@ -322,6 +324,90 @@ TEST(ZmqPlane, AFrameThatIsDamagedEveryTimeIsGivenUp) {
   ASSERT_TRUE(out.wait([&] { return out.refused == 1; }));
   EXPECT_EQ(frames, 3);
   EXPECT_TRUE(in.frames.empty());
+}
+
+/// A frame written where its receiver can read it, if the plane shares with that host.
+Frame write_frame(DataPlane& plane, const std::string& host, std::uint32_t number, std::uint32_t bytes = 4096) {
+  const Frame like = make_frame(number, bytes);
+  const auto buffer = plane.buffer(host, bytes);
+  std::ranges::copy(*like.payload, buffer->append(bytes).begin());
+  return {like.header, like.request, buffer->finish()};
+}
+
+TEST(ZmqPlane, BetweenProcessesOfAHostAFrameStaysWhereItWasWritten) {
+  Recorder in, out;
+  auto receiver = open_plane(in, "tcp://127.0.0.1:0");
+  auto sender = open_plane(out, "tcp://127.0.0.1:0");
+  for (std::uint32_t i = 0; i < 40; ++i) {  // more than there are slots
+    const Frame frame = write_frame(*sender, receiver->host(), i, 64 * 1024);
+    ASSERT_FALSE(frame.payload->descriptor().empty());
+    ASSERT_EQ(sender->send(receiver->address(), frame.header, frame.request, frame.payload), SendResult::sent);
+    ASSERT_TRUE(in.wait([&] { return in.frames.size() == i + 1; }));
+    FramePayload got;
+    {
+      std::lock_guard lock(in.mutex);
+      got = std::exchange(in.payloads.back(), nullptr);
+    }
+    EXPECT_TRUE(std::ranges::equal(*got, *make_frame(i, 64 * 1024).payload));
+    EXPECT_TRUE(got->intact());
+    EXPECT_EQ(sender->stats().in_flight, 1u) << "the credit waits for the reader";
+    got.reset();
+    ASSERT_TRUE(out.wait([&] { return sender->stats().in_flight == 0; }));
+  }
+  EXPECT_EQ(sender->stats().shared_sent, 40u);
+  EXPECT_EQ(receiver->stats().shared_received, 40u);
+  EXPECT_EQ(receiver->stats().segments, 1u);
+}
+
+TEST(ZmqPlane, AFrameThatIsReadForLongIsNeitherLostNorHandedOverTwice) {
+  Recorder in, out;
+  auto receiver = open_plane(in, "tcp://127.0.0.1:0");
+  DataPlaneOptions options;
+  options.listen = "tcp://127.0.0.1:0";
+  options.resend_after = 20ms;
+  options.ack_timeout = 200ms;
+  auto sender = std::move(*DataPlane::create(options, out.handlers()));
+  const Frame frame = write_frame(*sender, receiver->host(), 0);
+  ASSERT_EQ(sender->send(receiver->address(), frame.header, frame.request, frame.payload), SendResult::sent);
+  for (int i = 0; i < 20000 && sender->stats().resent < 30; ++i) std::this_thread::sleep_for(1ms);
+  EXPECT_GE(sender->stats().resent, 30u) << "far beyond the time-out";
+  EXPECT_EQ(in.frames.size(), 1u);
+  EXPECT_EQ(out.lost, 0);
+  EXPECT_EQ(sender->stats().in_flight, 1u);
+  {
+    std::lock_guard lock(in.mutex);
+    in.payloads.clear();
+  }
+  EXPECT_TRUE(out.wait([&] { return sender->stats().in_flight == 0; }));
+}
+
+TEST(ZmqPlane, WhatCannotBeMappedIsSentWhole) {
+  Recorder in, out;
+  auto receiver = open_plane(in, "tcp://127.0.0.1:0");
+  auto sender = open_plane(out, "tcp://127.0.0.1:0");
+  EXPECT_TRUE(write_frame(*sender, "another host", 0).payload->descriptor().empty());
+  EXPECT_TRUE(write_frame(*sender, "", 0).payload->descriptor().empty());
+  const Frame good = write_frame(*sender, sender->host(), 1);
+  // As if another process name space gave the number to somebody else.
+  const Frame odd{good.header, good.request,
+                  std::make_shared<const FrameBytes>(std::span(good.payload->data(), good.payload->size()), good.payload, "1:0:00:0:1:4096")};
+  ASSERT_EQ(sender->send(receiver->address(), odd.header, odd.request, odd.payload), SendResult::sent);
+  ASSERT_TRUE(in.wait([&] { return in.frames.size() == 1; }));
+  EXPECT_TRUE(std::ranges::equal(*in.payloads[0], *good.payload));
+  EXPECT_EQ(receiver->stats().shared_received, 0u);
+  EXPECT_EQ(sender->stats().resent, 1u);
+}
+
+TEST(ZmqPlane, ARefusedFrameInSharedMemoryFreesItsSlot) {
+  Recorder in, out;
+  in.accept = false;
+  auto receiver = open_plane(in, "tcp://127.0.0.1:0");
+  auto sender = open_plane(out, "tcp://127.0.0.1:0");
+  Frame frame = write_frame(*sender, receiver->host(), 0);
+  ASSERT_EQ(sender->send(receiver->address(), frame.header, frame.request, std::exchange(frame.payload, nullptr)), SendResult::sent);
+  EXPECT_TRUE(out.wait([&] { return out.refused == 1; }));
+  ASSERT_TRUE(in.wait([&] { return in.payloads.size() == 1; }));
+  EXPECT_FALSE(in.payloads[0]->intact()) << "the slot is its sender's again";
 }
 
 TEST(DataPlane, RefusesATakenPortAndAnUnknownScheme) {

@@ -13,11 +13,11 @@ using Answer = PeerWindow::Answer;
 OutgoingFrame frame(std::uint32_t number, std::uint64_t lease = 1) {
   OutgoingFrame out;
   out.identity = {{1, 1}, {3}, number, 99, {lease}};
-  out.payload = std::make_shared<const std::vector<std::uint8_t>>(8);
+  out.payload = make_payload(std::vector<std::uint8_t>(8));
   return out;
 }
 wire::FrameAck ack(std::uint32_t number, bool accepted = true, bool again = false, std::uint64_t lease = 1) {
-  return {{1, 1}, {3}, number, accepted, {lease}, again};
+  return {{1, 1}, {3}, number, accepted, {lease}, again, false};
 }
 
 struct Rig {
@@ -84,6 +84,32 @@ TEST(PeerWindow, ALostFrameIsSentAgainEachTimeAfterTwiceAsLong) {
   EXPECT_EQ(r.window.resend_due(r.now), 0u) << "three times in all";
   EXPECT_FALSE(r.window.lost(r.now));
   EXPECT_TRUE(r.window.lost(r.now + 7s));
+}
+
+TEST(PeerWindow, AFrameWhoseMemoryIsStillReadIsAskedAfterAndNeitherLostNorGivenUp) {
+  Rig r({4, 5s, 1s, 3});
+  EXPECT_TRUE(r.window.offer(frame(0), r.now));
+  EXPECT_EQ(r.leave(), Numbers{0});
+  wire::FrameAck held = ack(0);
+  held.held = true;
+  for (int seconds = 0; seconds < 60; ++seconds) {
+    r.now += 1s;
+    EXPECT_EQ(r.window.resend_due(r.now), 1u);
+    EXPECT_EQ(r.leave(), Numbers{0});
+    EXPECT_EQ(r.window.acknowledge(held, r.now), Answer::held);
+    EXPECT_FALSE(r.window.lost(r.now));
+  }
+  EXPECT_EQ(r.window.outstanding(), 1u);
+  EXPECT_EQ(r.window.acknowledge(ack(0), r.now), Answer::taken);
+  EXPECT_EQ(r.window.outstanding(), 0u);
+}
+
+TEST(PeerWindow, AFrameThatIsAskedForAgainGoesWhole) {
+  Rig r;
+  EXPECT_TRUE(r.window.offer(frame(0), r.now));
+  EXPECT_FALSE(r.window.next(r.now)->whole);
+  EXPECT_EQ(r.window.acknowledge(ack(0, false, true), r.now), Answer::again);
+  EXPECT_TRUE(r.window.next(r.now)->whole);
 }
 
 TEST(PeerWindow, AnAcknowledgementThatComesWhileTheFrameWaitsToGoAgainIsTaken) {
