@@ -8,16 +8,15 @@
 #include <map>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <thread>
 
 #include <zmq.hpp>
 
 #include "common/base/handoff.hpp"
 #include "common/base/log.hpp"
+#include "common/transport/frame_intake.hpp"
 #include "common/transport/frame_pool.hpp"
 #include "common/transport/peer_window.hpp"
-#include "common/transport/recent_frames.hpp"
 #include "common/transport/shared_ring.hpp"
 #include "common/wire/frame.hpp"
 
@@ -40,53 +39,15 @@ std::span<const std::uint8_t> bytes_of(const zmq::message_t& message) {
   return {static_cast<const std::uint8_t*>(message.data()), message.size()};
 }
 
-/// Frames in shared memory whose readers let go of them, from whatever thread that was, for the plane's to acknowledge.
-class Credits {
- public:
-  struct Due {
-    std::string sender;  ///< the socket's name for it
-    FrameIdentity frame;
-  };
-  explicit Credits(std::function<void()> wake) : wake_(std::move(wake)) {}
-  void give(Due due) {
-    const std::lock_guard lock(mutex_);
-    if (!wake_) return;
-    due_.push_back(std::move(due));
-    wake_();
-  }
-  [[nodiscard]] std::vector<Due> take() {
-    const std::lock_guard lock(mutex_);
-    return std::exchange(due_, {});
-  }
-  /// The plane ends; payloads may outlive it.
-  void close() {
-    const std::lock_guard lock(mutex_);
-    wake_ = {};
-  }
-
- private:
-  std::mutex mutex_;
-  std::function<void()> wake_;
-  std::vector<Due> due_;
-};
-
-/// Keeps a mapped frame; gives its credit back at the end.
-struct Reading {
-  std::shared_ptr<Credits> credits;
-  Credits::Due due;
-  FramePayload mapped;
-  bool refused = false;  ///< answered already
-  ~Reading() {
-    mapped.reset();
-    if (!refused) credits->give(std::move(due));
-  }
-};
+std::string_view text_of(const zmq::message_t& message) {
+  return {static_cast<const char*>(message.data()), message.size()};
+}
 
 class ZmqPlane final : public DataPlane {
  public:
   ZmqPlane(const DataPlaneOptions& options, DataPlaneHandlers handlers)
       : options_(options), handlers_(std::move(handlers)), receiver_(context_, zmq::socket_type::router),
-        host_(options.shared_slots != 0 ? host_identity() : std::string()),
+        intake_(handlers_.received, [this] { wake(); }), host_(options.shared_slots != 0 ? host_identity() : std::string()),
         wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     TROUPE_CHECK(wake_ >= 0, "eventfd failed");
   }
@@ -95,7 +56,7 @@ class ZmqPlane final : public DataPlane {
     stopping_ = true;
     wake();
     if (thread_.joinable()) thread_.join();
-    credits_->close();
+    intake_.close();
     ::close(wake_);
   }
 
@@ -152,6 +113,7 @@ class ZmqPlane final : public DataPlane {
     DataPlaneStats stats = stats_;
     stats.peers = static_cast<std::uint32_t>(peers_.size());
     for (const auto& [address, peer] : peers_) stats.in_flight += peer.outstanding();
+    intake_.add_to(stats);
     return stats;
   }
 
@@ -192,10 +154,10 @@ class ZmqPlane final : public DataPlane {
         names.push_back(address);
       }
       const std::size_t sockets = items.size();
-      for (const int process : segments_.process_handles()) items.push_back({nullptr, process, ZMQ_POLLIN, 0});
+      for (const int process : intake_.process_handles()) items.push_back({nullptr, process, ZMQ_POLLIN, 0});
       zmq::poll(items, poll_timeout());
       if (std::any_of(items.begin() + static_cast<std::ptrdiff_t>(sockets), items.end(), [](const auto& item) { return item.revents != 0; }))
-        drop_ended_segments();
+        intake_.drop_ended();
       std::uint64_t ignored = 0;
       [[maybe_unused]] const ssize_t got = ::read(wake_, &ignored, sizeof ignored);
       receive_frames();
@@ -236,91 +198,26 @@ class ZmqPlane final : public DataPlane {
         if (parts.size() < 5) parts.push_back(std::move(part));
         if (!more) break;
       }
-      if (parts.size() == 3) take_frame(parts[0], parts[1], parts[2]);
-      else if (parts.size() == 4 && parts[3].size() == 0) take_shared(parts[0], parts[1], parts[2]);
+      if (parts.size() == 3) answer(parts[0], intake_.take_whole(bytes_of(parts[1]), bytes_of(parts[2])));
+      else if (parts.size() == 4 && parts[3].size() == 0)
+        answer(parts[0], intake_.take_shared(parts[0].to_string(), bytes_of(parts[1]), text_of(parts[2])));
       else count_malformed("a data frame has three parts");
     }
   }
 
-  void take_frame(zmq::message_t& sender, const zmq::message_t& head, const zmq::message_t& body) {
-    const auto envelope = wire::from_bytes(bytes_of(head));
-    if (!envelope) return count_malformed(envelope.error().detail);
-    const auto identity = identify_frame(*envelope, body.size());
-    if (!identity) return count_malformed(identity.error().detail);
-    const auto bytes = bytes_of(body);
-    if (frame_checksum(bytes) != identity->checksum) {
-      count_malformed("a frame's checksum does not match");
-      return acknowledge(sender, *identity, false, true);
-    }
-    const bool repeated = recent_.contains(*identity);
-    count_received(body.size(), repeated, false);
-    const bool accepted = repeated || handlers_.received(*envelope, make_payload({bytes.begin(), bytes.end()}));
-    if (accepted) recent_.add(*identity);
-    acknowledge(sender, *identity, accepted, false);
-  }
-
-  /// The body says where the payload lies. Its credit returns when the last reader lets go.
-  void take_shared(zmq::message_t& sender, const zmq::message_t& head, const zmq::message_t& body) {
-    const auto envelope = wire::from_bytes(bytes_of(head));
-    if (!envelope) return count_malformed(envelope.error().detail);
-    const auto identity = identify_header(*envelope);
-    if (!identity) return count_malformed(identity.error().detail);
-    const BlockKey key = frame_key(*identity);
-    if (in_hand_.contains(key)) return acknowledge(sender, *identity, true, false, true);
-    if (recent_.contains(*identity)) {
-      count_received(0, true, true);
-      return acknowledge(sender, *identity, true, false);
-    }
-    const auto mapped = segments_.open({static_cast<const char*>(body.data()), body.size()});
-    count_segments();
-    const bool whole = mapped && identify_frame(*envelope, (*mapped)->size()) &&
-                       frame_checksum({(*mapped)->data(), (*mapped)->size()}) == identity->checksum && (*mapped)->intact();
-    if (!whole) return acknowledge(sender, *identity, false, true);
-    count_received((*mapped)->size(), false, true);
-    auto reading = std::make_shared<Reading>();
-    reading->credits = credits_;
-    reading->due = {sender.to_string(), *identity};
-    reading->mapped = *mapped;
-    Reading& kept = *reading;
-    auto payload = std::make_shared<const FrameBytes>(std::span((*mapped)->data(), (*mapped)->size()), std::move(reading), std::string(),
-                                                      [mapped = *mapped] { return mapped->intact(); });
-    in_hand_.insert(key);
-    const FramePayload until_answered = payload;
-    if (handlers_.received(*envelope, std::move(payload))) return;
-    kept.refused = true;
-    in_hand_.erase(key);
-    acknowledge(sender, *identity, false, false);
-  }
-
-  void drop_ended_segments() {
-    segments_.drop_ended();
-    count_segments();
-  }
-  void count_segments() {
-    std::lock_guard lock(mutex_);
-    stats_.segments = static_cast<std::uint32_t>(segments_.size());
+  void answer(zmq::message_t& sender, const std::optional<wire::FrameAck>& ack) {
+    if (ack) acknowledge(sender, *ack);
   }
 
   void return_credits() {
-    for (const Credits::Due& due : credits_->take()) {
-      in_hand_.erase(frame_key(due.frame));
-      recent_.add(due.frame);
-      zmq::message_t sender(due.sender.data(), due.sender.size());
-      acknowledge(sender, due.frame, true, false);
+    for (const auto& [sender, ack] : intake_.take_credits()) {
+      zmq::message_t to(sender.data(), sender.size());
+      acknowledge(to, ack);
     }
   }
 
-  void count_received(std::size_t bytes, bool repeated, bool shared) {
-    std::lock_guard lock(mutex_);
-    stats_.frames_received += 1;
-    stats_.bytes_received += bytes;
-    stats_.repeated += repeated ? 1 : 0;
-    stats_.shared_received += shared ? 1 : 0;
-  }
-
-  void acknowledge(zmq::message_t& sender, const FrameIdentity& identity, bool accepted, bool again, bool held = false) {
-    const wire::FrameAck ack{identity.request, identity.epoch, identity.frame, accepted, identity.lease, again, held};
-    const auto bytes = wire::to_bytes(wire::pack(ack, identity.epoch));
+  void acknowledge(zmq::message_t& sender, const wire::FrameAck& ack) {
+    const auto bytes = wire::to_bytes(wire::pack(ack, ack.epoch));
     try {
       if (receiver_.send(sender, zmq::send_flags::sndmore | zmq::send_flags::dontwait))
         receiver_.send(zmq::buffer(bytes), zmq::send_flags::dontwait);
@@ -466,10 +363,7 @@ class ZmqPlane final : public DataPlane {
   zmq::context_t context_{1};
   zmq::socket_t receiver_;
   std::map<std::string, zmq::socket_t> senders_;  // the plane's thread only
-  RecentFrames recent_;                           // the same, and so the next two
-  std::set<BlockKey> in_hand_;                    // frames in shared memory that are being read
-  SharedSegments segments_;
-  const std::shared_ptr<Credits> credits_ = std::make_shared<Credits>([this] { wake(); });
+  FrameIntake intake_;                            // the same
   const std::shared_ptr<FramePool> pool_ = FramePool::create(8);
   const std::string host_;
   const int wake_;
