@@ -143,6 +143,10 @@ std::vector<Option> rows() {
        "Keep sealed pages of finished requests and reuse them for equal prefixes."},
       {"kv.transfer_window", integer, "4", kWorkers, "KV frames in flight between two workers.", "frames",
        "1", "64"},
+      {"kv.transfer_shared_bytes", bytes, "32MiB", kWorkers,
+       "Memory in which KV frames are written for other workers of this host, which read them in place; taken as needed. 0: "
+       "frames go through sockets.",
+       "", "0", "512MiB"},
 
       {"kv_events.endpoint", text, "", kWorkers,
        "host:port on which KV events are published for other routers, in vLLM's ZeroMQ wire; a second model takes "

@@ -5,8 +5,13 @@
 //   send(address, header, payload) --------> handler(header, payload, sender) -> accept/refuse
 //        window of `window` frames <-------- FrameAck once the handler has taken it
 //
+// A frame that comes damaged, or is not acknowledged in time, is sent again, twice at most; one that comes twice is handed over
+// once. Order is not kept then.
 // A frame that finds the window full is refused (send() == window_full): back-pressure is the caller's to handle, and the
 // writable callback says when to try again. Frames of a cancelled request that have not left yet are dropped.
+// Between processes of one host the payload stays where its sender wrote it (shared_ring.hpp) and the frame carries the place;
+// the credit returns when the receiver has let go of it. Where it cannot be mapped it is sent whole, without a word.
+//
 // Two implementations behind one address scheme: "tcp://host:port" goes through ZeroMQ, "local://name" hands the same
 // payload to a plane of this process without a copy.
 #include <chrono>
@@ -18,12 +23,10 @@
 #include <vector>
 
 #include "common/base/error.hpp"
+#include "common/transport/frame_bytes.hpp"
 #include "common/wire/messages.hpp"
 
 namespace troupe {
-
-/// Bytes of one frame; shared because sender, socket and receiver let go at different times.
-using FramePayload = std::shared_ptr<const std::vector<std::uint8_t>>;
 
 /// What frames belong to: several transfers of one placement differ by their lease.
 struct TransferId {
@@ -40,11 +43,16 @@ struct DataPlaneOptions {
   std::uint32_t window = 4;                    ///< frames in flight per peer
   std::uint32_t max_frame_bytes = 8u << 20;    ///< larger frames are refused on receipt
   std::chrono::milliseconds ack_timeout{5000}; ///< a peer that acknowledges nothing for this long is lost
+  std::uint32_t shared_slots = 16;             ///< of 2 MiB, written by this sender, read by others of its host; 0: none
+  std::chrono::milliseconds resend_after{1000}; ///< a frame without an answer is sent again, then after twice as long
 };
 
 struct DataPlaneStats {
   std::uint64_t frames_sent = 0, bytes_sent = 0, frames_received = 0, bytes_received = 0;
   std::uint64_t acks = 0, refused = 0, malformed = 0, lost_peers = 0;
+  std::uint64_t resent = 0, repeated = 0;  ///< frames sent again; frames that came again
+  std::uint64_t shared_sent = 0, shared_received = 0;  ///< frames, of all, whose payload stayed in place
+  std::uint32_t segments = 0;              ///< of others, mapped now
   std::uint32_t in_flight = 0, peers = 0;
 };
 
@@ -72,6 +80,10 @@ class DataPlane {
                                         FramePayload payload) = 0;
   /// Drops frames of the request that have not been handed to the socket. Threads: any.
   virtual void drop(const RequestId& request) = 0;
+  /// What others write to to have their frames shared; empty: this plane shares no memory.
+  [[nodiscard]] virtual const std::string& host() const = 0;
+  /// Room to write a frame for a peer of this host(), shared with it where that works. Never null. Threads: any.
+  [[nodiscard]] virtual std::unique_ptr<FrameBuffer> buffer(const std::string& host, std::size_t capacity) = 0;
   [[nodiscard]] virtual DataPlaneStats stats() const = 0;
 };
 

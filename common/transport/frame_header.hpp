@@ -15,5 +15,7 @@ struct FrameIdentity {
 /// Errors: wire_malformed when the envelope is neither a KvFrame nor a PromptFrame, or its payload length is not what the
 /// header says.
 [[nodiscard]] Expected<FrameIdentity> identify_frame(const wire::Envelope& header, std::size_t payload_bytes);
+/// The same of a frame whose payload is not at hand.
+[[nodiscard]] Expected<FrameIdentity> identify_header(const wire::Envelope& header);
 
 }  // namespace troupe

@@ -6,6 +6,7 @@
 #include <shared_mutex>
 
 #include "common/transport/frame_header.hpp"
+#include "common/transport/frame_pool.hpp"
 
 namespace troupe {
 namespace {
@@ -84,6 +85,8 @@ class LocalPlane final : public DataPlane {
   }
 
   void drop(const RequestId&) override {}  // nothing ever waits here
+  const std::string& host() const override { return host_; }
+  std::unique_ptr<FrameBuffer> buffer(const std::string&, std::size_t capacity) override { return pool_->buffer(capacity); }
 
   DataPlaneStats stats() const override {
     DataPlaneStats stats;
@@ -100,6 +103,8 @@ class LocalPlane final : public DataPlane {
   const std::string address_;
   const std::shared_ptr<Port> port_;
   const DataPlaneHandlers handlers_;
+  const std::string host_;  // the payload's handle is passed on anyway
+  const std::shared_ptr<FramePool> pool_ = FramePool::create(8);
   std::atomic<std::uint64_t> frames_sent_{0}, bytes_sent_{0}, refused_{0};
 };
 

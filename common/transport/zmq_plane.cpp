@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -15,27 +14,14 @@
 
 #include "common/base/handoff.hpp"
 #include "common/base/log.hpp"
-#include "common/transport/frame_header.hpp"
+#include "common/transport/frame_intake.hpp"
+#include "common/transport/frame_pool.hpp"
+#include "common/transport/peer_window.hpp"
+#include "common/transport/shared_ring.hpp"
 #include "common/wire/frame.hpp"
 
 namespace troupe {
 namespace {
-
-using SteadyTime = std::chrono::steady_clock::time_point;
-
-struct OutgoingFrame {
-  FrameIdentity identity;
-  wire::Envelope header;
-  FramePayload payload;
-};
-
-// A peer as its sender sees it. `queue` holds frames not yet given to the socket, `unacked` those that are.
-struct Peer {
-  std::deque<OutgoingFrame> queue;
-  std::vector<FrameIdentity> unacked;
-  SteadyTime last_sign{};
-  [[nodiscard]] std::size_t outstanding() const { return queue.size() + unacked.size(); }
-};
 
 void release_payload(void*, void* hint) {
   take_over();
@@ -53,10 +39,15 @@ std::span<const std::uint8_t> bytes_of(const zmq::message_t& message) {
   return {static_cast<const std::uint8_t*>(message.data()), message.size()};
 }
 
+std::string_view text_of(const zmq::message_t& message) {
+  return {static_cast<const char*>(message.data()), message.size()};
+}
+
 class ZmqPlane final : public DataPlane {
  public:
   ZmqPlane(const DataPlaneOptions& options, DataPlaneHandlers handlers)
       : options_(options), handlers_(std::move(handlers)), receiver_(context_, zmq::socket_type::router),
+        intake_(handlers_.received, [this] { wake(); }), host_(options.shared_slots != 0 ? host_identity() : std::string()),
         wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     TROUPE_CHECK(wake_ >= 0, "eventfd failed");
   }
@@ -65,6 +56,7 @@ class ZmqPlane final : public DataPlane {
     stopping_ = true;
     wake();
     if (thread_.joinable()) thread_.join();
+    intake_.close();
     ::close(wake_);
   }
 
@@ -96,10 +88,7 @@ class ZmqPlane final : public DataPlane {
     if (stopping_ || !address.starts_with("tcp://")) return SendResult::closed;
     {
       std::lock_guard lock(mutex_);
-      Peer& peer = peers_[address];
-      if (peer.outstanding() >= options_.window) return SendResult::window_full;
-      if (peer.outstanding() == 0) peer.last_sign = std::chrono::steady_clock::now();
-      peer.queue.push_back({*identity, header, std::move(payload)});
+      if (!peer(address).offer({*identity, header, std::move(payload)}, now())) return SendResult::window_full;
     }
     wake();
     return SendResult::sent;
@@ -107,15 +96,24 @@ class ZmqPlane final : public DataPlane {
 
   void drop(const RequestId& request) override {
     std::lock_guard lock(mutex_);
-    for (auto& [address, peer] : peers_)
-      std::erase_if(peer.queue, [&](const OutgoingFrame& frame) { return frame.identity.request == request; });
+    for (auto& [address, peer] : peers_) peer.drop(request);
+  }
+
+  const std::string& host() const override { return host_; }
+
+  std::unique_ptr<FrameBuffer> buffer(const std::string& host, std::size_t capacity) override {
+    if (!host.empty() && host == host_)
+      if (const auto ring = shared_ring())
+        if (auto slot = ring->buffer(capacity)) return slot;
+    return pool_->buffer(capacity);  // all slots are lent, or the peer is elsewhere
   }
 
   DataPlaneStats stats() const override {
     std::lock_guard lock(mutex_);
     DataPlaneStats stats = stats_;
     stats.peers = static_cast<std::uint32_t>(peers_.size());
-    for (const auto& [address, peer] : peers_) stats.in_flight += static_cast<std::uint32_t>(peer.outstanding());
+    for (const auto& [address, peer] : peers_) stats.in_flight += peer.outstanding();
+    intake_.add_to(stats);
     return stats;
   }
 
@@ -123,6 +121,26 @@ class ZmqPlane final : public DataPlane {
   void wake() const {
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(wake_, &one, sizeof one);  // full means it is awake already
+  }
+
+  /// Made when it is first wanted; null where the system gives none.
+  std::shared_ptr<SharedRing> shared_ring() {
+    std::lock_guard lock(mutex_);
+    if (!ring_ && !ring_failed_) {
+      SharedRingOptions shared;
+      shared.slots = options_.shared_slots;
+      auto made = SharedRing::create(shared);
+      ring_failed_ = !made.has_value();
+      if (made) ring_ = std::move(*made);
+      else log::warn("no shared memory for frames, they are sent whole", {{"error", to_string(made.error())}});
+    }
+    return ring_;
+  }
+
+  static TimePoint now() { return std::chrono::steady_clock::now(); }
+  /// Under mutex_.
+  PeerWindow& peer(const std::string& address) {
+    return peers_.try_emplace(address, PeerWindowOptions{options_.window, options_.ack_timeout, options_.resend_after}).first->second;
   }
 
   // ---- the plane's thread ----
@@ -135,11 +153,17 @@ class ZmqPlane final : public DataPlane {
         items.push_back({socket.handle(), 0, static_cast<short>(ZMQ_POLLIN | (has_queued(address) ? ZMQ_POLLOUT : 0)), 0});
         names.push_back(address);
       }
+      const std::size_t sockets = items.size();
+      for (const int process : intake_.process_handles()) items.push_back({nullptr, process, ZMQ_POLLIN, 0});
       zmq::poll(items, poll_timeout());
+      if (std::any_of(items.begin() + static_cast<std::ptrdiff_t>(sockets), items.end(), [](const auto& item) { return item.revents != 0; }))
+        intake_.drop_ended();
       std::uint64_t ignored = 0;
       [[maybe_unused]] const ssize_t got = ::read(wake_, &ignored, sizeof ignored);
       receive_frames();
+      return_credits();
       for (const std::string& address : names) receive_acks(address);
+      resend();
       flush_queues();
       find_lost_peers();
     }
@@ -150,20 +174,17 @@ class ZmqPlane final : public DataPlane {
   bool has_queued(const std::string& address) const {
     std::lock_guard lock(mutex_);
     const auto it = peers_.find(address);
-    return it != peers_.end() && !it->second.queue.empty();
+    return it != peers_.end() && it->second.has_queued();
   }
 
   // Sleeps for good while nothing is outstanding: an idle plane costs nothing.
   std::chrono::milliseconds poll_timeout() const {
     std::lock_guard lock(mutex_);
-    std::optional<SteadyTime> first;
-    for (const auto& [address, peer] : peers_) {
-      if (peer.outstanding() == 0) continue;
-      const SteadyTime due = peer.last_sign + options_.ack_timeout;
-      if (!first || due < *first) first = due;
-    }
+    std::optional<TimePoint> first;
+    for (const auto& [address, peer] : peers_)
+      if (const auto due = peer.wake_at(); due && (!first || *due < *first)) first = due;
     if (!first) return std::chrono::milliseconds(-1);
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*first - std::chrono::steady_clock::now());
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*first - now());
     return std::clamp(left, std::chrono::milliseconds(1), options_.ack_timeout);
   }
 
@@ -174,37 +195,29 @@ class ZmqPlane final : public DataPlane {
         zmq::message_t part;
         if (!receiver_.recv(part, zmq::recv_flags::dontwait)) return;
         const bool more = part.more();
-        if (parts.size() < 4) parts.push_back(std::move(part));
+        if (parts.size() < 5) parts.push_back(std::move(part));
         if (!more) break;
       }
-      if (parts.size() == 3) take_frame(parts[0], parts[1], parts[2]);
+      if (parts.size() == 3) answer(parts[0], intake_.take_whole(bytes_of(parts[1]), bytes_of(parts[2])));
+      else if (parts.size() == 4 && parts[3].size() == 0)
+        answer(parts[0], intake_.take_shared(parts[0].to_string(), bytes_of(parts[1]), text_of(parts[2])));
       else count_malformed("a data frame has three parts");
     }
   }
 
-  void take_frame(zmq::message_t& sender, const zmq::message_t& head, const zmq::message_t& body) {
-    const auto envelope = wire::from_bytes(bytes_of(head));
-    if (!envelope) return count_malformed(envelope.error().detail);
-    const auto identity = identify_frame(*envelope, body.size());
-    if (!identity) return count_malformed(identity.error().detail);
-    const auto bytes = bytes_of(body);
-    bool accepted = false;
-    if (frame_checksum(bytes) != identity->checksum) {
-      count_malformed("a frame's checksum does not match");
-    } else {
-      {
-        std::lock_guard lock(mutex_);
-        stats_.frames_received += 1;
-        stats_.bytes_received += body.size();
-      }
-      accepted = handlers_.received(*envelope, std::make_shared<const std::vector<std::uint8_t>>(bytes.begin(), bytes.end()));
-    }
-    acknowledge(sender, *identity, accepted);
+  void answer(zmq::message_t& sender, const std::optional<wire::FrameAck>& ack) {
+    if (ack) acknowledge(sender, *ack);
   }
 
-  void acknowledge(zmq::message_t& sender, const FrameIdentity& identity, bool accepted) {
-    const wire::FrameAck ack{identity.request, identity.epoch, identity.frame, accepted, identity.lease, false};
-    const auto bytes = wire::to_bytes(wire::pack(ack, identity.epoch));
+  void return_credits() {
+    for (const auto& [sender, ack] : intake_.take_credits()) {
+      zmq::message_t to(sender.data(), sender.size());
+      acknowledge(to, ack);
+    }
+  }
+
+  void acknowledge(zmq::message_t& sender, const wire::FrameAck& ack) {
+    const auto bytes = wire::to_bytes(wire::pack(ack, ack.epoch));
     try {
       if (receiver_.send(sender, zmq::send_flags::sndmore | zmq::send_flags::dontwait))
         receiver_.send(zmq::buffer(bytes), zmq::send_flags::dontwait);
@@ -235,20 +248,23 @@ class ZmqPlane final : public DataPlane {
   }
 
   void take_ack(const std::string& address, const wire::FrameAck& ack) {
+    PeerWindow::Answer answer{};
     {
       std::lock_guard lock(mutex_);
-      Peer& peer = peers_[address];
-      const auto found = std::find_if(peer.unacked.begin(), peer.unacked.end(), [&](const FrameIdentity& frame) {
-        return frame.request == ack.request && frame.epoch == ack.epoch && frame.frame == ack.frame && frame.lease == ack.lease;
-      });
-      if (found == peer.unacked.end()) return;
-      peer.unacked.erase(found);
-      peer.last_sign = std::chrono::steady_clock::now();
+      answer = peer(address).acknowledge(ack, now());
+      if (answer == PeerWindow::Answer::unknown || answer == PeerWindow::Answer::held) return;
       stats_.acks += 1;
-      if (!ack.accepted) stats_.refused += 1;
+      stats_.refused += answer == PeerWindow::Answer::refused ? 1 : 0;
+      stats_.resent += answer == PeerWindow::Answer::again ? 1 : 0;
     }
-    if (!ack.accepted && handlers_.refused) handlers_.refused({ack.request, ack.epoch, ack.lease});
+    if (answer == PeerWindow::Answer::again) return;  // it goes out with the next flush
+    if (answer == PeerWindow::Answer::refused && handlers_.refused) handlers_.refused({ack.request, ack.epoch, ack.lease});
     if (handlers_.writable) handlers_.writable(address);
+  }
+
+  void resend() {
+    std::lock_guard lock(mutex_);
+    for (auto& [address, peer] : peers_) stats_.resent += peer.resend_due(now());
   }
 
   void flush_queues() {
@@ -256,7 +272,7 @@ class ZmqPlane final : public DataPlane {
     {
       std::lock_guard lock(mutex_);
       for (const auto& [address, peer] : peers_)
-        if (!peer.queue.empty()) addresses.push_back(address);
+        if (peer.has_queued()) addresses.push_back(address);
     }
     for (const std::string& address : addresses) flush(address, socket_for(address));
   }
@@ -280,29 +296,32 @@ class ZmqPlane final : public DataPlane {
 
   void flush(const std::string& address, zmq::socket_t& socket) {
     for (;;) {
-      OutgoingFrame frame;
+      std::optional<OutgoingFrame> frame;
       {
         std::lock_guard lock(mutex_);
-        Peer& peer = peers_[address];
-        if (peer.queue.empty()) return;
-        frame = std::move(peer.queue.front());
-        peer.queue.pop_front();
-        peer.unacked.push_back(frame.identity);
+        frame = peer(address).next(now());
       }
-      const auto head = wire::to_bytes(frame.header);
+      if (!frame) return;
+      const auto head = wire::to_bytes(frame->header);
       zmq::message_t first(head.data(), head.size());
       if (!socket.send(first, zmq::send_flags::sndmore | zmq::send_flags::dontwait)) {
         std::lock_guard lock(mutex_);  // not connected yet: poll says when
-        Peer& peer = peers_[address];
-        peer.unacked.pop_back();
-        peer.queue.push_front(std::move(frame));
+        peer(address).put_back();
         return;
       }
-      zmq::message_t second = share(frame.payload);
-      socket.send(second, zmq::send_flags::none);  // the rest of an accepted message never blocks
+      const std::string& place = frame->payload->descriptor();
+      const bool in_place = !place.empty() && !frame->whole;
+      if (in_place) {
+        socket.send(zmq::buffer(place), zmq::send_flags::sndmore);
+        socket.send(zmq::message_t(), zmq::send_flags::none);
+      } else {
+        zmq::message_t second = share(frame->payload);
+        socket.send(second, zmq::send_flags::none);  // the rest of an accepted message never blocks
+      }
       std::lock_guard lock(mutex_);
       stats_.frames_sent += 1;
-      stats_.bytes_sent += frame.payload->size();
+      stats_.shared_sent += in_place ? 1 : 0;
+      stats_.bytes_sent += frame->payload->size();
     }
   }
 
@@ -314,25 +333,18 @@ class ZmqPlane final : public DataPlane {
     std::vector<Lost> lost;
     {
       std::lock_guard lock(mutex_);
-      const auto now = std::chrono::steady_clock::now();
       for (auto it = peers_.begin(); it != peers_.end();) {
-        if (it->second.outstanding() == 0 || now - it->second.last_sign < options_.ack_timeout) {
+        if (!it->second.lost(now())) {
           ++it;
           continue;
         }
-        Lost entry{it->first, {}};
-        const auto add = [&](const FrameIdentity& frame) { entry.transfers.push_back({frame.request, frame.epoch, frame.lease}); };
-        for (const auto& frame : it->second.queue) add(frame.identity);
-        for (const auto& frame : it->second.unacked) add(frame);
-        lost.push_back(std::move(entry));
+        lost.push_back({it->first, it->second.transfers()});
         it = peers_.erase(it);
         stats_.lost_peers += 1;
       }
     }
     for (Lost& entry : lost) {
       senders_.erase(entry.address);  // with linger 0: unsent payloads are freed here
-      std::sort(entry.transfers.begin(), entry.transfers.end());
-      entry.transfers.erase(std::unique(entry.transfers.begin(), entry.transfers.end()), entry.transfers.end());
       log::warn("data plane peer lost", {{"address", entry.address}, {"transfers", entry.transfers.size()}});
       if (handlers_.lost) handlers_.lost(entry.address, entry.transfers);
     }
@@ -351,11 +363,16 @@ class ZmqPlane final : public DataPlane {
   zmq::context_t context_{1};
   zmq::socket_t receiver_;
   std::map<std::string, zmq::socket_t> senders_;  // the plane's thread only
+  FrameIntake intake_;                            // the same
+  const std::shared_ptr<FramePool> pool_ = FramePool::create(8);
+  const std::string host_;
   const int wake_;
   std::string address_;
   std::atomic<bool> stopping_{false};
-  mutable std::mutex mutex_;  // guards peers_ and stats_; never held across a socket call or a handler
-  std::map<std::string, Peer> peers_;
+  mutable std::mutex mutex_;  // guards peers_, stats_ and ring_; never held across a socket call or a handler
+  std::shared_ptr<SharedRing> ring_;
+  bool ring_failed_ = false;
+  std::map<std::string, PeerWindow> peers_;
   DataPlaneStats stats_;
   std::thread thread_;
 };

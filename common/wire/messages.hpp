@@ -481,6 +481,7 @@ struct PrefillRequest {
   std::uint32_t deadline_ms = 0;
   std::int32_t priority = 0;            ///< higher goes first
   LeaseId lease;                        ///< of the reserved pages: frames carry it
+  std::string host;                     ///< of who asks: equal ones share memory; empty: none
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -495,6 +496,7 @@ struct PrefillRequest {
     v("deadline_ms", s.deadline_ms);
     v.since(2, "priority", s.priority);
     v.since(3, "lease", s.lease);
+    v.since(3, "host", s.host);
   }
 };
 
@@ -551,7 +553,8 @@ struct FrameAck {
   std::uint32_t frame = 0;
   bool accepted = true;                 ///< false: nobody waits for this request, stop sending
   LeaseId lease;                        ///< as in the frame
-  bool again = false;                   ///< with !accepted: it came damaged, send it once more
+  bool again = false;                   ///< with !accepted: it came damaged or cannot be mapped, send it once more, whole
+  bool held = false;                    ///< with accepted: its memory is still read, the credit is yet to come
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -560,6 +563,7 @@ struct FrameAck {
     v("accepted", s.accepted);
     v.since(2, "lease", s.lease);
     v.since(2, "again", s.again);
+    v.since(2, "held", s.held);
   }
 };
 
@@ -690,6 +694,7 @@ struct KvFetch {
   std::vector<BlockKey> keys;
   std::uint32_t skip_tokens = 0;        ///< what the asker already holds (whole pages)
   std::string data_address;
+  std::string host;                     ///< of who asks: equal ones share memory; empty: none
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -701,6 +706,7 @@ struct KvFetch {
     v("keys", s.keys, kMaxBlocks);
     v("skip_tokens", s.skip_tokens);
     v("data_address", s.data_address);
+    v("host", s.host);
   }
 };
 

@@ -42,6 +42,7 @@ struct Prefill {
   std::uint32_t skip_tokens = 0;
   TransferId transfer;
   std::string data_address;
+  std::string host;  ///< of the receiver
 };
 /// Sends the pages of those leading blocks of `keys` that are held here, but the first `skip_tokens`, to `data_address`.
 struct Export {
@@ -50,6 +51,7 @@ struct Export {
   std::uint32_t skip_tokens = 0;
   TransferId transfer;
   std::string data_address;
+  std::string host;
 };
 /// Ends a stream, an import, a prefill or an export; no report follows.
 struct CancelRequest {

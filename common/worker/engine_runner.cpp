@@ -66,7 +66,7 @@ Expected<void> EngineRunner::import_frame(const ImportFrame& command, Importing&
       frame.first_layer > engine_.layers() - frame.layers ||
       command.payload->size() != std::size_t{frame.layers} * frame.pages.size() * size)
     return fail(Errc::transfer_failed, "a KV frame has another shape than this model's pages");
-  const auto bytes = std::as_bytes(std::span(*command.payload));
+  const auto bytes = std::as_bytes(std::span(command.payload->data(), command.payload->size()));
   std::size_t at = 0;
   for (std::uint32_t layer = frame.first_layer; layer < frame.first_layer + frame.layers; ++layer) {
     for (const std::uint32_t page : frame.pages) {
@@ -82,6 +82,8 @@ Expected<void> EngineRunner::import_frame(const ImportFrame& command, Importing&
       at += size;
     }
   }
+  if (!command.payload->intact())  // its sender gave it up and wrote over it: nobody can tell when
+    return fail(Errc::transfer_failed, "a KV frame was taken back while it was read");
   return {};
 }
 
@@ -94,11 +96,13 @@ void EngineRunner::run(CommitImport& command, std::vector<Report>& reports) {
 }
 
 std::unique_ptr<KvPublisher> EngineRunner::make_publisher(const TransferId& transfer, const std::string& data_address,
-                                                          std::uint32_t first_page, std::uint32_t end_page) {
+                                                          const std::string& host, std::uint32_t first_page,
+                                                          std::uint32_t end_page) {
   Publication what;
   what.transfer = transfer;
   what.model = engine_.model_id();
   what.data_address = data_address;
+  what.host = host;
   what.layers = engine_.layers();
   what.layer_page_bytes = static_cast<std::uint32_t>(engine_.layer_page_bytes());
   what.first_page = first_page;
@@ -108,13 +112,13 @@ std::unique_ptr<KvPublisher> EngineRunner::make_publisher(const TransferId& tran
       [this](std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) {
         engine_.export_page(layer, page, to);
       },
-      send_);
+      send_, buffers_);
 }
 
 void EngineRunner::run(Prefill& command, std::vector<Report>& reports) {
   const RequestId id = command.request.id;
-  auto publisher = make_publisher(command.transfer, command.data_address, command.skip_tokens / kPageTokens,
-                                  command.tokens / kPageTokens);
+  auto publisher = make_publisher(command.transfer, command.data_address, command.host,
+                                  command.skip_tokens / kPageTokens, command.tokens / kPageTokens);
   const std::uint32_t cached = engine_.cached_tokens_for(command.request.tenant, command.request.prompt);
   KvPublisher* const target = publisher.get();
   auto done = engine_.submit_prefill(
@@ -135,8 +139,8 @@ void EngineRunner::run(Export& command, std::vector<Report>& reports) {
     reports.push_back(Exported{id, held.tokens, std::nullopt});
     return;
   }
-  auto publisher = make_publisher(command.transfer, command.data_address, command.skip_tokens / kPageTokens,
-                                  static_cast<std::uint32_t>(held.pages.size()));
+  auto publisher = make_publisher(command.transfer, command.data_address, command.host,
+                                  command.skip_tokens / kPageTokens, static_cast<std::uint32_t>(held.pages.size()));
   publishing_[id] = Publishing{std::move(publisher), false, 0, std::move(held)};
 }
 

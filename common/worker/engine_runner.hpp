@@ -15,7 +15,9 @@ namespace troupe::worker {
 /// Threads: one.
 class EngineRunner {
  public:
-  EngineRunner(engine::Engine& engine, SendFrame send) : engine_(engine), send_(std::move(send)) {}
+  /// `buffers`: where frames are written; none: memory of this process.
+  EngineRunner(engine::Engine& engine, SendFrame send, MakeFrameBuffer buffers = {})
+      : engine_(engine), send_(std::move(send)), buffers_(std::move(buffers)) {}
 
   void execute(Command command, std::vector<Report>& reports);
   /// One engine step and what follows from it. false: nothing could move (windows full, nothing to do).
@@ -47,13 +49,15 @@ class EngineRunner {
   void run(ListBlocks& command, std::vector<Report>& reports);
   Expected<void> import_frame(const ImportFrame& command, Importing& importing);
   [[nodiscard]] std::unique_ptr<KvPublisher> make_publisher(const TransferId& transfer, const std::string& data_address,
-                                                            std::uint32_t first_page, std::uint32_t end_page);
+                                                            const std::string& host, std::uint32_t first_page,
+                                                            std::uint32_t end_page);
   void offer_held(const RequestId& id, Publishing& entry) const;
   bool settle_publishing(std::vector<Report>& reports);
   void end_publishing(const RequestId& engine_id, std::optional<Error> error, std::vector<Report>& reports);
 
   engine::Engine& engine_;
   SendFrame send_;
+  MakeFrameBuffer buffers_;
   std::map<RequestId, Publishing> publishing_;
   std::map<RequestId, Importing> importing_;
 };

@@ -11,7 +11,7 @@ constexpr std::chrono::milliseconds kStuckPause{20};
 EngineThread::EngineThread(std::unique_ptr<engine::Engine> engine, SendFrame send,
                            std::function<void(ReportBatch)> report, const EngineThreadOptions& options)
     : engine_(std::move(engine)),
-      runner_(*engine_, std::move(send)),
+      runner_(*engine_, std::move(send), options.buffers),
       report_(std::move(report)),
       options_(options),
       thread_([this] { loop(); }) {

@@ -16,6 +16,7 @@ namespace troupe::worker {
 
 struct EngineThreadOptions {
   std::size_t frame_bytes = 256u << 20;  ///< KV frames waiting to be imported; more are refused
+  MakeFrameBuffer buffers = {};          ///< as of EngineRunner
 };
 
 class EngineThread {

@@ -3,17 +3,22 @@
 #include <algorithm>
 
 #include "common/kv/block_key.hpp"
+#include "common/transport/frame_pool.hpp"
 
 namespace troupe::worker {
 namespace {
 constexpr std::uint32_t kPageTokens = kBlockTokens * kBlocksPerPage;
 }
 
-KvPublisher::KvPublisher(Publication publication, ExportPage export_page, SendFrame send)
+KvPublisher::KvPublisher(Publication publication, ExportPage export_page, SendFrame send, MakeFrameBuffer buffers)
     : what_(std::move(publication)),
       export_page_(std::move(export_page)),
       send_(std::move(send)),
-      next_page_(what_.layers, what_.first_page) {}
+      buffers_(std::move(buffers)),
+      next_page_(what_.layers, what_.first_page) {
+  if (!buffers_)
+    buffers_ = [pool = FramePool::create(2)](const std::string&, std::size_t capacity) { return pool->buffer(capacity); };
+}
 
 bool KvPublisher::complete() const {
   return std::all_of(next_page_.begin(), next_page_.end(),
@@ -37,13 +42,13 @@ bool KvPublisher::offer(const engine::PrefillProgress& progress) {
     const std::size_t more = std::size_t{pages} * what_.layer_page_bytes;
     const bool joins = open_.layers != 0 && open_.first_layer + open_.layers == progress.layer &&
                        open_.first_page == next && open_.pages == pages &&
-                       open_.bytes.size() + more <= what_.max_frame_bytes;
+                       open_.bytes() + more <= what_.max_frame_bytes;
     if (open_.layers != 0 && !joins) {
       close();
       if (!send_ready()) return false;
     }
     append(progress, pages);
-    if (open_.bytes.size() >= what_.min_frame_bytes || progress.layer + 1 == what_.layers) {
+    if (open_.bytes() >= what_.min_frame_bytes || progress.layer + 1 == what_.layers) {
       close();
       if (!send_ready() && next < full) return false;
     }
@@ -58,15 +63,13 @@ void KvPublisher::append(const engine::PrefillProgress& progress, std::uint32_t 
     open_.first_layer = progress.layer;
     open_.first_page = next;
     open_.pages = pages;
+    open_.buffer = buffers_(what_.host, std::max<std::size_t>(what_.max_frame_bytes, what_.layer_page_bytes));
   }
   ++open_.layers;
   const std::size_t size = what_.layer_page_bytes;
-  const std::size_t begin = open_.bytes.size();
-  open_.bytes.resize(begin + pages * size);
-  for (std::uint32_t i = 0; i < pages; ++i) {
-    const auto to = std::as_writable_bytes(std::span(open_.bytes)).subspan(begin + i * size, size);
-    export_page_(progress.layer, progress.pages[next - progress.first_page + i], to);
-  }
+  const auto room = std::as_writable_bytes(open_.buffer->append(pages * size));
+  for (std::uint32_t i = 0; i < pages; ++i)
+    export_page_(progress.layer, progress.pages[next - progress.first_page + i], room.subspan(i * size, size));
   next += pages;
 }
 
@@ -82,9 +85,9 @@ void KvPublisher::close() {
   frame.layers = open_.layers;
   for (std::uint32_t i = 0; i < open_.pages; ++i) frame.pages.push_back(open_.first_page + i);
   frame.layer_page_bytes = what_.layer_page_bytes;
-  frame.checksum = frame_checksum(open_.bytes);
+  frame.checksum = frame_checksum(open_.buffer->bytes());
   ready_header_ = wire::pack(frame, what_.transfer.epoch);
-  ready_ = std::make_shared<const std::vector<std::uint8_t>>(std::move(open_.bytes));
+  ready_ = open_.buffer->finish();
   open_ = {};
   ++frames_;
 }

@@ -21,6 +21,7 @@ struct Publication {
   TransferId transfer;
   ModelId model;
   std::string data_address;
+  std::string host;  ///< of the receiver (DataPlane::host)
   std::uint32_t layers = 0;
   std::uint32_t layer_page_bytes = 0;
   std::uint32_t first_page = 0;  ///< earlier ones are held by the receiver
@@ -32,7 +33,8 @@ struct Publication {
 /// Threads: the engine's.
 class KvPublisher {
  public:
-  KvPublisher(Publication publication, ExportPage export_page, SendFrame send);
+  /// Pages are exported straight into what `buffers` gives; none: memory of this process.
+  KvPublisher(Publication publication, ExportPage export_page, SendFrame send, MakeFrameBuffer buffers = {});
 
   /// Takes what a layer now covers. false: the window is full, offer the same again.
   [[nodiscard]] bool offer(const engine::PrefillProgress& progress);
@@ -48,7 +50,8 @@ class KvPublisher {
  private:
   struct Bundle {
     std::uint32_t first_layer = 0, layers = 0, first_page = 0, pages = 0;
-    std::vector<std::uint8_t> bytes;
+    std::unique_ptr<FrameBuffer> buffer;
+    [[nodiscard]] std::size_t bytes() const { return buffer == nullptr ? 0 : buffer->bytes().size(); }
   };
   void append(const engine::PrefillProgress& progress, std::uint32_t pages);
   void close();
@@ -57,6 +60,7 @@ class KvPublisher {
   Publication what_;
   ExportPage export_page_;
   SendFrame send_;
+  MakeFrameBuffer buffers_;
   std::vector<std::uint32_t> next_page_;  // per layer
   Bundle open_;
   wire::Envelope ready_header_;

@@ -123,6 +123,13 @@ const std::vector<CounterRow>& counters() {
        [](S s) { return s.plane.bytes_received; }},
       {counter("troupe_worker_transfer_frames_refused_total", "Frames that nobody waited for."),
        [](S s) { return s.plane.refused; }},
+      {counter("troupe_worker_transfer_frames_shared_total",
+               "Frames received whose payload stayed where its sender, on this host, wrote it."),
+       [](S s) { return s.plane.shared_received; }},
+      {counter("troupe_worker_transfer_frames_resent_total", "Frames sent again: damaged on the way, or not acknowledged."),
+       [](S s) { return s.plane.resent; }},
+      {counter("troupe_worker_transfer_frames_repeated_total", "Frames that came again, taken once."),
+       [](S s) { return s.plane.repeated; }},
       {counter("troupe_worker_transfer_peers_lost_total", "Data-plane peers that stopped acknowledging."),
        [](S s) { return s.plane.lost_peers; }},
   };
@@ -163,6 +170,8 @@ const std::vector<GaugeRow>& gauges() {
        [](S s) { return double(s.counters.exports_running); }},
       {gauge("troupe_worker_transfer_frames_in_flight", "Frames sent and not acknowledged."),
        [](S s) { return double(s.plane.in_flight); }},
+      {gauge("troupe_worker_transfer_shared_segments", "Shared memory of other processes that is mapped."),
+       [](S s) { return double(s.plane.segments); }},
       {gauge("troupe_worker_joined_routers", "1 while the router counts this worker in."),
        [](S s) { return s.counters.joined ? 1.0 : 0.0; }},
   };

@@ -43,6 +43,7 @@ Expected<void> Worker::open_plane() {
   DataPlaneOptions options;
   options.listen = setup_.data_listen;
   options.window = setup_.transfer_window;
+  options.shared_slots = static_cast<std::uint32_t>(setup_.shared_bytes >> 21);
   DataPlaneHandlers handlers;
   handlers.received = [this](const wire::Envelope& header, FramePayload payload) {
     return on_frame(header, std::move(payload));
@@ -98,6 +99,8 @@ void Worker::publish_kv_events(std::size_t engine, kv_events::EventBatch batch) 
 }
 
 void Worker::start_engines(std::vector<EngineSetup> engines) {
+  EngineThreadOptions options;
+  options.buffers = [this](const std::string& host, std::size_t capacity) { return plane_->buffer(host, capacity); };
   for (std::size_t i = 0; i < engines.size(); ++i) {
     threads_.push_back(std::make_unique<EngineThread>(
         std::move(engines[i].engine),
@@ -108,7 +111,8 @@ void Worker::start_engines(std::vector<EngineSetup> engines) {
           post_state([i, held](WorkerState& state, TimePoint now, actors::Outbox& out) {
             state.on_reports(i, std::move(*held), now, out);
           });
-        }));
+        },
+        options));
   }
 }
 
@@ -117,6 +121,7 @@ std::unique_ptr<WorkerState> Worker::make_state(const actors::RoleHandle& self,
   WorkerOptions options = setup_.options;
   options.control_address = self.address();
   options.data_address = plane_->address();
+  options.host = plane_->host();
   if (const auto bound = actors::tcp_host_port(plane_->address()); bound && !setup_.data_advertise.empty()) {
     const auto given = actors::parse_host_port(setup_.data_advertise);
     actors::HostPort reach = given ? *given : actors::HostPort{setup_.data_advertise, 0};

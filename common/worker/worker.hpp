@@ -19,6 +19,7 @@ struct WorkerSetup {
   std::string data_listen;     ///< "tcp://host:port" or "local://name"
   std::string data_advertise;  ///< host[:port] others use for it; empty: as listened on
   std::uint32_t transfer_window = 4;
+  std::uint64_t shared_bytes = 32u << 20;  ///< for frames that others of this host read in place; 0: none
   /// KV events for other routers: "tcp://host:port" each, further engines take the next ports (port 0: any).
   /// Empty: none.
   std::string kv_events, kv_events_replay;

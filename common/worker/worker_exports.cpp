@@ -44,7 +44,7 @@ void WorkerState::on_fetch(const std::string& from, wire::KvFetch order, TimePoi
   job.engine_id = next_engine_id();
   export_of_[job.engine_id] = order.lease;
   door_.post(job.engine, Export{job.engine_id, std::move(keys), job.order.skip_tokens,
-                                {order.request, order.epoch, order.lease}, job.order.data_address});
+                                {order.request, order.epoch, order.lease}, job.order.data_address, job.order.host});
 }
 
 void WorkerState::on_exported(const Exported& report, actors::Outbox& out) {

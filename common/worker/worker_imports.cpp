@@ -82,16 +82,18 @@ void WorkerState::ask_prefill(const StreamKey& key, Stream& stream, TimePoint no
   ask.data_address = options_.data_address;
   ask.deadline_ms = left_ms(stream.deadline, now);
   ask.lease = stream.import.lease;
+  ask.host = options_.host;
   const std::vector<TokenId> wanted(order.prompt.begin(), order.prompt.begin() + stream.import.tokens);
   if (fits_message(stream.import.tokens)) {
     ask.prompt = wanted;
   } else {
     ask.prompt_by_data = true;
-    auto bytes = std::make_shared<std::vector<std::uint8_t>>(wanted.size() * sizeof(TokenId));
-    std::memcpy(bytes->data(), wanted.data(), bytes->size());
+    std::vector<std::uint8_t> bytes(wanted.size() * sizeof(TokenId));
+    std::memcpy(bytes.data(), wanted.data(), bytes.size());
     const wire::PromptFrame frame{key.request, key.epoch, 0, static_cast<std::uint32_t>(wanted.size()),
-                                  frame_checksum(*bytes)};
-    if (door_.send(order.prefill_data_address, wire::pack(frame, key.epoch), key.request, std::move(bytes)) !=
+                                  frame_checksum(bytes)};
+    if (door_.send(order.prefill_data_address, wire::pack(frame, key.epoch), key.request,
+                   make_payload(std::move(bytes))) !=
         SendResult::sent)
       return fall_back(key, stream, {Errc::transfer_failed, "the way to the prefill worker is full"}, now,
                        out);
@@ -110,6 +112,7 @@ void WorkerState::ask_peer(const StreamKey& key, const Stream& stream, actors::O
   ask.blocks = static_cast<std::uint32_t>(keys.size());
   ask.skip_tokens = stream.import.skip_tokens;
   ask.data_address = options_.data_address;
+  ask.host = options_.host;
   for (std::size_t at = 0; at < keys.size(); at += kKeysPerFetch) {
     const auto begin = keys.begin() + static_cast<std::ptrdiff_t>(at);
     ask.first_block = static_cast<std::uint32_t>(at);

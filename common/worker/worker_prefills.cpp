@@ -62,6 +62,7 @@ void WorkerState::begin_prefill(const PrefillKey& key, PrefillJob& job, TimePoin
   command.skip_tokens = job.order.skip_tokens;
   command.transfer = {key.request, key.epoch, job.order.lease};
   command.data_address = job.order.data_address;
+  command.host = job.order.host;
   door_.post(job.engine, std::move(command));
 }
 

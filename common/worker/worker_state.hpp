@@ -45,6 +45,7 @@ struct WorkerOptions {
   std::string name;
   std::string control_address;
   std::string data_address;
+  std::string host;  ///< DataPlane::host
   std::string router_address;
   std::vector<std::string> other_routers = {};  ///< joined too, so that any of them can place
   NodeId node;

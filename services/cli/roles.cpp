@@ -180,6 +180,7 @@ class Process {
     setup.options.heartbeat = config_.duration("cluster.heartbeat");
     setup.options.lease = config_.duration("cluster.lease");
     setup.options.gateway_grace = 2 * config_.duration("cluster.node_timeout");
+    setup.shared_bytes = config_.bytes("kv.transfer_shared_bytes");
     setup.transfer_window = static_cast<std::uint32_t>(config_.integer("kv.transfer_window"));
     auto made = worker::Worker::create(*runtime_, std::move(setup), std::move(*engines));
     if (!made) return tl::unexpected<Error>(made.error());

@@ -177,12 +177,12 @@ void GatewayState::send_generate(Request& request, std::uint32_t first_choice, s
   wire::Envelope packed = wire::pack(order, request.epoch);
   if (packed.payload.size() > wire::kMaxControlBytes) {
     ++counters_.prompts_by_data;
-    auto bytes = std::make_shared<std::vector<std::uint8_t>>(order.prompt.size() * sizeof(TokenId));
-    std::memcpy(bytes->data(), order.prompt.data(), bytes->size());
+    std::vector<std::uint8_t> bytes(order.prompt.size() * sizeof(TokenId));
+    std::memcpy(bytes.data(), order.prompt.data(), bytes.size());
     // Frames are told apart by their number: resumed choices have different prompts.
     const wire::PromptFrame frame{job.id, request.epoch, first_choice, order.prompt_tokens,
-                                  frame_checksum(*bytes)};
-    request.frames.push_back({wire::pack(frame, request.epoch), std::move(bytes)});
+                                  frame_checksum(bytes)};
+    request.frames.push_back({wire::pack(frame, request.epoch), make_payload(std::move(bytes))});
     order.prompt.clear();
     order.prompt_by_data = true;
     send_frames(request, now);

@@ -41,6 +41,8 @@ def main():
         check(answers(server, model) == expected, "four processes answer as one does")
         received = sum(metric(ports[name], "troupe_worker_transfer_received_bytes_total") for name in decoders)
         check(received > 10e6, f"KV pages crossed the data plane: {received} bytes")
+        check(sum(metric(ports[name], "troupe_worker_transfer_frames_shared_total") for name in decoders) > 0,
+              "in memory that both processes map")
         eventually(lambda: sum(metric(ports[n], "troupe_worker_imports_total") for n in decoders) >= 3, "imports")
         check(sum(metric(ports[n], "troupe_worker_prefill_fallbacks_total") for n in decoders) == 0, "no fallback")
 

@@ -48,6 +48,8 @@ def move_running_streams(server, model, bodies, expected):
     check(fetched > moved * 800, f"their pages were fetched: {fetched} tokens")
     check(computed < moved * 64, f"and not computed again: {computed} tokens for {moved} streams")
     check(metric(ports[new], "troupe_worker_fetch_fallbacks_total") == 0, "no fallback")
+    check(metric(ports[new], "troupe_worker_transfer_frames_shared_total") > 0, "pages stayed in shared memory")
+    eventually(lambda: metric(ports[new], "troupe_worker_transfer_shared_segments") == 0, "which went with its process")
     print(f"moved {moved:.0f} of {here:.0f} streams: {fetched:.0f} tokens fetched, {computed:.0f} computed")
     return old
 

@@ -98,8 +98,8 @@ TEST(EngineThread, RefusesMoreWaitingFramesThanItsBoundAndEverythingAfterStop) {
   EngineThreadOptions options;
   options.frame_bytes = 10;
   EngineThread thread(std::make_unique<test::FakeEngine>(), nowhere(), reports.sink(), options);
-  EXPECT_FALSE(thread.post(ImportFrame{{1, 1}, {}, std::make_shared<std::vector<std::uint8_t>>(11)}));
-  EXPECT_TRUE(thread.post(ImportFrame{{1, 1}, {}, std::make_shared<std::vector<std::uint8_t>>(10)}));
+  EXPECT_FALSE(thread.post(ImportFrame{{1, 1}, {}, make_payload(std::vector<std::uint8_t>(11))}));
+  EXPECT_TRUE(thread.post(ImportFrame{{1, 1}, {}, make_payload(std::vector<std::uint8_t>(10))}));
   thread.stop();
   EXPECT_FALSE(thread.post(ListBlocks{}));
 }

@@ -15,7 +15,7 @@ struct Receiver {
     if (room == 0) return SendResult::window_full;
     --room;
     const auto frame = *wire::unpack<wire::KvFrame>(header);
-    EXPECT_EQ(frame.checksum, frame_checksum(*payload));
+    EXPECT_EQ(frame.checksum, frame_checksum({payload->data(), payload->size()}));
     EXPECT_EQ(frame.frame, sizes.size());
     EXPECT_EQ(payload->size(), frame.layers * frame.pages.size() * frame.layer_page_bytes);
     sizes.push_back(payload->size());
