@@ -103,7 +103,7 @@ std::vector<Candidate> RouterState::candidates(const Nodes& nodes, const wire::P
     c.cached_tokens = prefix[i].blocks * options_.block_tokens;
     c.predicted = prefix[i].predicted;
     c.load = (prefill ? node.placed_prefills : node.placed) + node.foreign;
-    c.costs = costs_.costs(c.node, model.id, prefill);
+    c.costs = costs_.costs(c.node, model.id, prefill, now);
     c.queued_tokens = book_.queued(c.node, request.priority, c.costs.token, now);
     c.transfer_us = token_bytes / options_.transfer_bytes_per_second * 1e6;
     const auto waiting = static_cast<std::uint32_t>(book_.waiting(c.node));
@@ -240,7 +240,7 @@ void RouterState::on_started(const wire::RequestStarted& started, TimePoint now)
     placed.what.own_tokens = placed.prompt_tokens - std::min(placed.prompt_tokens, started.cached_tokens);
   if (view_.find(placed.computes()) == nullptr) return;
   costs_.learn(placed.computes(), placed.model, placed.answer.prefill.has_value(), placed.what,
-               std::max(0.0, took - placed.transfer_us));
+               std::max(0.0, took - placed.transfer_us), now);
 }
 
 void RouterState::on_ended(const wire::RequestEnded& ended, TimePoint now) {

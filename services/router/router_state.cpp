@@ -81,7 +81,7 @@ void RouterState::on_heartbeat(const std::string& from, const wire::Heartbeat& b
   const bool prefill = view_.find(beat.node)->identity.role == wire::Role::prefill;
   for (const wire::Load& load : beat.loads) {
     queued += load.queued_prompt_tokens;
-    token_us = std::max(token_us, costs_.costs(beat.node, load.model, prefill).token);
+    token_us = std::max(token_us, costs_.costs(beat.node, load.model, prefill, now).token);
   }
   book_.reported(beat.node, queued, token_us, now);
   for (const wire::Load& load : beat.loads)
