@@ -44,10 +44,12 @@ void PlacementBook::reported(const NodeId& node, double queued_tokens, double to
     worker.entries.erase(worker.entries.begin());
     worker.serving_since = now;
   }
-  if (known > 0) {  // what of the first one is computed is not in what it said
+  // What of the first one is computed is not in what it said. One that should be through has not begun: others
+  // were ahead, or the worker is slow.
+  if (known > 0) {
     const Entry& first = worker.entries.front();
     const double passed = microseconds(now - worker.serving_since) / std::max(token_us, 1e-3);
-    known -= first.prompt_tokens - std::max(0.0, first.uncached_tokens - passed);
+    if (passed < first.uncached_tokens) known -= first.prompt_tokens - (first.uncached_tokens - passed);
   }
   double young = 0;  // may or may not be in what it said
   for (const Entry& entry : worker.entries)
