@@ -37,7 +37,7 @@ const std::vector<Technique>& techniques() {
       {"prefix-cache", "sealed KV pages of earlier prompts are found by chained block keys and reused",
        "PagedAttention, Kwon et al. 2023, arXiv:2309.06180", "prefill, decode, router", exact,
        "a prompt that begins like an earlier one of the same tenant", "kv.prefix_cache"},
-      {"prefix-aware-routing", "a request goes where most of its prompt is cached, unless a queue there costs more",
+      {"prefix-aware-routing", "a request goes where its first token is predicted soonest: queue, uncached prompt, transfer, costs learnt",
        "Preble, Srivatsa et al. 2024, arXiv:2407.00023", "router", exact, "two or more workers of one model",
        "router.policy"},
       {"hydragen", "KV pages that several sequences begin with are attended to once a step for all of them",

@@ -59,6 +59,10 @@ bool ClusterView::beat(const wire::Heartbeat& beat, TimePoint now) {
   node->busy = beat.busy;
   node->draining = beat.draining;
   node->loads = beat.loads;
+  std::uint32_t sequences = 0;
+  for (const wire::Load& load : beat.loads) sequences += load.running + load.waiting;
+  const std::uint32_t own = node->identity.role == wire::Role::prefill ? node->placed_prefills : node->placed;
+  node->foreign = sequences - std::min(sequences, own);
   return true;
 }
 

@@ -24,6 +24,7 @@ struct Node {
   std::vector<wire::Load> loads;
   std::uint32_t placed = 0;  ///< choices placed here that have not ended
   std::uint32_t placed_prefills = 0;
+  std::uint32_t foreign = 0;  ///< sequences that other routers placed here, as of its last word
   double answer_us = 0;  ///< running mean of a placement's life here; 0: none has ended
 
   [[nodiscard]] bool ready() const { return !draining && !hung; }

@@ -31,7 +31,7 @@ void PlacementBook::done(const NodeId& node, const RequestId& request, TimePoint
   entries.erase(at);
 }
 
-void PlacementBook::reported(const NodeId& node, double queued_tokens, TimePoint now) {
+void PlacementBook::reported(const NodeId& node, double queued_tokens, double token_us, TimePoint now) {
   Worker& worker = workers_[node];
   double known = 0;  // of the book's, what the worker must have heard of
   for (const Entry& entry : worker.entries)
@@ -43,6 +43,13 @@ void PlacementBook::reported(const NodeId& node, double queued_tokens, TimePoint
     known -= oldest;
     worker.entries.erase(worker.entries.begin());
     worker.serving_since = now;
+  }
+  // What of the first one is computed is not in what it said. One that should be through has not begun: others
+  // were ahead, or the worker is slow.
+  if (known > 0) {
+    const Entry& first = worker.entries.front();
+    const double passed = microseconds(now - worker.serving_since) / std::max(token_us, 1e-3);
+    if (passed < first.uncached_tokens) known -= first.prompt_tokens - (first.uncached_tokens - passed);
   }
   double young = 0;  // may or may not be in what it said
   for (const Entry& entry : worker.entries)

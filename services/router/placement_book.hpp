@@ -27,8 +27,8 @@ class PlacementBook {
   void placed(const NodeId& node, const Entry& entry);
   /// Its first token came, or it is over.
   void done(const NodeId& node, const RequestId& request, TimePoint now);
-  /// A heartbeat: prompt tokens queued in all.
-  void reported(const NodeId& node, double queued_tokens, TimePoint now);
+  /// A heartbeat of a worker that computes a token in `token_us`: prompt tokens queued in all.
+  void reported(const NodeId& node, double queued_tokens, double token_us, TimePoint now);
   void forget(const NodeId& node) { workers_.erase(node); }
 
   /// Uncached tokens computed before a new request of `priority` on a worker that computes one in

@@ -9,6 +9,9 @@ namespace {
 
 using nlohmann::ordered_json;
 
+// Who knows a whole id may ask for its stream; these are enough to find it in a log.
+constexpr std::size_t kShownDigits = 8;
+
 double rounded(double value) {
   return std::round(value * 10) / 10;
 }
@@ -39,7 +42,7 @@ ordered_json to_json(const Explanation::Worker& worker) {
 
 ordered_json to_json(const LoggedPlacement& placement) {
   const Explanation& e = *placement.what;
-  ordered_json out = {{"request", to_hex(e.request)},
+  ordered_json out = {{"request", to_hex(e.request).substr(0, kShownDigits)},
                       {"epoch", e.epoch.value},
                       {"model", e.model},
                       {"policy", e.policy},

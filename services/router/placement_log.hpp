@@ -50,7 +50,7 @@ class PlacementLog {
 [[nodiscard]] std::vector<Explanation::Worker> workers_of(std::span<const Candidate> candidates,
                                                           std::span<const Terms> terms);
 
-/// {"placements": [...]}, the newest first. Times in microseconds, names and ids escaped.
+/// {"placements": [...]}, the newest first. Times in microseconds; of request ids the first digits.
 [[nodiscard]] std::string to_json(const std::deque<LoggedPlacement>& placements);
 
 }  // namespace troupe::router

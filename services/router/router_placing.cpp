@@ -111,14 +111,13 @@ std::vector<Candidate> RouterState::candidates(const Nodes& nodes, const wire::P
     c.cached_tokens = prefix[i].blocks * options_.block_tokens;
     c.on_disk_tokens = (prefix[i].blocks - prefix[i].in_memory) * options_.block_tokens;
     c.predicted = prefix[i].predicted;
-    c.load = prefill ? node.placed_prefills : node.placed;
-    c.costs = costs_.costs(c.node, model.id, prefill);
+    c.load = (prefill ? node.placed_prefills : node.placed) + node.foreign;
+    c.costs = costs_.costs(c.node, model.id, prefill, now);
     c.queued_tokens = book_.queued(c.node, request.priority, c.costs.token, now);
     c.transfer_us = token_bytes / options_.transfer_bytes_per_second * 1e6;
     const auto waiting = static_cast<std::uint32_t>(book_.waiting(c.node));
-    std::uint32_t rows = node.placed - std::min(node.placed, waiting);
+    const std::uint32_t rows = node.placed - std::min(node.placed, waiting) + node.foreign;
     if (const wire::Load* load = node.load(model.id)) {
-      c.load = std::max(c.load, load->running + load->waiting);
       c.capacity = load->capacity;
       c.pages_total = load->pages_total;
       const auto unseen = static_cast<std::uint32_t>(book_.unseen(c.node) / kPageTokens);
@@ -281,7 +280,7 @@ void RouterState::on_started(const wire::RequestStarted& started, TimePoint now)
     placed.what.own_tokens = placed.prompt_tokens - std::min(placed.prompt_tokens, started.cached_tokens);
   if (view_.find(placed.computes()) == nullptr) return;
   costs_.learn(placed.computes(), placed.model, placed.answer.prefill.has_value(), placed.what,
-               std::max(0.0, took - placed.transfer_us));
+               std::max(0.0, took - placed.transfer_us), now);
 }
 
 void RouterState::on_ended(const wire::RequestEnded& ended, TimePoint now) {

@@ -84,9 +84,13 @@ void RouterState::on_heartbeat(const std::string& from, const wire::Heartbeat& b
     out.send(from, wire::JoinReply{options_.node, wire::WireError{Errc::peer_lost, "not a member"}, 500});
     return;
   }
-  double queued = 0;
-  for (const wire::Load& load : beat.loads) queued += load.queued_prompt_tokens;
-  book_.reported(beat.node, queued, now);
+  double queued = 0, token_us = 0;
+  const bool prefill = view_.find(beat.node)->identity.role == wire::Role::prefill;
+  for (const wire::Load& load : beat.loads) {
+    queued += load.queued_prompt_tokens;
+    token_us = std::max(token_us, costs_.costs(beat.node, load.model, prefill, now).token);
+  }
+  book_.reported(beat.node, queued, token_us, now);
   for (const wire::Load& load : beat.loads)
     prefixes_.holds_at_most(
         beat.node, load.model,

@@ -59,6 +59,7 @@ struct Processes {
     router_runtime_ = make_runtime();
     router::RouterOptions options;
     options.node = random_id<NodeId>();
+    options.policy = "load_and_prefix";  // names the prefill worker for every long prompt, however long its queue
     options.heartbeat = 100ms;
     options.node_timeout = 1s;
     router_ = *runtime(router_runtime_).spawn("router", [&](const actors::RoleHandle&) {

@@ -14,7 +14,7 @@ struct Rig {
     book.placed(kNode, {{id, id}, uncached, prompt == 0 ? uncached : prompt, priority, clock.now()});
   }
   void done(std::uint64_t id) { book.done(kNode, {id, id}, clock.now()); }
-  void report(double tokens) { book.reported(kNode, tokens, clock.now()); }
+  void report(double tokens) { book.reported(kNode, tokens, 100, clock.now()); }
   /// At 100 us a token.
   double queued(std::int32_t priority = 0) const { return book.queued(kNode, priority, 100, clock.now()); }
   ManualClock clock;
@@ -86,6 +86,14 @@ TEST(PlacementBook, WhatOtherRoutersPlacedIsInHeartbeatsAndDrains) {
   r.clock.advance(300ms);
   r.report(3000);
   EXPECT_EQ(r.queued(), 0) << "the report is all its own, and 100 tokens took 10 ms";
+}
+
+TEST(PlacementBook, WhatIsComputedOfTheFirstPromptHidesNoneOfTheOthers) {
+  Rig r;
+  r.place(1, 10000);
+  r.clock.advance(500ms);  // half of it is computed
+  r.report(8000);
+  EXPECT_EQ(r.queued(), 8000) << "5,000 of its own and 3,000 of another router's";
 }
 
 TEST(PlacementBook, TokensPlacedSinceTheLastWordAreUnseen) {

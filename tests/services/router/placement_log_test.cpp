@@ -17,7 +17,7 @@ Explanation placement(std::uint64_t id) {
   terms.others = 500;
   terms.score = 13500;
   Explanation e;
-  e.request = {0, id};
+  e.request = {id << 32, 7};
   e.epoch = {1};
   e.model = "m";
   e.policy = "predicted_ttft";
@@ -31,7 +31,7 @@ Explanation placement(std::uint64_t id) {
 TEST(PlacementLog, ShowsEveryCandidateAndEveryTerm) {
   PlacementLog log(4);
   log.add(placement(1));
-  log.started({0, 1}, {1}, 14000);
+  log.started({std::uint64_t{1} << 32, 7}, {1}, 14000);
   const auto json = nlohmann::json::parse(to_json(log.placements()));
   const auto& shown = json.at("placements").at(0);
   EXPECT_EQ(shown.at("decode"), "a");
@@ -51,8 +51,8 @@ TEST(PlacementLog, KeepsTheLastOnesAndShowsTheNewestFirst) {
   for (std::uint64_t id = 1; id <= 5; ++id) log.add(placement(id));
   ASSERT_EQ(log.placements().size(), 3u);
   const auto json = nlohmann::json::parse(to_json(log.placements()));
-  EXPECT_EQ(json.at("placements").at(0).at("request"), to_hex(RequestId{0, 5}));
-  log.started({0, 5}, {2}, 1);
+  EXPECT_EQ(json.at("placements").at(0).at("request").get<std::string>(), std::string_view("00000005"));
+  log.started({std::uint64_t{5} << 32, 7}, {2}, 1);
   EXPECT_TRUE(nlohmann::json::parse(to_json(log.placements())).at("placements").at(0).at("took_us").is_null())
       << "of another epoch";
 }

@@ -18,7 +18,7 @@ TEST(RouterPlacing, AWorkersCostsAreLearntFromFirstTokens) {
     r.started(id, 40000 + 1000 * std::uint64_t{tokens});
     r.ended(id);
   }
-  const TtftCoefficients costs = r.state->costs().costs({1, 1}, kModel, false);
+  const TtftCoefficients costs = r.state->costs().costs({1, 1}, kModel, false, r.clock.now());
   EXPECT_NEAR(costs.token, 1000, 100);
   EXPECT_NEAR(costs.base, 40000, 15000);
 }
@@ -33,7 +33,7 @@ TEST(RouterPlacing, WhatTheWorkerReallyHadIsLearntFrom) {
     r.started(id, 500 * (1000 - std::uint64_t{cached}), cached);
     r.ended(id);
   }
-  EXPECT_NEAR(r.state->costs().costs({1, 1}, kModel, false).token, 500, 60);
+  EXPECT_NEAR(r.state->costs().costs({1, 1}, kModel, false, r.clock.now()).token, 500, 60);
 }
 
 TEST(RouterPlacing, OfTwoWorkersTheOneThatProvedFastGetsMore) {
@@ -59,9 +59,9 @@ TEST(RouterPlacing, RepeatedStaleAndUnknownStartsTeachNothing) {
   r.started(9, 5000);
   EXPECT_EQ(r.state->costs().size(), 0u);
   r.started(1, 5000, 0, 2);
-  const double token = r.state->costs().costs({1, 1}, kModel, false).token;
+  const double token = r.state->costs().costs({1, 1}, kModel, false, r.clock.now()).token;
   r.started(1, 50000000, 0, 2);
-  EXPECT_EQ(r.state->costs().costs({1, 1}, kModel, false).token, token);
+  EXPECT_EQ(r.state->costs().costs({1, 1}, kModel, false, r.clock.now()).token, token);
 }
 
 TEST(RouterPlacing, PromptsThatWaitAreAheadUntilTheyStart) {

@@ -111,18 +111,42 @@ TEST(TtftModel, OneKindOfRequestForHoursDoesNotMakeItForgetTheRest) {
   EXPECT_NEAR(predicted_us(model.costs(), large) / predicted_us(truth.costs, large), 1, 0.5);
 }
 
-TEST(TtftModels, ANewWorkerIsPredictedLikeTheOthersOfItsKind) {
-  TtftModels models;
-  const ModelId model{1, 1};
-  Truth truth{{30000, 900, 900, 100}};
-  for (int i = 0; i < 200; ++i) {
-    const TtftFeatures what = truth.draw();
-    models.learn({1, 1}, model, false, what, truth.take(what));
+/// Models of one worker, {1, 1}, that was taught this truth.
+struct Taught {
+  explicit Taught(const TtftCoefficients& costs) {
+    Truth truth{costs};
+    for (int i = 0; i < 200; ++i) {
+      const TtftFeatures what = truth.draw();
+      models.learn({1, 1}, model, false, what, truth.take(what), clock.now());
+    }
   }
-  EXPECT_NEAR(models.costs({2, 2}, model, false).token, 900, 200);
-  EXPECT_NEAR(models.costs({2, 2}, model, true).token, TtftCoefficients{}.token, 1) << "another kind";
-  models.forget({1, 1});
-  EXPECT_EQ(models.size(), 0u);
+  double token(std::uint64_t node, bool prefill = false) const {
+    return models.costs({node, node}, model, prefill, clock.now()).token;
+  }
+  ModelId model{1, 1};
+  ManualClock clock;
+  TtftModels models;
+};
+
+TEST(TtftModels, ANewWorkerIsPredictedLikeTheOthers) {
+  Taught t({30000, 900, 900, 100});
+  EXPECT_NEAR(t.token(2), 900, 200);
+  EXPECT_NEAR(t.token(9, true), 900, 200) << "prefill workers too, until one has shown what it is";
+  EXPECT_EQ(t.models.costs({2, 2}, {3, 3}, false, t.clock.now()).token, TtftCoefficients{}.token)
+      << "another model";
+  t.models.forget({1, 1});
+  EXPECT_EQ(t.models.size(), 0u);
+}
+
+TEST(TtftModels, AWorkerThatShowedNothingForAMinuteMayProveItselfAgain) {
+  Taught t({3000, 90, 90, 100});
+  for (int i = 0; i < 20; ++i) t.models.learn({2, 2}, t.model, false, {0, 1000, 0}, 9e6, t.clock.now());
+  for (int i = 0; i < 200; ++i) t.models.learn({1, 1}, t.model, false, {0, 1000, 0}, 93000, t.clock.now());
+  EXPECT_GT(t.token(2), 3000);
+  t.clock.advance(std::chrono::minutes(1));
+  EXPECT_LT(t.token(2), 300);
+  t.models.learn({2, 2}, t.model, false, {0, 1000, 0}, 9e6, t.clock.now());
+  EXPECT_GT(t.token(2), 3000) << "and is remembered when it is slow still";
 }
 
 }  // namespace
