@@ -160,7 +160,6 @@ TEST_F(Resume, AStreamThatRunsIsJoinedAndComputedOnce) {
   open.sink->on_done();
   EXPECT_TRUE(second.read().whole);
   EXPECT_EQ(first_.dispatcher.seen().size(), 1u);
-  EXPECT_EQ(first_.dispatcher.cancels(), 0u);
 }
 
 TEST_F(Resume, ARepeatedRequestGetsTheSameAnswerAtBothGateways) {

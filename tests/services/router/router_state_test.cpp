@@ -123,15 +123,18 @@ TEST(RouterState, GatewaysHearOfEveryChangeAndOfLostWorkers) {
   worker.control_address = "tcp://n1";
   worker.models = {{"m", kModel, 8192, 1, 1, "n"}};
   const auto out = r.send("tcp://n1", worker);
-  ASSERT_EQ(out.size(), 2u);  // the reply, and the new table
+  ASSERT_EQ(out.size(), 3u);  // the reply, and the new tables
   EXPECT_EQ(out[1].to, "tcp://n50");
-  EXPECT_EQ(wire::unpack<wire::ModelTable>(out[1].message)->rows.at(0).ready_workers, 1u);
+  EXPECT_EQ(wire::unpack<wire::WorkerTable>(out[1].message)->rows.at(0).control_address, "tcp://n1");
+  EXPECT_EQ(out[2].to, "tcp://n50");
+  EXPECT_EQ(wire::unpack<wire::ModelTable>(out[2].message)->rows.at(0).ready_workers, 1u);
   EXPECT_EQ(r.send("tcp://n1", worker).size(), 1u) << "nothing changed: only the reply";
   actors::Outbox lost;
   r.state->peer_lost("tcp://n1", r.clock.now(), lost);
-  ASSERT_EQ(lost.messages().size(), 2u);
+  ASSERT_EQ(lost.messages().size(), 3u);
   EXPECT_EQ(wire::unpack<wire::WorkerGone>(lost.messages()[0].message)->node, (NodeId{1, 1}));
-  EXPECT_TRUE(wire::unpack<wire::ModelTable>(lost.messages()[1].message)->rows.empty());
+  EXPECT_TRUE(wire::unpack<wire::WorkerTable>(lost.messages()[1].message)->rows.empty());
+  EXPECT_TRUE(wire::unpack<wire::ModelTable>(lost.messages()[2].message)->rows.empty());
 }
 
 TEST(RouterState, AWorkerThatKeepsFailingGetsNothingForAWhileUnlessItIsTheOnlyOne) {
