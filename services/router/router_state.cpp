@@ -187,6 +187,17 @@ void RouterState::push_models(actors::Outbox& out) {
     if (node.identity.role == wire::Role::gateway) out.send(node.identity.control_address, pushed_);
 }
 
+/// A table that was lost or damaged on its way would leave a gateway with an old one until the next change.
+void RouterState::repeat_tables(TimePoint now, actors::Outbox& out) {
+  if (now < repeat_at_) return;
+  repeat_at_ = now + options_.table_repeat;
+  for (const auto& [id, node] : view_.nodes()) {
+    if (node.identity.role != wire::Role::gateway) continue;
+    for (const wire::WorkerTable& part : workers_.parts()) out.send(node.identity.control_address, part);
+    out.send(node.identity.control_address, pushed_);
+  }
+}
+
 /// Asks at most one worker to change between prefill and decode.
 void RouterState::plan_roles(TimePoint now, actors::Outbox& out) {
   std::vector<WorkerSample> workers;
@@ -225,6 +236,7 @@ void RouterState::tick(TimePoint now, actors::Outbox& out) {
     at = placements_.erase(at);
   }
   if (options_.planner.enabled && !draining_) plan_roles(now, out);
+  repeat_tables(now, out);
   prefixes_.tick(now);
   for (std::size_t source = 0; source < feeds_.sources(); ++source)
     act(source, feeds_.tick(source, now), out);

@@ -1,17 +1,17 @@
 """Streams while processes die: `chaos.py --kills N --seed S [--model FILE] [--streams 64] [--results FILE]`.
 
 64 clients keep streaming completions from a pool whose answers were noted on an undisturbed process. Meanwhile a seeded list
-of events strikes the cluster: a process is killed (SIGKILL), frozen for longer than its peers wait (SIGSTOP), or frozen for
-a moment, or restarted as an operator does (SIGTERM), in every role in turn; and the network between them (proxy.py) parts a process from all others, cuts its
-connections, damages, repeats or delays messages. What must hold: no request fails, every text equals the undisturbed one (so no token is lost,
-doubled or different), and five seconds after the last event nothing is held: pages, requests, descriptors, threads.
+of events strikes the cluster (two gateways, two routers, prefill and decode workers, Redis): a process is killed (SIGKILL),
+frozen for longer than its peers wait (SIGSTOP) or for a moment, or restarted as an operator does (SIGTERM), in every role in
+turn; and the network between them (proxy.py) parts a process from all others, cuts its connections, damages, repeats or delays
+messages. Clients try again what is refused, and take up a stream at the other gateway when its own dies. What must hold: no
+request fails, every text equals the undisturbed one (so no token is lost, doubled or different), and five seconds after the
+last event nothing is held: pages, requests, descriptors, threads.
 
 An event waits until every request that saw the one before has ended: a request that is present at two deaths is refused by
 design. Replay a run by its seed; `--from K` goes on at event K. Without --model a seeded tiny model is made."""
 import argparse
 import contextlib
-import http.client
-import itertools
 import json
 import os
 import random
@@ -23,6 +23,7 @@ import tempfile
 import threading
 import time
 
+from client import Stream, stream
 from cluster import Cluster, Network, harness
 from harness import check, eventually
 
@@ -43,60 +44,13 @@ def pool_of(rng, tokens):
     return pool
 
 
-def stream(ports, body, saw=lambda gap: None):
-    """(text, finish, completion tokens) of a streamed completion. Refusals before the first byte are tried again, at the next
-    gateway, as clients do that heed Retry-After."""
-    until = time.monotonic() + 60
-    for turn in itertools.count(random.randrange(len(ports))):
-        connection = http.client.HTTPConnection("127.0.0.1", ports[turn % len(ports)], timeout=60)
-        try:
-            try:
-                connection.connect()
-            except ConnectionRefusedError:
-                check(time.monotonic() < until, "no gateway takes connections")
-                time.sleep(0.05)
-                continue
-            connection.request("POST", "/v1/completions",
-                               json.dumps({**body, "stream": True, "stream_options": {"include_usage": True}}),
-                               {"content-type": "application/json"})
-            response = connection.getresponse()
-            if response.status in (429, 503) and time.monotonic() < until:
-                time.sleep(min(1.0, float(response.getheader("retry-after") or 0.2)))
-                continue
-            if response.status != 200:
-                raise AssertionError(f"{response.status}: {response.read()[:300]}")
-            return read_events(response, saw)
-        finally:
-            connection.close()
-
-
-def read_events(response, saw):
-    text, finish, tokens, last = "", None, None, time.monotonic()
-    for line in response:
-        if not line.startswith(b"data: "):
-            continue
-        if line.strip() == b"data: [DONE]":
-            return text, finish, tokens
-        event = json.loads(line[6:])
-        check("error" not in event, f"error event: {event}")
-        now = time.monotonic()
-        saw(now - last)
-        last = now
-        for choice in event["choices"]:
-            text += choice["text"]
-            finish = choice["finish_reason"] or finish
-        if event.get("usage"):
-            tokens = event["usage"]["completion_tokens"]
-    raise AssertionError("a stream ended without [DONE]")
-
-
 class Clients:
     """Threads that stream without pause and compare."""
 
     def __init__(self, ports, pool, expected, count, seed):
         self.ports, self.pool, self.expected = ports, pool, expected
         self.lock = threading.Lock()
-        self.errors, self.done, self.tokens, self.serial = [], 0, 0, 0
+        self.errors, self.done, self.resumed, self.tokens, self.serial = [], 0, 0, 0, 0
         self.running = {}  # serial of each request under way
         self.gaps = []     # (when, seconds) of every wait above 0.1 s
         self.stopping = threading.Event()
@@ -112,10 +66,12 @@ class Clients:
                 mine = self.serial
                 self.running[mine] = at
             try:
-                got = stream(self.ports, self.pool[at], self.saw)
+                reader = Stream(self.ports, self.pool[at], self.saw)
+                got = reader.run()
                 check(got == self.expected[at], f"request {at} differs:\n{got}\n{self.expected[at]}")
                 with self.lock:
                     self.done += 1
+                    self.resumed += reader.resumed
                     self.tokens += got[2]
             except Exception as error:  # noqa: BLE001 - every failure of a stream is the run's failure
                 self.errors.append(f"request {at}: {error!r}")
@@ -152,7 +108,8 @@ def plan(seed, kills):
              ("freeze", "decode"), ("kill", "router"), ("damage", "data"), ("pause", "decode"), ("kill", "decode"),
              ("repeat", "control"), ("freeze", "prefill"), ("cut", "decode"), ("pause", "router"), ("repeat", "data"),
              ("kill", "decode"), ("part", "prefill"), ("delay", "control"), ("cut", "router"), ("kill", "prefill"), ("freeze", "router"), ("roll", "decode"),
-             ("roll", "prefill"), ("roll", "router"), ("roll", "gateway")]
+             ("roll", "prefill"), ("roll", "router"), ("roll", "gateway"), ("kill", "gateway"), ("kill", "redis"),
+             ("freeze", "gateway"), ("freeze", "redis")]
     return [(*kinds[i % len(kinds)], random.Random(f"{seed} event {i}").random()) for i in range(kills)]
 
 
@@ -168,7 +125,7 @@ def disturb(cluster, event):
     if where in ("control", "data"):
         links = [name for name in net.links if name.endswith("data") == (where == "data")]
     elif where == "router":
-        links = [name for name in net.links if name.endswith("router")]
+        links = [name for name in net.links if name.split()[1].startswith("router")]
     else:
         members = cluster.of(where)
         where = members[int(which * len(members))].name
@@ -208,7 +165,7 @@ def leftovers(cluster):
         held[process.name] = [values["pages_pool"] - values["pages_free"] - values["pages_cached"], values["pages_reserved"],
                               values["sequences_running"], values["sequences_waiting"]]
     held["in flight"] = [json.loads(cluster.get(i, "/state")[1])["in_flight"] for i in range(len(cluster.http_ports))]
-    held["placements"] = [cluster.processes["router"].metric("troupe_router_placements")]
+    held["placements"] = [router.metric("troupe_router_placed_requests") for router in cluster.of("router")]
     return held
 
 
@@ -231,7 +188,7 @@ def noted(options, model):
 def run(options, model):
     pool, expected = noted(options, model)
     events = plan(options.seed, options.kills)[options.first:]
-    with Cluster(model, {**OPTIONS, "kv.bytes": options.kv_bytes}, gateways=2, network=Network(options.seed)) as cluster:
+    with Cluster(model, {**OPTIONS, "kv.bytes": options.kv_bytes}, gateways=2, routers=2, redis=True, network=Network(options.seed)) as cluster:
         for body in pool[:8]:
             check(stream(cluster.http_ports, body) == expected[pool.index(body)], "the cluster answers as one process does")
         eventually(lambda: all_zero(leftovers(cluster)), "nothing is held before")
@@ -270,7 +227,7 @@ def report(options, clients, marks, network, settled, seconds):
         after = [gap for when, gap in clients.gaps if at <= when < end]
         worst.setdefault(f"{what} {role}", []).append(max(after, default=0.0))
     result = {"seed": options.seed, "first_event": options.first, "events": len(marks), "streams": options.streams,
-              "requests": clients.done, "tokens": clients.tokens, "failed": 0, "different": 0,
+              "requests": clients.done, "resumed": clients.resumed, "tokens": clients.tokens, "failed": 0, "different": 0,
               "messages": network, "seconds": round(seconds, 1), "settled_after_s": round(settled, 2),
               "longest_wait_s": {key: {"median": round(statistics.median(v), 2), "max": round(max(v), 2), "events": len(v)}
                                  for key, v in sorted(worst.items())}}

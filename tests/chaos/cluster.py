@@ -18,7 +18,8 @@ import harness  # noqa: E402
 class Process:
     """One role. `start` may be called again after its end."""
 
-    def __init__(self, name, arguments, options, metrics_port, folder):
+    def __init__(self, name, arguments, options, metrics_port, folder, program=None):
+        self.program = str(program or harness.TROUPE)
         self.name, self.arguments, self.options, self.metrics_port = name, arguments, options, metrics_port
         self.log = open(os.path.join(folder, name + ".log"), "ab")  # noqa: SIM115 - lives as long as the cluster
         self.process = None
@@ -32,7 +33,7 @@ class Process:
         return self.process.pid
 
     def start(self):
-        self.process = subprocess.Popen([str(harness.TROUPE), *self.arguments], stdout=self.log, stderr=subprocess.STDOUT,
+        self.process = subprocess.Popen([self.program, *self.arguments], stdout=self.log, stderr=subprocess.STDOUT,
                                         env={**harness.clean_environment(), **self.options}, start_new_session=True)
 
     def alive(self):
@@ -54,7 +55,7 @@ class Process:
             raise AssertionError(f"{self.name} ended with {code}")
 
     def metric(self, name):
-        return harness.metric(self.metrics_port, name)
+        return harness.metric(self.metrics_port, name, required=True)
 
     def held(self):
         """Descriptors and threads."""
@@ -62,8 +63,8 @@ class Process:
 
 
 class Network:
-    """Links between the processes of a cluster whose faults a test chooses (proxy.py). Per process: "NAME router", its way to
-    the router, "NAME control" and "NAME data", the ways into it."""
+    """Links between the processes of a cluster whose faults a test chooses (proxy.py). Per process: "NAME router-I", its way to
+    router I, "NAME control" and "NAME data", the ways into it."""
 
     def __init__(self, seed):
         self.process = subprocess.Popen([sys.executable, str(pathlib.Path(__file__).with_name("proxy.py")), str(seed)],
@@ -80,7 +81,7 @@ class Network:
         return self.tell({"link": name, "to": port, "kind": kind})["port"]
 
     def of(self, process, *kinds):
-        return [name for name in self.links if name.split()[0] == process and name.split()[1] in kinds]
+        return [name for name in self.links if name.split()[0] == process and name.split()[1].split("-")[0] in kinds]
 
     def fault(self, kind, links, share=1.0):
         self.tell({"fault": kind, "links": links, "share": share})
@@ -101,11 +102,11 @@ class Cluster:
     """A router, gateways, prefill and decode workers, on loopback. Use with `with`. `options`: {"engine.threads": 1, ...} for
     every role that uses them. With `network` every connection between two of them goes through a link of it."""
 
-    def __init__(self, model, options, decode=3, prefill=1, gateways=1, network=None):
+    def __init__(self, model, options, decode=3, prefill=1, gateways=1, routers=1, redis=False, network=None):
         self.network = network
         self.folder = tempfile.mkdtemp(prefix="troupe-chaos-")
         self.http_ports = [harness.free_port() for _ in range(gateways)]
-        router = harness.free_port()
+        router_ports = [harness.free_port() for _ in range(routers)]
         self.processes = {}
 
         def linked(name, kind, port):
@@ -117,8 +118,9 @@ class Cluster:
             metrics = None
             port = port or harness.free_port()
             listen = ["--cluster-listen", f"127.0.0.1:{port}"]
-            if name != "router":
-                listen += ["--cluster-router", f"127.0.0.1:{linked(name, 'router', router)}"]
+            if not name.startswith("router"):
+                ways = [f"127.0.0.1:{linked(name, f'router-{i}', router)}" for i, router in enumerate(router_ports)]
+                listen += ["--cluster-router", ",".join(ways)]
                 if network:
                     listen += ["--cluster-advertise", f"127.0.0.1:{linked(name, 'control', port)}"]
             if name.startswith(("prefill", "decode")):
@@ -132,7 +134,14 @@ class Cluster:
             self.processes[name] = Process(name, [name.split("-")[0], "--model", model, *listen, *more], environment, metrics,
                                            self.folder)
 
-        add("router", router)
+        if redis:
+            port = harness.free_port()
+            environment["TROUPE_CLUSTER_DIRECTORY"] = f"redis://127.0.0.1:{port}/0"
+            self.processes["redis"] = Process("redis", ["--port", str(port), "--bind", "127.0.0.1", "--save", "",
+                                                        "--appendonly", "no", "--dir", self.folder], {}, None, self.folder,
+                                              "redis-server")
+        for i, port in enumerate(router_ports):
+            add(f"router-{i}", port)
         for i in range(prefill):
             add(f"prefill-{i}")
         for i in range(decode):
@@ -152,7 +161,8 @@ class Cluster:
         """Until the router counts every other process and each gateway would answer."""
         def whole():
             with contextlib.suppress(OSError, http.client.HTTPException):
-                return (self.processes["router"].metric("troupe_router_ready_nodes") == len(self.processes) - 1
+                members = sum(process.role not in ("router", "redis") for process in self.processes.values())
+                return (all(router.metric("troupe_router_ready_nodes") == members for router in self.of("router"))
                         and all(self.get(i, "/readyz")[0] == 200 for i in range(len(self.http_ports))))
             return False
         until = time.monotonic() + deadline_s

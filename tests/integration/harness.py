@@ -208,13 +208,15 @@ class Redis:
             self.kill()
 
 
-def metric(port, name):
-    """Sum of a metric's samples over all label sets; 0 when there is none."""
+def metric(port, name, required=False):
+    """Sum of a metric's samples over all label sets; 0 when there is none, which is an error where it is `required`."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()
     connection.close()
-    return sum(float(m[1]) for m in re.finditer(rf"^{re.escape(name)}(?:{{[^}}]*}})? ([0-9.e+-]+)$", text, re.M))
+    samples = [float(m[1]) for m in re.finditer(rf"^{re.escape(name)}(?:{{[^}}]*}})? ([0-9.e+-]+)$", text, re.M)]
+    check(samples or not required, f"a process has no metric {name}")
+    return sum(samples)
 
 
 def stream(server, body, after_event=lambda count: None):
