@@ -34,7 +34,9 @@ def main():
         expected, expected_story = answers(server, model), stream(server, story)
         check(server.stop() == 0, "serve drains and ends with 0")
 
-    with harness.cluster(*small, "--disagg-min-prompt-tokens", "128", model=model_file, decode=2) as server:
+    # This policy names the prefill worker for every long prompt: transfers are what is looked at here.
+    transfers = ["--router-policy", "load_and_prefix", "--disagg-min-prompt-tokens", "128"]
+    with harness.cluster(*small, *transfers, model=model_file, decode=2) as server:
         ports = server.metrics
         decoders = ["decode-0", "decode-1"]
         eventually(lambda: metric(ports["router"], "troupe_router_ready_nodes") == 4, "two decoders, a prefiller, a gateway")
