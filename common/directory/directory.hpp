@@ -46,6 +46,9 @@ class Directory {
   virtual void enter(std::string_view roster, std::string_view member, std::string value, Duration lease,
                      Got done) = 0;
   virtual void list(std::string_view roster, Listed done) = 0;
+  /// Answers what is open with `cancelled`, and whatever comes later at once; no answer runs on another thread
+  /// afterwards. Not from an answer.
+  virtual void close() = 0;
   [[nodiscard]] virtual DirectoryStats stats() const = 0;
 };
 

@@ -22,6 +22,7 @@ class MemoryDirectory final : public Directory {
   void enter(std::string_view roster, std::string_view member, std::string value, Duration lease,
              Got done) override;
   void list(std::string_view roster, Listed done) override;
+  void close() override {}  // every answer has been given
   [[nodiscard]] DirectoryStats stats() const override;
 
   [[nodiscard]] std::size_t bytes() const;

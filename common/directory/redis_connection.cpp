@@ -13,6 +13,7 @@
 #include <list>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "common/base/log.hpp"
 
@@ -62,14 +63,11 @@ class Connection final : public RedisConnection {
   }
 
   ~Connection() override {
-    {
-      const std::lock_guard lock(mutex_);
-      stopping_ = true;
-    }
-    wake();
-    thread_.join();
+    end();
     ::close(wake_fd_);
   }
+
+  void close() override { end(); }
 
   void call(std::vector<RedisCommand> commands, RedisDone done) override {
     Call call = make_call(std::move(commands), std::move(done));
@@ -124,6 +122,15 @@ class Connection final : public RedisConnection {
     return {};
   }
 
+  void end() {
+    {
+      const std::lock_guard lock(mutex_);
+      if (std::exchange(stopping_, true)) return;
+    }
+    wake();
+    thread_.join();
+  }
+
   void wake() const {
     const std::uint64_t one = 1;
     (void)!::write(wake_fd_, &one, sizeof one);
@@ -144,7 +151,7 @@ class Connection final : public RedisConnection {
       end_late_calls();
       wait();
     }
-    close(Errc::cancelled, "the directory closes");
+    disconnect(Errc::cancelled, "the directory closes");
     std::deque<Call> left;
     {
       const std::lock_guard lock(mutex_);
@@ -315,7 +322,7 @@ class Connection final : public RedisConnection {
     call.done(tl::unexpected<Error>(*error));
   }
 
-  void close(Errc code, const std::string& why) {
+  void disconnect(Errc code, const std::string& why) {
     if (context_ == nullptr) return;
     for (Call& call : sent_) call.error = Error{code, why};
     redisAsyncFree(context_);  // answers every call with nothing
@@ -327,10 +334,10 @@ class Connection final : public RedisConnection {
     const bool unconnected = state_ == State::connecting && connect_until_ <= now;
     if (context_ != nullptr && (late || unconnected)) {
       lost("no answer within its deadline");
-      close(Errc::deadline_exceeded, "the directory did not answer in time");
+      disconnect(Errc::deadline_exceeded, "the directory did not answer in time");
     } else if (context_ != nullptr && !refused_.empty()) {
       lost(std::exchange(refused_, {}));
-      close(Errc::io_failed, "the directory refuses this process");
+      disconnect(Errc::io_failed, "the directory refuses this process");
     }
   }
 

@@ -39,6 +39,7 @@ class RedisConnection {
   virtual ~RedisConnection() = default;  ///< answers what is open with `cancelled`
   /// Sends the commands in one piece. `done` runs on the connection's thread, or before this returns.
   virtual void call(std::vector<RedisCommand> commands, RedisDone done) = 0;
+  virtual void close() = 0;  ///< as Directory::close
   [[nodiscard]] virtual DirectoryStats stats() const = 0;
 };
 

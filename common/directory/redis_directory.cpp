@@ -64,6 +64,7 @@ class RedisDirectory final : public Directory {
                       });
   }
 
+  void close() override { connection_->close(); }
   [[nodiscard]] DirectoryStats stats() const override { return connection_->stats(); }
 
  private:

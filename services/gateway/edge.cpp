@@ -64,6 +64,7 @@ class EdgeServer final : public Edge {
       const std::lock_guard lock(alive_->mutex);
       alive_->edge = nullptr;
     }
+    if (options_.requests) options_.requests->close();  // its answers come here, from a thread of its own
     if (server_) server_->stop(Duration::zero());
   }
 

@@ -66,6 +66,10 @@ RequestStore::RequestStore(const RequestStoreOptions& options, const Clock& cloc
 
 RequestStore::~RequestStore() = default;
 
+void RequestStore::close() {
+  if (shared_) shared_->close();
+}
+
 void RequestStore::put_shared(const directory::Key& key, std::string value, std::function<void()> done) {
   if (!shared_) return done();
   shared_->put(key, std::move(value), [this, done = std::move(done)](const auto& answer) {

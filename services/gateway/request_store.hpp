@@ -58,6 +58,9 @@ class RequestStore {
   /// all.
   void agree_cached(const RequestId& id, std::uint64_t mine, std::function<void(std::uint64_t)> done);
 
+  /// Asks the directory nothing more; what is open is answered. For the end of whoever is called back.
+  void close();
+
   void count_resumed() const { metrics_.resumed.add(); }
   /// For metrics.
   void refresh() const;

@@ -133,6 +133,17 @@ TEST_F(RedisDirectoryTest, ItsQueueIsBounded) {
   EXPECT_TRUE(eventually([&] { return other == 8; }));
 }
 
+TEST_F(RedisDirectoryTest, AfterItsCloseCallsAreAnsweredAtOnce) {
+  RedisServer server;
+  const auto redis = directory::open_redis_directory(options(server.port()));
+  ASSERT_TRUE(put(*redis, {"a", 1h}, "1"));
+  redis->close();
+  redis->close();
+  bool answered = false;
+  redis->get("a", [&](const Value& value) { answered = !value && value.error().code == Errc::cancelled; });
+  EXPECT_TRUE(answered);
+}
+
 TEST_F(RedisDirectoryTest, ItsEndAnswersWhatIsOpen) {
   RedisServer server;
   auto redis = directory::open_redis_directory(options(server.port()));

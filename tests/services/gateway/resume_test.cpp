@@ -227,6 +227,21 @@ TEST_F(Resume, TheFirstByteWaitsForTheRecordAndTheTokensDoNot) {
   EXPECT_TRUE(client.read().whole);
 }
 
+TEST_F(Resume, AnEdgeThatEndsWhileItsDirectoryIsAskedTouchesNothingOfIts) {
+  redis_->holds = true;
+  HttpClient keyed(first_.edge->port()), plain(first_.edge->port()), resumed(first_.edge->port());
+  keyed.request("POST", "/v1/chat/completions", chat_body().dump(), "Idempotency-Key: k\r\n");
+  plain.request("POST", "/v1/chat/completions", streamed().dump());
+  resumed.request("GET", "/v1/requests/" + std::string(32, 'a') + "/events");
+  const auto waiting = [&] {
+    const std::lock_guard lock(redis_->mutex);
+    return redis_->held.size();
+  };
+  while (waiting() < 4) std::this_thread::yield();  // two writes of the key, one of the stream, one question
+  first_.edge.reset();
+  EXPECT_EQ(waiting(), 0u);
+}
+
 TEST_F(Resume, WithoutItsDirectoryAGatewayAnswersAndSaysSoInItsMetrics) {
   redis_->away = true;
   const Answer whole = post(first_, streamed());

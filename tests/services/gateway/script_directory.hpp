@@ -56,6 +56,7 @@ class ScriptDirectory final : public directory::Directory {
   void list(std::string_view roster, directory::Listed done) override {
     redis_->values.list(roster, std::move(done));
   }
+  void close() override { redis_->let_go(); }
   [[nodiscard]] directory::DirectoryStats stats() const override {
     const std::lock_guard lock(redis_->mutex);
     return {.reachable = !redis_->away};
