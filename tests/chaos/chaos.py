@@ -23,8 +23,8 @@ import tempfile
 import threading
 import time
 
-from client import Stream, stream
 from cluster import Cluster, Network, harness
+from client import Stream, stream  # after cluster, which makes harness known
 from harness import check, eventually
 
 POOL = 48

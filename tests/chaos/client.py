@@ -43,7 +43,8 @@ class Stream:
             if response.status in (429, 503):
                 time.sleep(min(1.0, float(response.getheader("retry-after") or 0.2)))
                 return False
-            check(response.status == 200, f"{response.status}: {response.read()[:300]}")
+            if response.status != 200:
+                raise AssertionError(f"{response.status}: {response.read()[:300]}")
             self.id = response.getheader("x-request-id")
             return self.read_events(response)
         except (OSError, http.client.HTTPException):  # the gateway is gone, or going
