@@ -165,7 +165,7 @@ class Engine {
   [[nodiscard]] virtual bool has_work() const = 0;
   /// One hybrid batch: decode rows first, then prefill chunks up to the budget. `cancelled` is asked between layers.
   virtual StepOutput step(const std::function<bool()>& interrupted = {}) = 0;
-  /// Bumped once per layer: liveness as others see it. Threads: any.
+  /// Bumped once per layer, and per page from disk: liveness as others see it. Threads: any.
   [[nodiscard]] virtual std::uint64_t progress() const = 0;
   [[nodiscard]] virtual EngineStats stats() const = 0;
   /// Every block servable now, for a router that asks for a snapshot.

@@ -9,7 +9,11 @@
 namespace troupe::engine {
 
 std::unique_ptr<kv::disk::DiskTier> EngineImpl::open_disk() const {
-  if (options_.disk.path.empty() || !options_.prefix_cache) return nullptr;
+  if (options_.disk.path.empty()) return nullptr;
+  if (!options_.prefix_cache) {
+    log::warn("no KV pages are kept on disk: the prefix cache is off");
+    return nullptr;
+  }
   auto tier = kv::disk::DiskTier::open(options_.disk, {model_id_, layer_page_bytes() * layers()});
   if (!tier) {
     log::error("no KV pages are kept on disk", {{"error", to_string(tier.error())}});
@@ -101,6 +105,7 @@ void EngineImpl::land(Fetch& fetch, const kv::disk::DiskTier::Arrived& arrived) 
   for (std::uint32_t layer = 0; layer < layers(); ++layer)
     runner_->import_page(layer, page, arrived.kv.subspan(layer * bytes, bytes));
   fetch.pages.computed(begin + kPageTokens);
+  progress_.fetch_add(1, std::memory_order_relaxed);
 }
 
 /// What came is cached; who waited finds it there. When all came, those whose prompt goes on elsewhere may

@@ -21,9 +21,9 @@ double prefill_seconds(std::uint32_t before, std::uint32_t tokens, std::uint32_t
 FetchChoice choose_fetch(double read_seconds, std::uint32_t before, std::uint32_t tokens, std::uint32_t rows,
                          const StepTimeModel& steps) {
   if (tokens == 0) return {};
-  if (!steps.ready()) return {true, kFirstPatience + in_seconds(4 * read_seconds)};
+  if (!steps.ready()) return {true, std::min(kMostPatience, kFirstPatience + in_seconds(4 * read_seconds))};
   const double compute = prefill_seconds(before, tokens, rows, steps);
-  return {read_seconds < compute, in_seconds(compute)};
+  return {read_seconds < compute, std::min(kMostPatience, in_seconds(compute))};
 }
 
 }  // namespace troupe::engine

@@ -19,9 +19,11 @@ struct FetchChoice {
 
 /// Reads what is predicted to come sooner than it is computed, and waits no longer than computing would have
 /// taken: a disk that stalls costs at most that time once more. Before steps are measured it reads,
-/// and waits kFirstPatience and four times what the read should take. Pure.
+/// and waits kFirstPatience and four times what the read should take. Never longer than kMostPatience. Pure.
 [[nodiscard]] FetchChoice choose_fetch(double read_seconds, std::uint32_t before, std::uint32_t tokens,
                                        std::uint32_t rows, const StepTimeModel& steps);
 inline constexpr Duration kFirstPatience = std::chrono::milliseconds(500);
+inline constexpr Duration kMostPatience =
+    std::chrono::seconds(10);  ///< well before a worker is taken to hang
 
 }  // namespace troupe::engine

@@ -1,5 +1,7 @@
 #include "common/kv/disk/segment.hpp"
 
+#include <algorithm>
+
 #include "common/base/hash.hpp"
 
 namespace troupe::kv::disk {
@@ -42,11 +44,14 @@ Expected<Segment> Segment::open(std::unique_ptr<File> file, const SegmentFormat&
     return fail(Errc::file_malformed, "no segment of this model and format");
   std::vector<std::byte> kv(segment.sealed_ ? 0 : format.page_bytes);
   std::uint32_t end = 0;
-  for (std::uint32_t slot = 0; slot < segment.slots_; ++slot) {
+  const std::uint32_t slots = segment.slots_;
+  for (std::uint32_t slot = 0; slot < slots; ++slot) {
     const auto header = segment.header(slot);
     if (!header && header.error().code != Errc::hash_mismatch) return tl::unexpected<Error>(header.error());
     if (!header) continue;
-    if (!segment.sealed_) {
+    const bool near_end =
+        (slots - slot) * record_bytes(format) <= std::max(kCheckedBytes, record_bytes(format));
+    if (!segment.sealed_ && near_end) {
       const auto whole = segment.read(slot, header->page.key(), kv);
       if (!whole && whole.error().code != Errc::hash_mismatch) return tl::unexpected<Error>(whole.error());
       if (!whole) {  // struck out, or the seal would vouch for it

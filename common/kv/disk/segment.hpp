@@ -3,8 +3,8 @@
 // being written has no valid checksum, and opening cuts it off.
 //
 // A seal says that everything before it was on the device when it was written. So a sealed segment is opened
-// by its record headers alone; the KV of an unsealed one is checked too. Whoever reads a record checks its
-// KV.
+// by its record headers alone; of an unsealed one the KV of the last 64 MiB is checked too, where a crash
+// tears. Whoever reads a record checks its KV.
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +13,8 @@
 #include "common/kv/disk/record.hpp"
 
 namespace troupe::kv::disk {
+
+inline constexpr std::uint64_t kCheckedBytes = std::uint64_t{64} << 20;
 
 /// Threads: one at a time.
 class Segment {

@@ -24,7 +24,7 @@ double seconds(Duration time) {
 std::optional<WorkerSample> sample_of(const Node& node) {
   const wire::Join& who = node.identity;
   if ((who.role != Role::prefill && who.role != Role::decode) || node.loads.empty()) return std::nullopt;
-  WorkerSample sample{who.node, who.name, who.role, node.ready()};
+  WorkerSample sample{who.node, who.name, who.role, node.ready(), node.heard};
   for (const wire::Load& load : node.loads) {
     sample.queued_prompt_tokens += load.queued_prompt_tokens;
     sample.prompt_tokens += load.prompt_tokens;
@@ -40,7 +40,7 @@ std::optional<WorkerSample> sample_of(const Node& node) {
 
 std::optional<RoleChange> Planner::decide(std::span<const WorkerSample> workers, TimePoint now) {
   if (!quiet_since_) quiet_since_ = now;
-  learn(workers, now);
+  learn(workers);
   const double passed = last_ ? seconds(now - *last_) : 0;
   const double share = 1 - std::exp(-passed / seconds(options_.window));
   prefill_ += share * (mean_pressure(workers, Role::prefill) - prefill_);
@@ -54,12 +54,16 @@ std::optional<RoleChange> Planner::decide(std::span<const WorkerSample> workers,
 }
 
 /// What each worker's counters say about the time since the last call.
-void Planner::learn(std::span<const WorkerSample> workers, TimePoint now) {
+void Planner::learn(std::span<const WorkerSample> workers) {
   std::map<NodeId, Known> next;
   for (const WorkerSample& worker : workers) {
     const auto before = known_.find(worker.node);
     Known known = before == known_.end() ? Known{} : before->second;
-    const double passed = before == known_.end() ? 0 : seconds(now - known.at);
+    if (before != known_.end() && worker.heard <= known.at) {  // no news
+      next.emplace(worker.node, known);
+      continue;
+    }
+    const double passed = before == known_.end() ? 0 : seconds(worker.heard - known.at);
     const auto grew = [](std::uint64_t to, std::uint64_t from) {
       return static_cast<double>(to > from ? to - from : 0);
     };
@@ -74,7 +78,7 @@ void Planner::learn(std::span<const WorkerSample> workers, TimePoint now) {
       const double apart = 0.5 * (worker.running + known.running) * passed / made;
       known.seconds_apart += (known.seconds_apart == 0 ? 1 : kNewest) * (apart - known.seconds_apart);
     }
-    known.at = now;
+    known.at = worker.heard;
     known.prompt_tokens = worker.prompt_tokens;
     known.generated_tokens = worker.generated_tokens;
     known.queued = worker.queued_prompt_tokens;

@@ -33,6 +33,7 @@ struct WorkerSample {
   std::string_view name;
   wire::Role role = wire::Role::decode;
   bool ready = true;
+  TimePoint heard{};  ///< when it said the following
   std::uint64_t queued_prompt_tokens = 0;
   std::uint64_t prompt_tokens = 0, generated_tokens = 0;  ///< since it started
   std::uint32_t running = 0, waiting = 0;
@@ -75,7 +76,7 @@ class Planner {
     RoleChange what;
     TimePoint since;
   };
-  void learn(std::span<const WorkerSample> workers, TimePoint now);
+  void learn(std::span<const WorkerSample> workers);
   [[nodiscard]] double pressure_of(const WorkerSample& worker) const;
   [[nodiscard]] double mean_pressure(std::span<const WorkerSample> workers, wire::Role role) const;
   [[nodiscard]] bool settle(std::span<const WorkerSample> workers, TimePoint now);

@@ -33,6 +33,7 @@ TEST(FetchChoice, ReadsBeforeAnythingIsMeasured) {
   const FetchChoice choice = choose_fetch(2, 0, 64, 512, StepTimeModel());
   EXPECT_TRUE(choice.read);
   EXPECT_EQ(choice.patience, kFirstPatience + std::chrono::seconds(8));
+  EXPECT_EQ(choose_fetch(1000, 0, 64, 512, StepTimeModel()).patience, kMostPatience);
   EXPECT_FALSE(choose_fetch(0, 64, 0, 512, StepTimeModel()).read) << "nothing to read";
 }
 

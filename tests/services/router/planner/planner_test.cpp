@@ -53,6 +53,7 @@ struct Cluster {
       s.name = m.name;
       s.role = m.role;
       s.ready = m.changes_in <= 0;
+      s.heard = now;
       s.queued_prompt_tokens = static_cast<std::uint64_t>(m.queued);
       s.prompt_tokens = static_cast<std::uint64_t>(m.prompt_tokens);
       s.generated_tokens = static_cast<std::uint64_t>(m.generated_tokens);
@@ -122,6 +123,22 @@ TEST(Planner, FollowsALoadThatShiftsAndThenRests) {
   }
   EXPECT_GT(worst_of_last(still.waited, 120), 100) << "which a cluster that stands still cannot do";
   EXPECT_GE(planned.changes, 4);
+}
+
+TEST(Planner, AskedBetweenHeartbeatsItLearnsNothingWrong) {
+  // The same cluster, asked once and five times a second: time without news is no time without work.
+  Cluster once(2, 4), often(2, 4);
+  Planner first({}), second({});
+  for (Cluster* c : {&once, &often}) c->prompt_load = 6500, c->token_load = 400;
+  for (int i = 0; i < 50; ++i) {
+    once.run(1, &first);
+    often.run(1, &second);
+    for (int part = 1; part < 5; ++part)
+      EXPECT_FALSE(second.decide(often.samples(), often.now + part * 200ms).has_value());
+  }
+  EXPECT_GT(first.pressure(Role::prefill), 1);
+  EXPECT_NEAR(second.pressure(Role::prefill), first.pressure(Role::prefill),
+              0.1 * first.pressure(Role::prefill));
 }
 
 TEST(Planner, LeavesAClusterAloneThatBearsItsLoad) {
@@ -206,6 +223,7 @@ TEST(Planner, TheLeastLoadedWorkerGoes) {
   workers[1].running = 3;
   workers[2].running = 1;
   workers[3].running = 2;
+  for (WorkerSample& worker : workers) worker.heard = TimePoint(1h);
   EXPECT_FALSE(planner.decide(workers, TimePoint(1h)).has_value());
   const auto change = planner.decide(workers, TimePoint(1h) + 1s);
   ASSERT_TRUE(change.has_value());
