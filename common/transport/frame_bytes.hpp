@@ -14,11 +14,15 @@ namespace troupe {
 class FrameBytes {
  public:
   explicit FrameBytes(std::vector<std::uint8_t> bytes) : own_(std::move(bytes)), view_(own_) {}
-  /// Bytes that stay where they are as long as `owner` lives. `descriptor` says how another process of this host finds them
-  /// (shared_ring.hpp). `intact` is asked once they were read: false when their owner wrote over them meanwhile.
-  FrameBytes(std::span<const std::uint8_t> view, std::shared_ptr<const void> owner, std::string descriptor = {},
-             std::function<bool()> intact = {})
-      : view_(view), owner_(std::move(owner)), descriptor_(std::move(descriptor)), intact_(std::move(intact)) {}
+  /// Bytes that stay where they are as long as `owner` lives. `descriptor` says how another process of this
+  /// host finds them (shared_ring.hpp). `intact` is asked once they were read: false when their owner wrote
+  /// over them meanwhile.
+  FrameBytes(std::span<const std::uint8_t> view, std::shared_ptr<const void> owner,
+             std::string descriptor = {}, std::function<bool()> intact = {})
+      : view_(view),
+        owner_(std::move(owner)),
+        descriptor_(std::move(descriptor)),
+        intact_(std::move(intact)) {}
   FrameBytes(const FrameBytes&) = delete;
   FrameBytes& operator=(const FrameBytes&) = delete;
 
@@ -58,7 +62,9 @@ class FrameBuffer {
   [[nodiscard]] virtual FramePayload finish() = 0;
 };
 
-/// Room for a frame of at most `capacity` bytes towards a process with this host identity (shared_ring.hpp; empty: not known).
-using MakeFrameBuffer = std::function<std::unique_ptr<FrameBuffer>(const std::string& host, std::size_t capacity)>;
+/// Room for a frame of at most `capacity` bytes towards a process with this host identity (shared_ring.hpp;
+/// empty: not known).
+using MakeFrameBuffer =
+    std::function<std::unique_ptr<FrameBuffer>(const std::string& host, std::size_t capacity)>;
 
 }  // namespace troupe

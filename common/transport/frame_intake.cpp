@@ -54,14 +54,17 @@ FrameIntake::FrameIntake(Received received, std::function<void()> wake)
   credits_->wake = std::move(wake);
 }
 
-FrameIntake::~FrameIntake() { close(); }
+FrameIntake::~FrameIntake() {
+  close();
+}
 
 void FrameIntake::close() {
   const std::lock_guard lock(credits_->mutex);
   credits_->wake = {};
 }
 
-std::optional<wire::FrameAck> FrameIntake::take_whole(std::span<const std::uint8_t> head, std::span<const std::uint8_t> payload) {
+std::optional<wire::FrameAck> FrameIntake::take_whole(std::span<const std::uint8_t> head,
+                                                      std::span<const std::uint8_t> payload) {
   const auto envelope = wire::from_bytes(head);
   if (!envelope) return refuse(envelope.error());
   const auto frame = identify_frame(*envelope, payload.size());
@@ -81,7 +84,8 @@ std::optional<wire::FrameAck> FrameIntake::take_whole(std::span<const std::uint8
   return ack(*frame, accepted);
 }
 
-std::optional<wire::FrameAck> FrameIntake::take_shared(const std::string& sender, std::span<const std::uint8_t> head,
+std::optional<wire::FrameAck> FrameIntake::take_shared(const std::string& sender,
+                                                       std::span<const std::uint8_t> head,
                                                        std::string_view descriptor) {
   const auto envelope = wire::from_bytes(head);
   if (!envelope) return refuse(envelope.error());
@@ -110,8 +114,9 @@ std::optional<wire::FrameAck> FrameIntake::take_shared(const std::string& sender
   reading->due = {sender, *frame};
   reading->mapped = *mapped;
   in_hand_.insert(key);
-  if (received_(*envelope, std::make_shared<const FrameBytes>(bytes, reading, std::string(),
-                                                              [mapped = *mapped] { return mapped->intact(); })))
+  if (received_(*envelope,
+                std::make_shared<const FrameBytes>(bytes, reading, std::string(),
+                                                   [mapped = *mapped] { return mapped->intact(); })))
     return std::nullopt;
   reading->answered = true;
   in_hand_.erase(key);

@@ -1,6 +1,7 @@
 #pragma once
-// A receiver's side of the data plane, without its socket: frames are checked, repeats recognised, payloads in shared memory
-// mapped, and each frame has its answer: at once, or, when it is read where it lies, once its last reader has let go.
+// A receiver's side of the data plane, without its socket: frames are checked, repeats recognised, payloads
+// in shared memory mapped, and each frame has its answer: at once, or, when it is read where it lies, once
+// its last reader has let go.
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -29,9 +30,11 @@ class FrameIntake {
   ~FrameIntake();
 
   /// A frame with its payload. None: it was not even a header, nobody can be answered.
-  [[nodiscard]] std::optional<wire::FrameAck> take_whole(std::span<const std::uint8_t> head, std::span<const std::uint8_t> payload);
+  [[nodiscard]] std::optional<wire::FrameAck> take_whole(std::span<const std::uint8_t> head,
+                                                         std::span<const std::uint8_t> payload);
   /// A frame whose payload lies in its sender's memory. None also when the answer comes later, to `sender`.
-  [[nodiscard]] std::optional<wire::FrameAck> take_shared(const std::string& sender, std::span<const std::uint8_t> head,
+  [[nodiscard]] std::optional<wire::FrameAck> take_shared(const std::string& sender,
+                                                          std::span<const std::uint8_t> head,
                                                           std::string_view descriptor);
   [[nodiscard]] std::vector<Credit> take_credits();
   /// Handles that become readable when drop_ended() has something to do.

@@ -7,7 +7,8 @@ namespace troupe {
 std::unique_ptr<FrameBuffer> FramePool::buffer(std::size_t capacity) {
   class Buffer final : public FrameBuffer {
    public:
-    Buffer(std::shared_ptr<FramePool> pool, std::vector<std::uint8_t> memory) : pool_(std::move(pool)), memory_(std::move(memory)) {}
+    Buffer(std::shared_ptr<FramePool> pool, std::vector<std::uint8_t> memory)
+        : pool_(std::move(pool)), memory_(std::move(memory)) {}
     ~Buffer() override {
       if (memory_.capacity() != 0) pool_->give_back(std::move(memory_));
     }

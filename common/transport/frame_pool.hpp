@@ -1,5 +1,6 @@
 #pragma once
-// Frame buffers in this process's memory, used again and again: a network send costs no allocation once it is under way.
+// Frame buffers in this process's memory, used again and again: a network send costs no allocation once it is
+// under way.
 #include <mutex>
 
 #include "common/transport/frame_bytes.hpp"
@@ -10,7 +11,9 @@ namespace troupe {
 class FramePool : public std::enable_shared_from_this<FramePool> {
  public:
   /// Keeps at most `most` buffers for later.
-  [[nodiscard]] static std::shared_ptr<FramePool> create(std::size_t most) { return std::shared_ptr<FramePool>(new FramePool(most)); }
+  [[nodiscard]] static std::shared_ptr<FramePool> create(std::size_t most) {
+    return std::shared_ptr<FramePool>(new FramePool(most));
+  }
   [[nodiscard]] std::unique_ptr<FrameBuffer> buffer(std::size_t capacity);
   /// Buffers that wait to be used again.
   [[nodiscard]] std::size_t spare() const;

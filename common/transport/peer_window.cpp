@@ -30,11 +30,13 @@ void PeerWindow::put_back() {
 PeerWindow::Answer PeerWindow::acknowledge(const wire::FrameAck& ack, TimePoint now) {
   const auto is_it = [&](const OutgoingFrame& frame) {
     const FrameIdentity& id = frame.identity;
-    return id.request == ack.request && id.epoch == ack.epoch && id.lease == ack.lease && id.frame == ack.frame;
+    return id.request == ack.request && id.epoch == ack.epoch && id.lease == ack.lease &&
+           id.frame == ack.frame;
   };
   last_sign_ = now;
   // It may be queued once more: the first copy was slow, not lost.
-  if (const auto queued = std::find_if(queue_.begin(), queue_.end(), is_it); queued != queue_.end() && queued->sends != 0) {
+  if (const auto queued = std::find_if(queue_.begin(), queue_.end(), is_it);
+      queued != queue_.end() && queued->sends != 0) {
     if (ack.accepted && ack.held) {
       queued->sends = 1;
       return Answer::held;
@@ -79,13 +81,16 @@ void PeerWindow::drop(const RequestId& request) {
     if (frame.identity.request == request) frame.payload.reset();
 }
 
-bool PeerWindow::lost(TimePoint now) const { return outstanding() != 0 && now - last_sign_ >= options_.ack_timeout; }
+bool PeerWindow::lost(TimePoint now) const {
+  return outstanding() != 0 && now - last_sign_ >= options_.ack_timeout;
+}
 
 std::optional<TimePoint> PeerWindow::wake_at() const {
   if (outstanding() == 0) return std::nullopt;
   TimePoint first = last_sign_ + options_.ack_timeout;
   for (const OutgoingFrame& frame : sent_)
-    if (frame.payload != nullptr && frame.sends < options_.max_sends) first = std::min(first, frame.resend_at);
+    if (frame.payload != nullptr && frame.sends < options_.max_sends)
+      first = std::min(first, frame.resend_at);
   return first;
 }
 

@@ -1,9 +1,11 @@
 #pragma once
-// What a sender has under way to one peer: frames that wait for the socket, and frames that left and are kept until they are
-// acknowledged, to be sent again when they are lost or come damaged. No socket, thread or clock.
+// What a sender has under way to one peer: frames that wait for the socket, and frames that left and are kept
+// until they are acknowledged, to be sent again when they are lost or come damaged. No socket, thread or
+// clock.
 //
 //   offer -> queued -> next -> sent -> acknowledged: gone
-//              ^                 | damaged, or silent for `resend_after` (then twice as long, ...), `max_sends` times in all
+//              ^                 | damaged, or silent for `resend_after` (then twice as long, ...),
+//              `max_sends` times in all
 //              +-----------------+
 #include <cstdint>
 #include <deque>
@@ -45,7 +47,8 @@ class PeerWindow {
   void put_back();
 
   enum class Answer : std::uint8_t { unknown, taken, refused, again, held };
-  /// `held`: it came and is kept waiting; it is asked after, without end. `refused` also when a damaged frame was sent often enough.
+  /// `held`: it came and is kept waiting; it is asked after, without end. `refused` also when a damaged frame
+  /// was sent often enough.
   [[nodiscard]] Answer acknowledge(const wire::FrameAck& ack, TimePoint now);
   /// Queues what is due to be sent again. Returns how many.
   std::uint32_t resend_due(TimePoint now);
@@ -59,7 +62,9 @@ class PeerWindow {
   /// Of all frames under way, each once.
   [[nodiscard]] std::vector<TransferId> transfers() const;
   [[nodiscard]] bool has_queued() const { return !queue_.empty(); }
-  [[nodiscard]] std::uint32_t outstanding() const { return static_cast<std::uint32_t>(queue_.size() + sent_.size()); }
+  [[nodiscard]] std::uint32_t outstanding() const {
+    return static_cast<std::uint32_t>(queue_.size() + sent_.size());
+  }
 
  private:
   PeerWindowOptions options_;

@@ -1,6 +1,6 @@
 #pragma once
-// Frames that a receiver took lately: one that comes again, because its acknowledgement was slow or lost, is acknowledged
-// again and handed to nobody.
+// Frames that a receiver took lately: one that comes again, because its acknowledgement was slow or lost, is
+// acknowledged again and handed to nobody.
 #include <deque>
 #include <set>
 

@@ -65,7 +65,8 @@ std::optional<Place> parse(std::string_view descriptor) {
     part[i] = descriptor.substr(at, end - at);
     at = end + 1;
   }
-  const auto pid = number(part[0]), fd = number(part[1]), slot = number(part[3]), generation = number(part[4]), bytes = number(part[5]);
+  const auto pid = number(part[0]), fd = number(part[1]), slot = number(part[3]),
+             generation = number(part[4]), bytes = number(part[5]);
   if (!pid || !fd || !slot || !generation || !bytes) return std::nullopt;
   const auto name_bytes = static_cast<std::size_t>(part[2].data() + part[2].size() - descriptor.data());
   return Place{descriptor.substr(0, name_bytes), *pid, *fd, part[2], *slot, *generation, *bytes};
@@ -78,7 +79,8 @@ const std::string& host_identity() {
     std::string boot;
     std::ifstream("/proc/sys/kernel/random/boot_id") >> boot;
     struct stat space {};
-    if (boot.empty() || ::stat("/proc/self/ns/pid", &space) != 0) return std::string();  // then nobody shares with us
+    if (boot.empty() || ::stat("/proc/self/ns/pid", &space) != 0)
+      return std::string();  // then nobody shares with us
     return boot + "/" + std::to_string(space.st_ino) + "/" + std::to_string(::getuid());
   }();
   return identity;
@@ -87,12 +89,14 @@ const std::string& host_identity() {
 // ---- sender ----
 
 Expected<std::shared_ptr<SharedRing>> SharedRing::create(const SharedRingOptions& options) {
-  TROUPE_CHECK(options.slots > 0 && options.slots <= kMaxSlots && options.slot_bytes % kPage == 0, "slots are whole pages");
+  TROUPE_CHECK(options.slots > 0 && options.slots <= kMaxSlots && options.slot_bytes % kPage == 0,
+               "slots are whole pages");
   std::shared_ptr<SharedRing> ring(new SharedRing(options));
   ring->size_ = kPage + options.slots * options.slot_bytes;
   ring->fd_ = ::memfd_create("troupe-frames", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (ring->fd_ < 0) return failed("memfd_create");
-  if (::ftruncate(ring->fd_, static_cast<off_t>(ring->size_)) != 0) return failed("ftruncate of a shared segment");
+  if (::ftruncate(ring->fd_, static_cast<off_t>(ring->size_)) != 0)
+    return failed("ftruncate of a shared segment");
   // A reader relies on the size it saw.
   (void)::fcntl(ring->fd_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
   void* const base = ::mmap(nullptr, ring->size_, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd_, 0);
@@ -111,7 +115,9 @@ SharedRing::~SharedRing() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-std::uint8_t* SharedRing::slot_memory(std::uint32_t slot) const { return base_ + kPage + slot * options_.slot_bytes; }
+std::uint8_t* SharedRing::slot_memory(std::uint32_t slot) const {
+  return base_ + kPage + slot * options_.slot_bytes;
+}
 
 /// Before what follows is written: readers see the change first.
 void SharedRing::bump(std::uint32_t slot) {
@@ -137,7 +143,8 @@ class SharedRing::Buffer final : public FrameBuffer {
     std::uint32_t slot;
     ~Lease() { ring->release(slot); }
   };
-  Buffer(std::shared_ptr<SharedRing> ring, std::uint32_t slot) : lease_(std::make_shared<Lease>(std::move(ring), slot)) {}
+  Buffer(std::shared_ptr<SharedRing> ring, std::uint32_t slot)
+      : lease_(std::make_shared<Lease>(std::move(ring), slot)) {}
 
   std::span<std::uint8_t> append(std::size_t bytes) override {
     TROUPE_CHECK(size_ + bytes <= lease_->ring->options_.slot_bytes, "a frame is larger than its slot");
@@ -148,9 +155,10 @@ class SharedRing::Buffer final : public FrameBuffer {
   std::span<const std::uint8_t> bytes() const override { return {memory(), size_}; }
   FramePayload finish() override {
     const SharedRing& ring = *lease_->ring;
-    const std::uint64_t generation = reinterpret_cast<const Head*>(ring.base_)->generations[lease_->slot].load();
-    std::string descriptor = ring.name_ + ":" + std::to_string(lease_->slot) + ":" + std::to_string(generation) + ":" +
-                             std::to_string(size_);
+    const std::uint64_t generation =
+        reinterpret_cast<const Head*>(ring.base_)->generations[lease_->slot].load();
+    std::string descriptor = ring.name_ + ":" + std::to_string(lease_->slot) + ":" +
+                             std::to_string(generation) + ":" + std::to_string(size_);
     return std::make_shared<const FrameBytes>(bytes(), std::move(lease_), std::move(descriptor));
   }
 
@@ -213,7 +221,9 @@ class SharedSegments::Segment {
   Segment& operator=(const Segment&) = delete;
 
   [[nodiscard]] const Head& head() const { return *reinterpret_cast<const Head*>(base_); }
-  [[nodiscard]] bool holds(const Place& place) const { return place.slot < slots_ && place.bytes <= slot_bytes_; }
+  [[nodiscard]] bool holds(const Place& place) const {
+    return place.slot < slots_ && place.bytes <= slot_bytes_;
+  }
   [[nodiscard]] bool is(std::uint64_t slot, std::uint64_t generation) const {
     std::atomic_thread_fence(std::memory_order_seq_cst);  // after all that was read
     return head().generations[slot].load(std::memory_order_seq_cst) == generation;
@@ -249,8 +259,9 @@ Expected<FramePayload> SharedSegments::open(std::string_view descriptor) {
   const std::uint64_t slot = place->slot, generation = place->generation;
   if (!segment->holds(*place) || !segment->is(slot, generation))
     return fail(Errc::invalid_argument, "a shared slot is another one by now");
-  return std::make_shared<const FrameBytes>(segment->bytes(*place), segment, std::string(),
-                                            [segment, slot, generation] { return segment->is(slot, generation); });
+  return std::make_shared<const FrameBytes>(
+      segment->bytes(*place), segment, std::string(),
+      [segment, slot, generation] { return segment->is(slot, generation); });
 }
 
 std::vector<int> SharedSegments::process_handles() const {

@@ -1,13 +1,15 @@
 #pragma once
-// Frames between processes of one host without a socket in between: the sender writes them once, into slots of a segment
-// that the receiver maps; a message carries the slot's descriptor only.
+// Frames between processes of one host without a socket in between: the sender writes them once, into slots
+// of a segment that the receiver maps; a message carries the slot's descriptor only.
 //
 //   sender   SharedRing: memfd   [ head: token, generations | slot | slot | ... ]
-//   receiver SharedSegments: /proc/PID/fd/FD, mapped read-only, by the descriptor "PID:FD:TOKEN:SLOT:GENERATION:BYTES"
+//   receiver SharedSegments: /proc/PID/fd/FD, mapped read-only, by the descriptor
+//   "PID:FD:TOKEN:SLOT:GENERATION:BYTES"
 //
-// A slot is the sender's lease: it is free again when its payload is let go (acknowledged, or given up). Its generation
-// changes then, before anything is written over, so a reader that was late finds out (FrameBytes::intact) and takes nothing.
-// The segment has no name in any file system: it is gone with the last process that maps it, however that ends.
+// A slot is the sender's lease: it is free again when its payload is let go (acknowledged, or given up). Its
+// generation changes then, before anything is written over, so a reader that was late finds out
+// (FrameBytes::intact) and takes nothing. The segment has no name in any file system: it is gone with the
+// last process that maps it, however that ends.
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -62,8 +64,8 @@ class SharedRing : public std::enable_shared_from_this<SharedRing> {
 /// A receiver's view of other processes' segments. Threads: one, but for the payloads it makes.
 class SharedSegments {
  public:
-  /// The frame behind a descriptor, mapped. Errors: invalid_argument (not a descriptor, or of a slot that is another by now),
-  /// io_failed (the segment cannot be mapped here).
+  /// The frame behind a descriptor, mapped. Errors: invalid_argument (not a descriptor, or of a slot that is
+  /// another by now), io_failed (the segment cannot be mapped here).
   [[nodiscard]] Expected<FramePayload> open(std::string_view descriptor);
   /// Handles that become readable when a mapped segment's process has ended.
   [[nodiscard]] std::vector<int> process_handles() const;

@@ -44,7 +44,8 @@ struct Prefill {
   std::string data_address;
   std::string host;  ///< of the receiver
 };
-/// Sends the pages of those leading blocks of `keys` that are held here, but the first `skip_tokens`, to `data_address`.
+/// Sends the pages of those leading blocks of `keys` that are held here, but the first `skip_tokens`, to
+/// `data_address`.
 struct Export {
   RequestId engine_id;
   std::vector<BlockKey> keys;

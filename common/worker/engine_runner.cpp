@@ -8,7 +8,9 @@ namespace troupe::worker {
 namespace {
 constexpr std::uint32_t kPageTokens = kBlockTokens * kBlocksPerPage;
 
-std::uint32_t pages_for(std::uint32_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
+std::uint32_t pages_for(std::uint32_t tokens) {
+  return (tokens + kPageTokens - 1) / kPageTokens;
+}
 }  // namespace
 
 void EngineRunner::execute(Command command, std::vector<Report>& reports) {
@@ -53,7 +55,8 @@ void EngineRunner::run(ImportFrame& command, std::vector<Report>& reports) {
 }
 
 std::uint32_t EngineRunner::Importing::leading_tokens() const {
-  const auto missing = std::find_if(layers_missing.begin(), layers_missing.end(), [](std::uint32_t n) { return n != 0; });
+  const auto missing =
+      std::find_if(layers_missing.begin(), layers_missing.end(), [](std::uint32_t n) { return n != 0; });
   const auto pages = first_page + static_cast<std::uint32_t>(missing - layers_missing.begin());
   return std::min(pages * kPageTokens, tokens);
 }
@@ -95,7 +98,8 @@ void EngineRunner::run(CommitImport& command, std::vector<Report>& reports) {
     reports.push_back(Committed{command.engine_id});
 }
 
-std::unique_ptr<KvPublisher> EngineRunner::make_publisher(const TransferId& transfer, const std::string& data_address,
+std::unique_ptr<KvPublisher> EngineRunner::make_publisher(const TransferId& transfer,
+                                                          const std::string& data_address,
                                                           const std::string& host, std::uint32_t first_page,
                                                           std::uint32_t end_page) {
   Publication what;
@@ -139,8 +143,9 @@ void EngineRunner::run(Export& command, std::vector<Report>& reports) {
     reports.push_back(Exported{id, held.tokens, std::nullopt});
     return;
   }
-  auto publisher = make_publisher(command.transfer, command.data_address, command.host,
-                                  command.skip_tokens / kPageTokens, static_cast<std::uint32_t>(held.pages.size()));
+  auto publisher =
+      make_publisher(command.transfer, command.data_address, command.host, command.skip_tokens / kPageTokens,
+                     static_cast<std::uint32_t>(held.pages.size()));
   publishing_[id] = Publishing{std::move(publisher), false, 0, std::move(held)};
 }
 

@@ -34,7 +34,7 @@ class EngineRunner {
   };
   struct Importing {
     std::uint32_t first_page = 0, end_page = 0, tokens = 0;
-    std::vector<std::vector<bool>> got = {};       // [page - first_page][layer]
+    std::vector<std::vector<bool>> got = {};         // [page - first_page][layer]
     std::vector<std::uint32_t> layers_missing = {};  // [page - first_page]
     [[nodiscard]] std::uint32_t leading_tokens() const;
   };
@@ -48,7 +48,8 @@ class EngineRunner {
   void run(FailTransfer& command, std::vector<Report>& reports);
   void run(ListBlocks& command, std::vector<Report>& reports);
   Expected<void> import_frame(const ImportFrame& command, Importing& importing);
-  [[nodiscard]] std::unique_ptr<KvPublisher> make_publisher(const TransferId& transfer, const std::string& data_address,
+  [[nodiscard]] std::unique_ptr<KvPublisher> make_publisher(const TransferId& transfer,
+                                                            const std::string& data_address,
                                                             const std::string& host, std::uint32_t first_page,
                                                             std::uint32_t end_page);
   void offer_held(const RequestId& id, Publishing& entry) const;

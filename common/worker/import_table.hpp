@@ -1,7 +1,7 @@
 #pragma once
-// Which KV frames this worker waits for: asked on the data plane's thread, which must answer at once. A frame is taken
-// only for the very reservation that it names: whatever was late finds its lease gone, even when the same request waits
-// for the same pages from somebody else.
+// Which KV frames this worker waits for: asked on the data plane's thread, which must answer at once. A frame
+// is taken only for the very reservation that it names: whatever was late finds its lease gone, even when the
+// same request waits for the same pages from somebody else.
 #include <cstdint>
 #include <map>
 #include <mutex>

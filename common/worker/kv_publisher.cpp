@@ -10,14 +10,17 @@ namespace {
 constexpr std::uint32_t kPageTokens = kBlockTokens * kBlocksPerPage;
 }
 
-KvPublisher::KvPublisher(Publication publication, ExportPage export_page, SendFrame send, MakeFrameBuffer buffers)
+KvPublisher::KvPublisher(Publication publication, ExportPage export_page, SendFrame send,
+                         MakeFrameBuffer buffers)
     : what_(std::move(publication)),
       export_page_(std::move(export_page)),
       send_(std::move(send)),
       buffers_(std::move(buffers)),
       next_page_(what_.layers, what_.first_page) {
   if (!buffers_)
-    buffers_ = [pool = FramePool::create(2)](const std::string&, std::size_t capacity) { return pool->buffer(capacity); };
+    buffers_ = [pool = FramePool::create(2)](const std::string&, std::size_t capacity) {
+      return pool->buffer(capacity);
+    };
 }
 
 bool KvPublisher::complete() const {
@@ -69,7 +72,8 @@ void KvPublisher::append(const engine::PrefillProgress& progress, std::uint32_t 
   const std::size_t size = what_.layer_page_bytes;
   const auto room = std::as_writable_bytes(open_.buffer->append(pages * size));
   for (std::uint32_t i = 0; i < pages; ++i)
-    export_page_(progress.layer, progress.pages[next - progress.first_page + i], room.subspan(i * size, size));
+    export_page_(progress.layer, progress.pages[next - progress.first_page + i],
+                 room.subspan(i * size, size));
   next += pages;
 }
 

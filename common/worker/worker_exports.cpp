@@ -1,5 +1,6 @@
-// Cached pages for peers that ask, and what a draining worker asks of gateways: to take its streams elsewhere. Both are one
-// mechanism: whoever takes a stream fetches its pages by their keys, like those of any cached prompt.
+// Cached pages for peers that ask, and what a draining worker asks of gateways: to take its streams
+// elsewhere. Both are one mechanism: whoever takes a stream fetches its pages by their keys, like those of
+// any cached prompt.
 #include "common/base/log.hpp"
 #include "common/worker/worker_state.hpp"
 
@@ -11,20 +12,23 @@ constexpr std::size_t kStreamsPerOffer = 2000;  // 20 bytes each: below the cont
 void WorkerState::on_fetch(const std::string& from, wire::KvFetch order, TimePoint now, actors::Outbox& out) {
   const auto refuse = [&](Errc code, std::string detail) {
     ++counters_.exports_failed;
-    wire::KvFetched answer{order.request, order.epoch, order.lease, wire::WireError{code, std::move(detail)}, true, 0};
+    wire::KvFetched answer{
+        order.request, order.epoch, order.lease, wire::WireError{code, std::move(detail)}, true, 0};
     out.send(from, answer, order.epoch);
   };
   auto at = exports_.find(order.lease);
   if (at != exports_.end() && at->second.running)  // asked again: it goes on
-    return out.send(from, wire::KvFetched{order.request, order.epoch, order.lease, std::nullopt, false, 0}, order.epoch);
+    return out.send(from, wire::KvFetched{order.request, order.epoch, order.lease, std::nullopt, false, 0},
+                    order.epoch);
   if (at == exports_.end() || order.first_block == 0) {
     const auto engine = engine_of(order.model);
     if (!engine)
-      return refuse(Errc::numerics_mismatch, options_.name + " holds no pages of model id " + to_hex(order.model));
+      return refuse(Errc::numerics_mismatch,
+                    options_.name + " holds no pages of model id " + to_hex(order.model));
     if (order.blocks == 0 || order.blocks > wire::kMaxBlocks.max || order.skip_tokens % 64 != 0 ||
         order.data_address.empty() || order.lease == LeaseId{})
-      return refuse(Errc::wire_malformed, "a KvFetch asks for " + std::to_string(order.blocks) + " blocks from token " +
-                                              std::to_string(order.skip_tokens));
+      return refuse(Errc::wire_malformed, "a KvFetch asks for " + std::to_string(order.blocks) +
+                                              " blocks from token " + std::to_string(order.skip_tokens));
     if (exports_.size() >= options_.max_exports)
       return refuse(Errc::queue_full, options_.name + " sends enough pages");
     ExportJob job;
@@ -37,14 +41,19 @@ void WorkerState::on_fetch(const std::string& from, wire::KvFetch order, TimePoi
   ExportJob& job = at->second;
   job.lease = now + options_.lease;
   std::vector<BlockKey>& keys = job.order.keys;
-  if (order.first_block != keys.size() || keys.size() + order.keys.size() > job.order.blocks) return;  // asked for again
+  if (order.first_block != keys.size() || keys.size() + order.keys.size() > job.order.blocks)
+    return;  // asked for again
   keys.insert(keys.end(), order.keys.begin(), order.keys.end());
   if (keys.size() < job.order.blocks) return;
   job.running = true;
   job.engine_id = next_engine_id();
   export_of_[job.engine_id] = order.lease;
-  door_.post(job.engine, Export{job.engine_id, std::move(keys), job.order.skip_tokens,
-                                {order.request, order.epoch, order.lease}, job.order.data_address, job.order.host});
+  door_.post(job.engine, Export{job.engine_id,
+                                std::move(keys),
+                                job.order.skip_tokens,
+                                {order.request, order.epoch, order.lease},
+                                job.order.data_address,
+                                job.order.host});
 }
 
 void WorkerState::on_exported(const Exported& report, actors::Outbox& out) {

@@ -1,5 +1,5 @@
-// Pages from a prefill worker, or from the cache of a peer. Nothing here decides what a stream says: whatever fails, the
-// prompt is computed here.
+// Pages from a prefill worker, or from the cache of a peer. Nothing here decides what a stream says: whatever
+// fails, the prompt is computed here.
 #include <cstring>
 
 #include "common/base/log.hpp"
@@ -17,7 +17,9 @@ std::uint32_t left_ms(const std::optional<TimePoint>& deadline, TimePoint now) {
   return left < 1 ? 1u : static_cast<std::uint32_t>(left);
 }
 
-bool fits_message(std::uint32_t tokens) { return tokens * sizeof(TokenId) + 512 <= wire::kMaxControlBytes; }
+bool fits_message(std::uint32_t tokens) {
+  return tokens * sizeof(TokenId) + 512 <= wire::kMaxControlBytes;
+}
 }  // namespace
 
 /// tokens 0: none. The last token is always computed, for its logits.
@@ -50,14 +52,16 @@ void WorkerState::on_reserved(const Reserved& report, TimePoint now, actors::Out
   stream.phase = Phase::importing;
   stream.import.skip_tokens = report.skip_tokens;
   stream.import.lease = LeaseId{stream.engine_id.low};
-  door_.imports().expect({{key.request, key.epoch, stream.import.lease}, stream.engine, stream.engine_id, stream.order.model});
+  door_.imports().expect(
+      {{key.request, key.epoch, stream.import.lease}, stream.engine, stream.engine_id, stream.order.model});
   heard_source(stream, now);
   ask_source(key, stream, now, out);
 }
 
 /// Frames, or a word, came from where the pages are.
 void WorkerState::heard_source(Stream& stream, TimePoint now) const {
-  stream.lease = now + (stream.import.fetch ? std::min(options_.lease, options_.fetch_patience) : options_.lease);
+  stream.lease =
+      now + (stream.import.fetch ? std::min(options_.lease, options_.fetch_patience) : options_.lease);
 }
 
 void WorkerState::ask_source(const StreamKey& key, Stream& stream, TimePoint now, actors::Outbox& out) {
@@ -93,8 +97,7 @@ void WorkerState::ask_prefill(const StreamKey& key, Stream& stream, TimePoint no
     const wire::PromptFrame frame{key.request, key.epoch, 0, static_cast<std::uint32_t>(wanted.size()),
                                   frame_checksum(bytes)};
     if (door_.send(order.prefill_data_address, wire::pack(frame, key.epoch), key.request,
-                   make_payload(std::move(bytes))) !=
-        SendResult::sent)
+                   make_payload(std::move(bytes))) != SendResult::sent)
       return fall_back(key, stream, {Errc::transfer_failed, "the way to the prefill worker is full"}, now,
                        out);
   }
@@ -103,7 +106,8 @@ void WorkerState::ask_prefill(const StreamKey& key, Stream& stream, TimePoint no
 
 void WorkerState::ask_peer(const StreamKey& key, const Stream& stream, actors::Outbox& out) const {
   const wire::Generate& order = stream.order;
-  const auto keys = block_keys(order.model, order.tenant, std::span(order.prompt).first(stream.import.tokens));
+  const auto keys =
+      block_keys(order.model, order.tenant, std::span(order.prompt).first(stream.import.tokens));
   wire::KvFetch ask;
   ask.request = key.request;
   ask.epoch = key.epoch;
@@ -121,11 +125,13 @@ void WorkerState::ask_peer(const StreamKey& key, const Stream& stream, actors::O
   }
 }
 
-/// A question or its answer may have been lost. Who has it already takes the second one for nothing more than a question.
+/// A question or its answer may have been lost. Who has it already takes the second one for nothing more than
+/// a question.
 void WorkerState::ask_sources_again(TimePoint now, actors::Outbox& out) {
   std::vector<StreamKey> due;
   for (const auto& [key, stream] : streams_)
-    if (stream.phase == Phase::importing && now >= stream.import.ask_at && (stream.import.fetch || fits_message(stream.import.tokens)))
+    if (stream.phase == Phase::importing && now >= stream.import.ask_at &&
+        (stream.import.fetch || fits_message(stream.import.tokens)))
       due.push_back(key);
   for (const StreamKey& key : due) {
     ++counters_.sources_asked_again;
@@ -179,7 +185,8 @@ void WorkerState::on_fetched(const wire::KvFetched& message, TimePoint now, acto
 
 void WorkerState::commit_if_whole(Stream& stream) {
   const Import& import = stream.import;
-  if (!import.sent_tokens || std::max(import.arrived_tokens, import.skip_tokens) < *import.sent_tokens) return;
+  if (!import.sent_tokens || std::max(import.arrived_tokens, import.skip_tokens) < *import.sent_tokens)
+    return;
   stream.phase = Phase::committing;
   door_.imports().forget(import.lease);
   door_.post(stream.engine, CommitImport{stream.engine_id, *import.sent_tokens});
@@ -187,7 +194,8 @@ void WorkerState::commit_if_whole(Stream& stream) {
 
 void WorkerState::release_import(const StreamKey& key, Stream& stream, actors::Outbox& out) {
   door_.imports().forget(stream.import.lease);
-  if (stream.import.fetch) return out.send(stream.import.address, wire::KvFetchCancel{stream.import.lease}, key.epoch);
+  if (stream.import.fetch)
+    return out.send(stream.import.address, wire::KvFetchCancel{stream.import.lease}, key.epoch);
   door_.drop_frames(key.request);
   out.send(stream.import.address, wire::Cancel{key.request, key.epoch}, key.epoch);
 }

@@ -52,14 +52,14 @@ struct WorkerOptions {
   Duration heartbeat = std::chrono::milliseconds(500);
   Duration lease = std::chrono::seconds(30);
   Duration gateway_grace =
-      std::chrono::seconds(4);       ///< a lost gateway may come back for its streams this long
-  std::uint32_t max_streams = 4096;  ///< held, finished ones included
-  std::uint32_t max_prompts = 64;    ///< long prompts that wait for their message
-  std::uint32_t max_exports = 1024;  ///< fetches of others under way
-  Duration ask_again = std::chrono::seconds(1);      ///< a silent source of pages is asked again
+      std::chrono::seconds(4);                   ///< a lost gateway may come back for its streams this long
+  std::uint32_t max_streams = 4096;              ///< held, finished ones included
+  std::uint32_t max_prompts = 64;                ///< long prompts that wait for their message
+  std::uint32_t max_exports = 1024;              ///< fetches of others under way
+  Duration ask_again = std::chrono::seconds(1);  ///< a silent source of pages is asked again
   Duration fetch_patience = std::chrono::seconds(5);  ///< and given up, if it is a peer's cache
-  Duration offer_again = std::chrono::seconds(1);    ///< of a draining worker's streams to their gateways
-  bool kv_to_router = true;            ///< tell the router which blocks are held; else it predicts
+  Duration offer_again = std::chrono::seconds(1);     ///< of a draining worker's streams to their gateways
+  bool kv_to_router = true;  ///< tell the router which blocks are held; else it predicts
   std::function<void(std::size_t engine, kv_events::EventBatch)>
       kv_sink;  ///< for those who follow KV events by other ways; none: nobody does
   std::function<void(const class WorkerState&)>
@@ -113,7 +113,8 @@ class WorkerState final : public actors::RoleState {
     bool fetch = false;   ///< from a peer's cache, not from a prefill worker
     std::string address;  ///< its control plane
     std::uint32_t tokens = 0, skip_tokens = 0, arrived_tokens = 0;
-    std::optional<std::uint32_t> sent_tokens;  ///< the source is done: what its frames and the skipped ones cover
+    std::optional<std::uint32_t>
+        sent_tokens;  ///< the source is done: what its frames and the skipped ones cover
     TimePoint ask_at;
   };
   struct Stream {

@@ -1,6 +1,6 @@
-// A stream leaves a draining worker for another without a break: it is placed anew while it goes on, the new worker fetches
-// its pages from the old one, and both make the same tokens until the new one has spoken. Whatever fails on the way, the
-// stream is where a worker's death would leave it: it is replayed.
+// A stream leaves a draining worker for another without a break: it is placed anew while it goes on, the new
+// worker fetches its pages from the old one, and both make the same tokens until the new one has spoken.
+// Whatever fails on the way, the stream is where a worker's death would leave it: it is replayed.
 #include "services/gateway/gateway_state.hpp"
 
 namespace troupe::gateway {
@@ -10,7 +10,8 @@ void GatewayState::on_handover(const wire::Handover& offer, TimePoint now, actor
     const auto at = requests_.find(id);
     if (at == requests_.end()) continue;
     Request& request = at->second;
-    if (request.phase != Phase::running || request.epoch != epoch || request.placement.decode != offer.node) continue;
+    if (request.phase != Phase::running || request.epoch != epoch || request.placement.decode != offer.node)
+      continue;
     if (request.move && (request.move->placed || now < request.move->ask_at)) continue;
     Move move;
     move.asked = Epoch{++request.asked.value};
@@ -22,7 +23,8 @@ void GatewayState::on_handover(const wire::Handover& offer, TimePoint now, actor
   }
 }
 
-void GatewayState::move_to(Request& request, const wire::Placement& placement, TimePoint now, actors::Outbox& out) {
+void GatewayState::move_to(Request& request, const wire::Placement& placement, TimePoint now,
+                           actors::Outbox& out) {
   Move& move = *request.move;
   if (placement.decode == request.placement.decode) {  // the router has not heard yet that it drains
     request.move.reset();

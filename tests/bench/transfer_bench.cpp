@@ -1,15 +1,18 @@
-// KV frames from one process to another of the same host: through the socket, and in shared memory. Prints GB/s of both,
-// writing and reading of every frame included, alternately in one run.
+// KV frames from one process to another of the same host: through the socket, and in shared memory. Prints
+// GB/s of both and the CPU time of both processes a GB, writing and reading of every frame included,
+// alternately in one run.
 //   transfer_bench [frame KiB] [frames]
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <thread>
+#include <ctime>
+#include <functional>
+#include <mutex>
 
 #include "common/transport/data_plane.hpp"
 
@@ -43,19 +46,57 @@ void need(bool ok, const char* what) {
   std::_Exit(0);
 }
 
-double send(DataPlane& plane, const std::string& address, const std::string& host, const std::vector<std::uint8_t>& pages,
-            std::uint32_t first, std::uint32_t frames) {
+/// Woken by every acknowledgement.
+struct Room {
+  std::mutex mutex;
+  std::condition_variable changed;
+  void wait(const std::function<bool()>& until) {
+    std::unique_lock lock(mutex);
+    changed.wait_for(lock, std::chrono::minutes(1), until);
+  }
+  void wake() {
+    { const std::lock_guard lock(mutex); }
+    changed.notify_all();
+  }
+};
+
+double cpu_seconds(pid_t process) {
+  clockid_t clock{};
+  timespec time{};
+  need(::clock_getcpuclockid(process, &clock) == 0 && ::clock_gettime(clock, &time) == 0, "no CPU clock");
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+struct Cost {
+  double rate = 0;  ///< GB/s
+  double cpu = 0;   ///< s/GB
+};
+
+Cost send(Room& room, DataPlane& plane, pid_t receiver, const std::string& address, const std::string& host,
+          const std::vector<std::uint8_t>& pages, std::uint32_t first, std::uint32_t frames) {
   const auto began = std::chrono::steady_clock::now();
+  const double cpu = cpu_seconds(0) + cpu_seconds(receiver);
   for (std::uint32_t i = first; i < first + frames; ++i) {
     const auto buffer = plane.buffer(host, pages.size());
     std::memcpy(buffer->append(pages.size()).data(), pages.data(), pages.size());
-    wire::KvFrame frame{{1, 1}, {1}, {1, 1}, i, 0, 1, {0}, static_cast<std::uint32_t>(pages.size()), frame_checksum(buffer->bytes()), {1}};
+    wire::KvFrame frame{{1, 1},
+                        {1},
+                        {1, 1},
+                        i,
+                        0,
+                        1,
+                        {0},
+                        static_cast<std::uint32_t>(pages.size()),
+                        frame_checksum(buffer->bytes()),
+                        {1}};
     const FramePayload payload = buffer->finish();
     const wire::Envelope header = wire::pack(frame, Epoch{1});
-    while (plane.send(address, header, frame.request, payload) != SendResult::sent) std::this_thread::yield();
+    room.wait([&] { return plane.send(address, header, frame.request, payload) == SendResult::sent; });
   }
-  while (plane.stats().in_flight != 0) std::this_thread::yield();
-  return static_cast<double>(pages.size()) * frames / Seconds(std::chrono::steady_clock::now() - began).count() / 1e9;
+  room.wait([&] { return plane.stats().in_flight == 0; });
+  const double sent = static_cast<double>(pages.size()) * frames / 1e9;
+  return {sent / Seconds(std::chrono::steady_clock::now() - began).count(),
+          (cpu_seconds(0) + cpu_seconds(receiver) - cpu) / sent};
 }
 
 }  // namespace
@@ -75,16 +116,21 @@ int main(int count, char** words) {
   DataPlaneOptions options;
   options.listen = "tcp://127.0.0.1:0";
   DataPlaneHandlers handlers;
+  Room room;
   handlers.received = [](const wire::Envelope&, FramePayload) { return false; };
+  handlers.writable = [&room](const std::string&) { room.wake(); };
   auto plane = DataPlane::create(options, std::move(handlers));
   need(plane.has_value(), "no sending plane");
   const std::vector<std::uint8_t> pages(frame_bytes, 7);
   std::uint32_t number = 0;
   for (int round = 0; round < 5; ++round) {
-    const double socket = send(**plane, address, "", pages, number, frames);
-    const double shared = send(**plane, address, host, pages, number + frames, frames);
+    const Cost socket = send(room, **plane, child, address, "", pages, number, frames);
+    const Cost shared = send(room, **plane, child, address, host, pages, number + frames, frames);
     number += 2 * frames;
-    std::printf("frames of %zu KiB: socket %.2f GB/s, shared memory %.2f GB/s, %.2fx\n", frame_bytes / 1024, socket, shared, shared / socket);
+    std::printf(
+        "frames of %zu KiB: socket %.2f GB/s, %.2f CPU s/GB; shared memory %.2f GB/s, %.2f CPU s/GB: %.1f of "
+        "it\n",
+        frame_bytes / 1024, socket.rate, socket.cpu, shared.rate, shared.cpu, shared.cpu / socket.cpu);
   }
   need(::write(to_child[1], "", 1) == 1 && ::waitpid(child, nullptr, 0) == child, "no end");
   return 0;

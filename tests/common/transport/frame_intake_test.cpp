@@ -17,7 +17,16 @@ struct Rig {
     ring = std::move(*SharedRing::create(options));
   }
   static Bytes header(std::uint32_t number, const Bytes& payload) {
-    const wire::KvFrame frame{{1, 1}, {3}, {9, 9}, number, 0, 1, {0}, static_cast<std::uint32_t>(payload.size()), frame_checksum(payload), {5}};
+    const wire::KvFrame frame{{1, 1},
+                              {3},
+                              {9, 9},
+                              number,
+                              0,
+                              1,
+                              {0},
+                              static_cast<std::uint32_t>(payload.size()),
+                              frame_checksum(payload),
+                              {5}};
     return wire::to_bytes(wire::pack(frame, Epoch{3}));
   }
   FramePayload write(const Bytes& payload) const {
@@ -104,9 +113,11 @@ TEST(FrameIntake, AFrameReadInPlaceIsAnsweredWhenItsReaderLetsGo) {
 TEST(FrameIntake, WhatLiesThereAndIsNotTheFrameIsAskedForWhole) {
   Rig r;
   FramePayload sent = r.write(Bytes(100, 8));
-  EXPECT_TRUE(r.intake.take_shared("s", Rig::header(0, r.data), sent->descriptor())->again) << "another content";
+  EXPECT_TRUE(r.intake.take_shared("s", Rig::header(0, r.data), sent->descriptor())->again)
+      << "another content";
   sent = r.write(Bytes(99, 7));
-  EXPECT_TRUE(r.intake.take_shared("s", Rig::header(0, r.data), sent->descriptor())->again) << "another length";
+  EXPECT_TRUE(r.intake.take_shared("s", Rig::header(0, r.data), sent->descriptor())->again)
+      << "another length";
   const std::string gone = r.write(r.data)->descriptor();
   EXPECT_TRUE(r.intake.take_shared("s", Rig::header(0, r.data), gone)->again) << "taken back";
   EXPECT_TRUE(r.intake.take_shared("s", Rig::header(0, r.data), "junk")->again);

@@ -72,8 +72,9 @@ TEST(SharedRing, RefusesDescriptorsOfAnythingElse) {
   const FramePayload sent = written(*from->buffer(64), 7, 64);
   const std::string& good = sent->descriptor();
   SharedSegments segments;
-  for (const std::string& bad : {std::string(), std::string("1:2"), std::string("a:b:c:d:e:f"), good + "9999999999", good + ":1",
-                                "999999999" + good, good.substr(0, good.find(':')) + ":0:00:0:1:64"})
+  for (const std::string& bad :
+       {std::string(), std::string("1:2"), std::string("a:b:c:d:e:f"), good + "9999999999", good + ":1",
+        "999999999" + good, good.substr(0, good.find(':')) + ":0:00:0:1:64"})
     EXPECT_FALSE(segments.open(bad).has_value()) << bad;
   EXPECT_EQ(segments.size(), 1u) << "only the true segment is mapped";
   // The right segment, another slot than any it has.

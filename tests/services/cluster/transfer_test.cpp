@@ -1,5 +1,5 @@
-// Pages between workers: streams that leave a draining worker, prompts fetched from a peer's cache, and what happens to both
-// when frames and messages are lost, repeated or late, or a worker dies on the way.
+// Pages between workers: streams that leave a draining worker, prompts fetched from a peer's cache, and what
+// happens to both when frames and messages are lost, repeated or late, or a worker dies on the way.
 #include <gtest/gtest.h>
 
 #include "tests/support/sim_cluster.hpp"
@@ -28,7 +28,8 @@ struct Stage {
   }
   /// The worker that has something to do, and the other one.
   std::pair<std::string, std::string> holder() {
-    return at("decode-0").state->active() != 0 ? std::pair{"decode-0", "decode-1"} : std::pair{"decode-1", "decode-0"};
+    return at("decode-0").state->active() != 0 ? std::pair{"decode-0", "decode-1"}
+                                               : std::pair{"decode-1", "decode-0"};
   }
   void drain(const std::string& name) { sim.drain(name); }
   bool tokens(const RecordingSink& sink, std::size_t count) {
@@ -67,7 +68,8 @@ TEST(Handover, ADrainMovesStreamsByTheirPagesAndComputesNothingAgain) {
   EXPECT_EQ(s.sim.gateway->counters().handovers, 1u);
   EXPECT_EQ(s.counters(to).fetches, 1u);
   EXPECT_GE(s.counters(to).fetched_tokens, 736u);  // whole blocks of the prompt and 50 tokens
-  EXPECT_LT(s.at(to).engine->computed_tokens, 2 * kBlockTokens) << "the end of the last block, and what came while it moved";
+  EXPECT_LT(s.at(to).engine->computed_tokens, 2 * kBlockTokens)
+      << "the end of the last block, and what came while it moved";
   ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
   EXPECT_EQ(check_answer(job, *sink), "");
   EXPECT_EQ(s.sim.gateway->counters().replays, 0u);
@@ -196,7 +198,8 @@ TEST(Handover, DrainsUnderLostRepeatedAndOvertakingMessagesAndFramesChangeNoStre
     ASSERT_TRUE(s.tokens(*sinks[3], 5));
     s.drain("decode-" + std::to_string(seed % 3));
     ASSERT_TRUE(s.sim.run_until(
-        [&] { return std::all_of(sinks.begin(), sinks.end(), [](const auto& x) { return x->over(); }); }, 20min))
+        [&] { return std::all_of(sinks.begin(), sinks.end(), [](const auto& x) { return x->over(); }); },
+        20min))
         << "seed " << seed;
     for (std::size_t i = 0; i < jobs.size(); ++i)
       EXPECT_EQ(check_answer(jobs[i], *sinks[i]), "") << "seed " << seed << " job " << i;
@@ -227,7 +230,8 @@ TEST(PeerFetch, APromptThatAnotherWorkerHoldsIsFetchedAndNotComputed) {
 TEST(PeerFetch, WhatThePeerNoLongerHoldsIsComputed) {
   Stage s(12);
   const auto job = s.warm(12, 1000);
-  s.at("decode-0").engine->evict(job.tenant, job.prompt, 22);  // in the middle of a page; the router does not know yet
+  s.at("decode-0")
+      .engine->evict(job.tenant, job.prompt, 22);  // in the middle of a page; the router does not know yet
   const std::uint64_t before = s.at("decode-1").engine->computed_tokens;
   const auto sink = s.sim.start(job);
   ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
