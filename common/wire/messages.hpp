@@ -300,6 +300,17 @@ struct RequestStarted {
   }
 };
 
+/// Router to gateway, now and then: placements it still counts. Those that the gateway knows nothing of have ended, and it says
+/// so again: a RequestEnded that was lost or damaged would count until its lease's end.
+struct PlacementCheck {
+  TROUPE_MESSAGE(PlacementCheck, 1, 1);
+  std::vector<std::pair<RequestId, Epoch>> placements;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("placements", s.placements, kMaxList);
+  }
+};
+
 /// How a placement ended, as far as its worker is concerned; `dropped` says nothing of the worker.
 enum class Outcome : std::uint8_t { answered, dropped, failed };
 [[nodiscard]] constexpr Outcome last_value(Outcome) { return Outcome::failed; }

@@ -68,6 +68,13 @@ void GatewayState::receive(const std::string& from, const wire::Envelope& messag
   delivery.on<wire::Tokens>([&](const wire::Tokens& m) { on_tokens(from, m, now, out); });
   delivery.on<wire::Placement>([&](const wire::Placement& m) { on_placement(m, now, out); });
   delivery.on<wire::PlaceRefused>([&](const wire::PlaceRefused& m) { on_refused(m, now, out); });
+  delivery.on<wire::PlacementCheck>([&](const wire::PlacementCheck& m) {
+    for (const auto& [id, epoch] : m.placements) {
+      const auto known = requests_.find(id);
+      if (known == requests_.end() || known->second.asked.value > epoch.value)
+        out.send(from, wire::RequestEnded{id, epoch, wire::Outcome::dropped}, epoch);
+    }
+  });
   delivery.on<wire::Handover>([&](const wire::Handover& m) { on_handover(m, now, out); });
   delivery.on<wire::ModelTable>([&](const wire::ModelTable& m) {
     if (is_router(from)) on_models(m, now);

@@ -38,7 +38,6 @@ constexpr Duration kGonePoll = std::chrono::milliseconds(100);  ///< once that m
 constexpr Duration kLinger = std::chrono::seconds(1);           ///< for a refused client to read why
 constexpr std::size_t kLingerBytes = 256u << 10;
 constexpr std::size_t kMaxLingering = 64;
-constexpr std::chrono::seconds kFreshGrace{1};
 
 class Connection;
 
@@ -451,6 +450,7 @@ class Server final : public HttpServer {
 
   void begin_drain() override {
     if (shared_->draining.exchange(true)) return;
+    ++shared_->fresh;  // for those that are about to be accepted
     asio::post(loops_[0]->context, [this] {
       // Connections that the kernel has made already are answered: closing under them would reset them.
       error_code ec;
@@ -462,6 +462,7 @@ class Server final : public HttpServer {
         if (!ec) take(loop, std::move(socket));
       }
       acceptor_->close(ec);
+      shared_->leave(shared_->fresh);
     });
   }
 
@@ -471,9 +472,9 @@ class Server final : public HttpServer {
     const TimePoint until = std::chrono::steady_clock::now() + deadline;
     begin_drain();
     // Whoever has just connected gets to ask and to hear that nothing new is taken.
-    wait_for_none(shared_->fresh, std::min(deadline, Duration(kFreshGrace)));
+    wait_for_none(shared_->fresh, std::min(deadline, shared_->options.fresh_grace));
     const bool clean = wait_for_none(shared_->in_flight, until - std::chrono::steady_clock::now());
-    wait_for_none(shared_->lingering, std::min(until - std::chrono::steady_clock::now(), Duration(kFreshGrace)));
+    wait_for_none(shared_->lingering, std::min(until - std::chrono::steady_clock::now(), shared_->options.fresh_grace));
     shared_->stopping = true;
     for (const auto& loop : loops_) {
       asio::post(loop->context, [raw = loop.get()] {

@@ -27,6 +27,7 @@ struct HttpOptions {
   Duration idle_timeout = std::chrono::seconds(75);  ///< between requests; then closed without a word
   Duration write_timeout =
       std::chrono::seconds(30);   ///< for each piece written; then the client counts as gone
+  Duration fresh_grace = std::chrono::seconds(1);  ///< a stop waits so long for connections that asked nothing yet
   std::string cors_origin = "*";  ///< Access-Control-Allow-Origin; "" sends no CORS headers
   /// Told of every answer that the server gives by itself (408, 413, 431, 400, 503), with its status.
   std::function<void(int)> on_refusal = {};
@@ -51,7 +52,7 @@ class HttpServer {
   /// Stops accepting, what the kernel holds excepted; from now on requests carry `draining`. Returns at once. Threads: any.
   virtual void begin_drain() = 0;
   /// begin_drain(), waits until nothing is in flight or `deadline` has passed (a connection that has not asked
-  /// anything yet has a second to), then closes what is left and
+  /// anything yet has `fresh_grace` to), then closes what is left and
   /// ends the threads. Returns whether everything ended by itself. Not to be called from a connection's
   /// thread.
   virtual bool stop(Duration deadline) = 0;

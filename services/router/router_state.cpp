@@ -7,6 +7,10 @@
 #include "common/kv/block_key.hpp"
 
 namespace troupe::router {
+namespace {
+constexpr std::size_t kCheckedAtOnce = 1024;  // of a gateway: below the control plane's size
+}
+
 Expected<std::unique_ptr<RouterState>> RouterState::create(const RouterOptions& options) {
   auto policy = make_router_policy(options.policy, {options.first_token_slo});
   if (!policy) return tl::unexpected<Error>(policy.error());
@@ -187,6 +191,19 @@ void RouterState::push_models(actors::Outbox& out) {
     if (node.identity.role == wire::Role::gateway) out.send(node.identity.control_address, pushed_);
 }
 
+/// Asks gateways after placements that are old enough for their end to have been lost.
+void RouterState::check_placements(TimePoint now, actors::Outbox& out) {
+  if (now < check_at_) return;
+  check_at_ = now + options_.placement_check;
+  std::map<std::string_view, wire::PlacementCheck> checks;
+  for (const auto& [id, placed] : placements_) {
+    auto& list = checks[placed.gateway].placements;
+    if (now - placed.placed >= options_.placement_check && list.size() < kCheckedAtOnce) list.emplace_back(id, placed.answer.epoch);
+  }
+  for (auto& [gateway, check] : checks)
+    if (!check.placements.empty()) out.send(std::string(gateway), check);
+}
+
 /// A table that was lost or damaged on its way would leave a gateway with an old one until the next change.
 void RouterState::repeat_tables(TimePoint now, actors::Outbox& out) {
   if (now < repeat_at_) return;
@@ -237,6 +254,7 @@ void RouterState::tick(TimePoint now, actors::Outbox& out) {
   }
   if (options_.planner.enabled && !draining_) plan_roles(now, out);
   repeat_tables(now, out);
+  check_placements(now, out);
   prefixes_.tick(now);
   for (std::size_t source = 0; source < feeds_.sources(); ++source)
     act(source, feeds_.tick(source, now), out);

@@ -29,6 +29,7 @@ struct RouterOptions {
   Duration heartbeat = std::chrono::milliseconds(500);
   Duration node_timeout = std::chrono::seconds(2);
   Duration hang_limit = std::chrono::seconds(30);  ///< busy without a layer finished for this long
+  Duration placement_check = std::chrono::seconds(2);  ///< between checks of what gateways still know
   Duration table_repeat = std::chrono::seconds(5);  ///< what gateways know is told again, changed or not
   Duration verdict_after = std::chrono::milliseconds(500);  ///< a lost worker that is not back by then died
   Duration lease = std::chrono::seconds(30);       ///< of a placement beyond its request's deadline
@@ -136,6 +137,7 @@ class RouterState final : public actors::RoleState {
   void tell_gone(const NodeId& node, const std::string& reason, bool died, actors::Outbox& out);
   void push_models(actors::Outbox& out);
   void repeat_tables(TimePoint now, actors::Outbox& out);
+  void check_placements(TimePoint now, actors::Outbox& out);
   void plan_roles(TimePoint now, actors::Outbox& out);
 
   RouterOptions options_;
@@ -156,7 +158,7 @@ class RouterState final : public actors::RoleState {
   wire::ModelTable pushed_;
   std::vector<std::uint8_t> pushed_bytes_;
   bool draining_ = false;
-  TimePoint wake_at_{}, repeat_at_{};
+  TimePoint wake_at_{}, repeat_at_{}, check_at_{};
   RouterCounters counters_;
 };
 

@@ -161,8 +161,11 @@ class Cluster:
         """Until the router counts every other process and each gateway would answer."""
         def whole():
             with contextlib.suppress(OSError, http.client.HTTPException):
-                members = sum(process.role not in ("router", "redis") for process in self.processes.values())
-                return (all(router.metric("troupe_router_ready_nodes") == members for router in self.of("router"))
+                # Workers join every router, a gateway one of them.
+                routers, workers = self.of("router"), len(self.of("prefill") + self.of("decode"))
+                known = sum(router.metric("troupe_router_ready_nodes") for router in routers)
+                return (known == workers * len(routers) + len(self.of("gateway"))
+                        and all(router.metric("troupe_router_ready_nodes") >= workers for router in routers)
                         and all(self.get(i, "/readyz")[0] == 200 for i in range(len(self.http_ports))))
             return False
         until = time.monotonic() + deadline_s

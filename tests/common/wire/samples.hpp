@@ -49,6 +49,7 @@ inline std::vector<Envelope> message_samples() {
       pack(Ping{12}),
       pack(Pong{12, node}),
       pack(WorkerGone{node, "lost", true}),
+      pack(PlacementCheck{{{request, epoch}}}),
       pack(RequestStarted{request, epoch, 123456, 32}, epoch),
       pack(RequestRecord{request, true, true, "{\"model\":\"smollm2\"}", {1, 2, 3}, 0x1122334455667788ULL, 1700000000, model,
                          RequestId{31, 32}}),

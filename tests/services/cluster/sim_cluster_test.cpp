@@ -555,8 +555,7 @@ TEST(SimCluster, AWorkerChangesItsRoleUnderLoadAndEveryStreamComesWhole) {
   start(10);
   ASSERT_TRUE(sim.run_until([&] { return std::ranges::all_of(streams, [](const auto& s) { return s.second->over(); }); }, 20min));
   for (const auto& [job, sink] : streams) EXPECT_EQ(check_answer(job, *sink), "");
-  // A lost RequestEnded leaves a placement to its lease.
-  EXPECT_TRUE(sim.run_until([&] { return sim.leftovers().empty(); }, 2h)) << sim.leftovers();
+  EXPECT_TRUE(sim.run_until([&] { return sim.leftovers().empty(); }, 3min)) << sim.leftovers();
   std::uint64_t prefill = 0;
   for (const auto& [id, node] : sim.router->view().nodes()) prefill += node.identity.role == wire::Role::prefill ? 1 : 0;
   EXPECT_GE(prefill, 1u) << "one of each stays";

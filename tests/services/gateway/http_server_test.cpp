@@ -358,7 +358,9 @@ TEST_F(HttpServerTest, DrainEndsStreamsAndTellsRequests) {
 }
 
 TEST_F(HttpServerTest, WhoeverHasConnectedBeforeADrainIsAnsweredNotReset) {
-  start();
+  HttpOptions options;
+  options.fresh_grace = seconds(10);
+  start(options);
   std::vector<std::unique_ptr<HttpClient>> clients;
   for (int i = 0; i < 40; ++i) clients.push_back(std::make_unique<HttpClient>(port()));
   server_->begin_drain();

@@ -139,6 +139,29 @@ TEST(RouterState, GatewaysHearOfEveryChangeAndOfLostWorkers) {
   EXPECT_TRUE(wire::unpack<wire::ModelTable>(lost.messages()[2].message)->rows.empty());
 }
 
+TEST(RouterState, AsksGatewaysAfterPlacementsWhoseEndMayBeLost) {
+  Rig r;
+  r.join(50, wire::Role::gateway);
+  r.join(1, wire::Role::decode);
+  (void)r.place(1, 10);
+  const auto asked = [&](Duration later) {
+    r.clock.advance(later);
+    r.beat(1);
+    (void)r.send("tcp://n50", wire::Heartbeat{{50, 50}, 0, false, false, {}});
+    actors::Outbox out;
+    r.state->tick(r.clock.now(), out);
+    std::vector<std::pair<RequestId, Epoch>> placements;
+    for (const auto& m : out.messages())
+      if (const auto check = wire::unpack<wire::PlacementCheck>(m.message)) placements = check->placements;
+    return placements;
+  };
+  EXPECT_TRUE(asked(1s).empty()) << "it is young";
+  const std::vector<std::pair<RequestId, Epoch>> one = {{RequestId{1, 1}, Epoch{1}}};
+  EXPECT_EQ(asked(2s), one);
+  (void)r.send("tcp://n50", wire::RequestEnded{{1, 1}, {1}, wire::Outcome::dropped});
+  EXPECT_TRUE(asked(2s).empty());
+}
+
 TEST(RouterState, GatewaysHearTheTablesAgainThoughNothingChanged) {
   Rig r;
   r.join(50, wire::Role::gateway);
