@@ -94,13 +94,14 @@ struct Load {
 
 /// A role announces itself to the router: at start, and again whenever the router does not know it.
 struct Join {
-  TROUPE_MESSAGE(Join, 1, 1);
+  TROUPE_MESSAGE(Join, 2, 1);
   NodeId node;
   Role role = Role::decode;
   std::string name;             ///< "decode-0": unique in the cluster, stable over restarts
   std::string control_address;  ///< "tcp://host:port", or "local://name" inside one process
   std::string data_address;     ///< where KV frames are received
   std::vector<ModelInfo> models;
+  std::string dialled;          ///< the router's address as this node knows it; its reply repeats it
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("node", s.node);
@@ -109,19 +110,22 @@ struct Join {
     v("control_address", s.control_address);
     v("data_address", s.data_address);
     v("models", s.models);
+    v.since(2, "dialled", s.dialled);
   }
 };
 
 struct JoinReply {
-  TROUPE_MESSAGE(JoinReply, 1, 1);
+  TROUPE_MESSAGE(JoinReply, 2, 1);
   NodeId router;
   std::optional<WireError> refused;
   std::uint32_t heartbeat_ms = 500;
+  std::string dialled = {};         ///< of the Join it answers; empty: it answers none
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("router", s.router);
     v("refused", s.refused);
     v("heartbeat_ms", s.heartbeat_ms);
+    v.since(2, "dialled", s.dialled);
   }
 };
 

@@ -13,8 +13,10 @@ bool WorkerState::joined() const {
   return std::any_of(routers_.begin(), routers_.end(), [](const RouterLink& link) { return link.joined; });
 }
 
-// A router signs with the address it advertises, which need not be the configured one.
-WorkerState::RouterLink* WorkerState::link_of(const std::string& from) {
+// A router signs with the address it advertises, which need not be the configured one: its answer to a Join says which that was.
+WorkerState::RouterLink* WorkerState::link_of(const std::string& from, const std::string& dialled) {
+  for (RouterLink& link : routers_)
+    if (!dialled.empty() && link.address == dialled) return &link;
   RouterLink* unknown = nullptr;
   for (RouterLink& link : routers_) {
     if (link.address == from || link.known_as == from) return &link;
@@ -31,6 +33,7 @@ void WorkerState::join(const RouterLink& link, actors::Outbox& out) {
   message.control_address = options_.control_address;
   message.data_address = options_.data_address;
   for (const ServedModel& model : models_) message.models.push_back(model.info);
+  message.dialled = link.address;
   out.send(link.address, message);
 }
 
@@ -69,9 +72,9 @@ wire::Heartbeat WorkerState::heartbeat() const {
 }
 
 void WorkerState::on_join_reply(const std::string& from, const wire::JoinReply& reply, TimePoint now) {
-  RouterLink* link = link_of(from);
+  RouterLink* link = link_of(from, reply.dialled);
   if (link == nullptr) return;
-  link->known_as = from;
+  if (!reply.dialled.empty() || link->known_as.empty()) link->known_as = from;
   if (!reply.refused) {
     if (!link->joined) log::info("joined the cluster", {{"name", options_.name}, {"router", link->address}});
     link->joined = true;

@@ -224,7 +224,7 @@ class WorkerState final : public actors::RoleState {
   void join(const RouterLink& link, actors::Outbox& out);
   [[nodiscard]] wire::Heartbeat heartbeat() const;
   void on_join_reply(const std::string& from, const wire::JoinReply& reply, TimePoint now);
-  [[nodiscard]] RouterLink* link_of(const std::string& from);
+  [[nodiscard]] RouterLink* link_of(const std::string& from, const std::string& dialled);
   [[nodiscard]] bool joined() const;
   void tell_routers(const wire::KvUpdate& update, actors::Outbox& out) const;
   void ask_snapshots();

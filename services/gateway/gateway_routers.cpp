@@ -14,7 +14,8 @@ bool GatewayState::is_router(const std::string& from) const {
 }
 
 void GatewayState::on_join_reply(const std::string& from, const wire::JoinReply& reply, TimePoint now) {
-  if (std::find(routers_.begin(), routers_.end(), from) != routers_.end() && from != router())
+  const std::string& asked = reply.dialled.empty() ? from : reply.dialled;
+  if (std::find(routers_.begin(), routers_.end(), asked) != routers_.end() && asked != router())
     return;  // an older one
   router_signs_ = from;
   if (reply.refused) {
@@ -80,6 +81,7 @@ void GatewayState::beat(actors::Outbox& out) {
     message.role = wire::Role::gateway;
     message.name = options_.name;
     message.control_address = options_.control_address;
+    message.dialled = router();
     out.send(router(), message);
     return;
   }

@@ -51,6 +51,7 @@ void RouterState::receive(const std::string& from, const wire::Envelope& message
 void RouterState::on_join(const std::string& from, const wire::Join& join, TimePoint now,
                           actors::Outbox& out) {
   wire::JoinReply reply;
+  reply.dialled = join.dialled;
   reply.router = options_.node;
   reply.heartbeat_ms = static_cast<std::uint32_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(options_.heartbeat).count());
@@ -85,7 +86,7 @@ void RouterState::on_heartbeat(const std::string& from, const wire::Heartbeat& b
   const Node* before = view_.find(beat.node);
   const bool was_ready = before != nullptr && before->ready();
   if (!view_.beat(beat, now)) {
-    out.send(from, wire::JoinReply{options_.node, wire::WireError{Errc::peer_lost, "not a member"}, 500});
+    out.send(from, wire::JoinReply{options_.node, wire::WireError{Errc::peer_lost, "not a member"}, 500, {}});
     return;
   }
   double queued = 0, token_us = 0;

@@ -24,8 +24,8 @@ inline std::vector<Envelope> message_samples() {
   const WireError error{Errc::queue_full, "64 of 64"};
   const std::vector<BlockKey> keys = {{21, 22}, {23, 24}};
   return {
-      pack(Join{node, Role::prefill, "prefill-0", "tcp://127.0.0.1:7001", "tcp://127.0.0.1:7002", {info}}),
-      pack(JoinReply{node, error, 500}),
+      pack(Join{node, Role::prefill, "prefill-0", "tcp://127.0.0.1:7001", "tcp://127.0.0.1:7002", {info}, "tcp://router:7000"}),
+      pack(JoinReply{node, error, 500, "tcp://router:7000"}),
       pack(Heartbeat{node, 99, true, false, {load}}),
       pack(Leave{node, "drain"}),
       pack(KvUpdate{node, model, 5, false, keys, {{25, 26}}, {{27, 28}}, {{29, 30}}}),

@@ -1,6 +1,8 @@
 // A worker that changes between prefill and decode, message by message.
 #include "common/worker/worker_state.hpp"
 
+#include <map>
+
 #include <gtest/gtest.h>
 
 namespace troupe::worker {
@@ -83,6 +85,37 @@ std::optional<Message> sent(const std::vector<actors::Outgoing>& out) {
   for (const actors::Outgoing& one : out)
     if (auto message = wire::unpack<Message>(one.message)) return std::move(*message);
   return std::nullopt;
+}
+
+TEST(WorkerState, TellsRoutersApartThatSignWithOtherAddressesThanTheDialledOnes) {
+  RecordingDoor door;
+  WorkerOptions options;
+  options.name = "decode-0";
+  options.node = kNode;
+  options.router_address = "tcp://proxy-a";
+  options.other_routers = {"tcp://proxy-b"};
+  WorkerState state(options, std::vector{ServedModel{{"m", kModel, 4096, 2, 1024, "n"}, 8}}, door);
+  TimePoint now{1h};
+  const auto hear = [&](const std::string& from, wire::JoinReply reply) {
+    actors::Outbox out;
+    state.receive(from, wire::pack(reply), now, out);
+  };
+  const auto beat = [&] {
+    now += 1s;
+    actors::Outbox out;
+    state.tick(now, out);
+    std::map<std::string, std::uint16_t> sent;
+    for (const auto& message : out.take()) sent[message.to] = message.message.type;
+    return sent;
+  };
+  EXPECT_EQ(beat()["tcp://proxy-b"], wire::kJoinNumber);
+  hear("tcp://b", {{8, 8}, std::nullopt, 500, "tcp://proxy-b"});  // the second one answers first
+  hear("tcp://a", {{9, 9}, std::nullopt, 500, "tcp://proxy-a"});
+  EXPECT_EQ(beat()["tcp://proxy-a"], wire::kHeartbeatNumber);
+  hear("tcp://a", {{9, 9}, wire::WireError{Errc::peer_lost, "not a member"}, 500, {}});
+  auto sent = beat();
+  EXPECT_EQ(sent["tcp://proxy-a"], wire::kJoinNumber) << "only the one that does not know it is joined again";
+  EXPECT_EQ(sent["tcp://proxy-b"], wire::kHeartbeatNumber);
 }
 
 TEST(WorkerState, AnIdleWorkerChangesItsRoleAtOnce) {
