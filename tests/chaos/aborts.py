@@ -94,13 +94,13 @@ def run(options, model):
         check(not leavers.errors, f"seed {options.seed}: {leavers.errors[:3]}")
         over = time.monotonic()
         try:
-            eventually(lambda: chaos.all_zero(chaos.leftovers(cluster)), "nothing is held", 5)
+            eventually(lambda: chaos.all_zero(chaos.leftovers(cluster)), "nothing is held", options.settle)
         except AssertionError:
             print(chaos.leftovers(cluster))
             raise
         settled = time.monotonic() - over
         eventually(lambda: all(now <= before[key] + 2 for key, now in gateway.held().items()),
-                   f"the gateway's {before} are back, are {gateway.held()}", 5)
+                   f"the gateway's {before} are back, are {gateway.held()}", options.settle)
         sent = [process.metric("troupe_worker_transfer_frames_sent_total") for process in cluster.of("prefill")]
         refused = [process.metric("troupe_worker_transfer_frames_refused_total") for process in cluster.of("prefill")]
         check(sum(sent) > 0, "pages crossed the network")

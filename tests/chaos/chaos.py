@@ -214,9 +214,9 @@ def run(options, model):
             clients.stop()
         check(not clients.errors, f"after event {options.first + len(marks)} of seed {options.seed}: {clients.errors[:3]}")
         over = time.monotonic()
-        eventually(lambda: all_zero(leftovers(cluster)), "nothing is held after", 5)
+        eventually(lambda: all_zero(leftovers(cluster)), "nothing is held after", options.settle)
         eventually(lambda: all(now <= before[key] + 2 for key, now in survivor.held().items()),
-                   f"the gateway's {before} are back, are {survivor.held()}", 5)
+                   f"the gateway's {before} are back, are {survivor.held()}", options.settle)
         return report(options, clients, marks, cluster.network.counts(), time.monotonic() - over, over - began)
 
 
@@ -256,6 +256,7 @@ def add_common(parser):
     parser.add_argument("--tokens", type=int, default=400, help="of an answer at most")
     parser.add_argument("--kv-bytes", default="64MiB")
     parser.add_argument("--model", help="a GGUF file; without it a tiny one is made")
+    parser.add_argument("--settle", type=float, default=5, metavar="S", help="seconds until nothing may be held any more")
     parser.add_argument("--results", metavar="FILE")
 
 
