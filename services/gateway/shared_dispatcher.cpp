@@ -85,12 +85,14 @@ class SharedDispatcher::Live final : public AnswerSink, public std::enable_share
       over_ = true;
       for (const auto& [id, sink] : std::exchange(listeners_, {})) tell(*sink);
     }
-    const std::lock_guard lock(table_->mutex);
-    forget(*table_, shared_from_this());
+    const auto table = table_.lock();
+    if (!table) return;
+    const std::lock_guard lock(table->mutex);
+    forget(*table, shared_from_this());
   }
 
-  const std::shared_ptr<Table> table_;  // a cycle until it ends or is cancelled
-  std::mutex mutex_;                    // held while listeners are told, so that a newcomer misses nothing
+  const std::weak_ptr<Table> table_;  // which holds this; gone when the edge ended first
+  std::mutex mutex_;                  // held while listeners are told, so that a newcomer misses nothing
   std::vector<std::pair<RequestId, std::shared_ptr<AnswerSink>>> listeners_;
   std::vector<GeneratedToken> prompt_;
   std::vector<Choice> choices_;

@@ -29,7 +29,7 @@ class SharedDispatcher final : public Dispatcher {
     std::map<RequestId, std::shared_ptr<Live>> by_listener;  ///< the jobs' ids
   };
   Dispatcher& inner_;
-  std::shared_ptr<Table> table_;  // also held by what runs: it may end after the edge
+  std::shared_ptr<Table> table_;
 };
 
 }  // namespace troupe::gateway
