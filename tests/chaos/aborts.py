@@ -105,7 +105,7 @@ def run(options, model):
         refused = [process.metric("troupe_worker_transfer_frames_refused_total") for process in cluster.of("prefill")]
         check(sum(sent) > 0, "pages crossed the network")
         chaos.conclude(options, {"seed": options.seed, "aborts": sum(leavers.stages.values()), "stages": leavers.stages,
-                                 "compared": leavers.compared, "different": 0, "transfer_frames": sum(sent),
+                                 "compared": leavers.compared, "failed_or_different": len(leavers.errors), "transfer_frames": sum(sent),
                                  "transfer_frames_refused": sum(refused),
                                  "seconds": round(over - began, 1), "settled_after_s": round(settled, 2)})
 

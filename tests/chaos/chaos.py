@@ -227,7 +227,7 @@ def report(options, clients, marks, network, settled, seconds):
         after = [gap for when, gap in clients.gaps if at <= when < end]
         worst.setdefault(f"{what} {role}", []).append(max(after, default=0.0))
     result = {"seed": options.seed, "first_event": options.first, "events": len(marks), "streams": options.streams,
-              "requests": clients.done, "resumed": clients.resumed, "tokens": clients.tokens, "failed": 0, "different": 0,
+              "requests": clients.done, "resumed": clients.resumed, "tokens": clients.tokens, "failed_or_different": len(clients.errors),
               "messages": network, "seconds": round(seconds, 1), "settled_after_s": round(settled, 2),
               "longest_wait_s": {key: {"median": round(statistics.median(v), 2), "max": round(max(v), 2), "events": len(v)}
                                  for key, v in sorted(worst.items())}}
