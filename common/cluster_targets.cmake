@@ -2,7 +2,7 @@
 #
 #   cluster_library(kv SOURCES block_pool.cpp ... DEPS base [PCH <caf|beast>])   -> target troupe_kv, linked as troupe::kv
 #   cluster_service(gateway SOURCES ... DEPS ...)                               -> the same, for services/<name>
-#   cluster_test(kv_test SOURCES a_test.cpp ... DEPS kv [LABELS unit] [ARGS ...] [TIMEOUT 120])
+#   cluster_test(kv_test SOURCES a_test.cpp ... DEPS kv [LABELS unit] [ARGS ...] [TIMEOUT 120] [SHARDS 3])
 
 function(cluster_library name)
   cmake_parse_arguments(A "" "PCH" "SOURCES;DEPS;SYSTEM" ${ARGN})
@@ -32,13 +32,12 @@ function(sanitized_test name)
 endfunction()
 
 function(cluster_test name)
-  cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;DEPS;SYSTEM;LABELS;ARGS" ${ARGN})
+  cmake_parse_arguments(A "" "TIMEOUT;SHARDS" "SOURCES;DEPS;SYSTEM;LABELS;ARGS" ${ARGN})
   add_executable(${name} ${A_SOURCES})
   foreach(dep ${A_DEPS})
     target_link_libraries(${name} PRIVATE troupe::${dep})
   endforeach()
   target_link_libraries(${name} PRIVATE ${A_SYSTEM} GTest::gtest GTest::gmock GTest::gtest_main Threads::Threads)
-  add_test(NAME ${name} COMMAND ${name} ${A_ARGS} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   if(NOT A_LABELS)
     set(A_LABELS unit)
   endif()
@@ -53,5 +52,16 @@ function(cluster_test name)
   if(TROUPE_SANITIZE STREQUAL "thread")
     math(EXPR A_TIMEOUT "${A_TIMEOUT} * 6")  # every memory access is watched
   endif()
-  set_tests_properties(${name} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT})
+  if(NOT A_SHARDS)
+    add_test(NAME ${name} COMMAND ${name} ${A_ARGS} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(${name} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT})
+    return()
+  endif()
+  # A long suite in parts that run beside each other: every case is in one of them.
+  math(EXPR last "${A_SHARDS} - 1")
+  foreach(shard RANGE ${last})
+    add_test(NAME ${name}_${shard} COMMAND ${name} ${A_ARGS} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(${name}_${shard} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT}
+                         ENVIRONMENT "GTEST_TOTAL_SHARDS=${A_SHARDS};GTEST_SHARD_INDEX=${shard}")
+  endforeach()
 endfunction()
