@@ -33,6 +33,7 @@ constexpr std::string_view kHelp =
     "  --scale X           of lengths and blocks, 1/32 makes 512-token blocks 16-token ones (1)\n"
     "  --policy A,B,...    names, all, or oracle: it knows the length of every answer (predicted_ttft)\n"
     "  --load X,Y,...      of what the workers compute when nothing is cached (0.5)\n"
+    "  --stretch X         of the trace's arrival times, in place of --load: 1 is as recorded\n"
     "  --workers N         up to 1000 (8)\n"
     "  --prefill-workers N of these, compute prompts for the others (0)\n"
     "  --routers N         requests turn over them (1)\n"
@@ -177,6 +178,7 @@ Expected<Settings> read_settings(Arguments arguments) {
   SimulationOptions& options = settings.options;
   read_workers(read, options);
   settings.loads = read.numbers("--load", {0.5}, 0.001, 1000);
+  options.stretch = read.number("--stretch", 0, 0.0001, 10000);
   options.routers = read.count("--routers", 1, 1, 64);
   options.max_requests = read.count("--requests", 0, 0, 1e9);
   options.seed = read.count("--seed", 1, 0, 1e15);
@@ -238,6 +240,7 @@ class Simulate {
   Expected<bool> one(const router::Trace& trace, double load, const std::string& policy) {
     SimulationOptions options = settings_.options;
     options.load = load;
+    if (options.stretch > 0) options.load = load_of(trace, options);
     options.policy = policy;
     options.deaths = deaths(trace, options);
     options.on_progress = [this](std::uint64_t done) { progress(before_ + done); };
@@ -248,6 +251,13 @@ class Simulate {
     if (result->interrupted) return false;
     summaries_.push_back(router::summarize(trace, options, *result, settings_.objectives));
     return true;
+  }
+
+  /// What --stretch makes the workers' load.
+  static double load_of(const router::Trace& trace, SimulationOptions options) {
+    const double stretch = std::exchange(options.stretch, 0);
+    options.load = 1;
+    return router::arrival_stretch(trace, options) / stretch;
   }
 
   [[nodiscard]] std::vector<router::Death> deaths(const router::Trace& trace,

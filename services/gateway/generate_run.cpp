@@ -145,6 +145,7 @@ void GenerateRun::record_kept() {
   {
     const std::lock_guard lock(mutex_);
     held_ = false;
+    if (drop_when_kept_) return prepared_.recorded->drop();
     if (queue_.empty() || std::exchange(drain_posted_, true)) return;
   }
   call_.writer->post([self = shared_from_this()] { self->drain(); });
@@ -368,9 +369,23 @@ void GenerateRun::fail_with(const Error& error) {
     call_.writer->finish();
     call_.metrics->count_request(call_.route, 0);
   } else {
+    drop_record();
     call_.reply(api);
   }
   end(api.status);
+}
+
+// Refused requests come many at a time, and memory for records is for those that are answered.
+void GenerateRun::drop_record() {
+  if (!prepared_.recorded || !prepared_.recorded->drop) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (held_) {  // it is being written: record_kept() drops it
+      drop_when_kept_ = true;
+      return;
+    }
+  }
+  prepared_.recorded->drop();
 }
 
 void GenerateRun::client_gone() {

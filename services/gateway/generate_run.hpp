@@ -28,6 +28,8 @@ struct RecordedRun {
   bool kept = true;        ///< false: nothing is sent before record_kept()
   /// Cached tokens of the answer, given those counted here (RequestStore::agree_cached).
   std::function<void(std::uint64_t mine, std::function<void(std::uint64_t)> agreed)> agree_cached;
+  /// Forgets the record: the request is refused and nobody can ask for its answer. May be empty.
+  std::function<void()> drop;
 };
 
 /// A parsed request with its prompts as tokens and its lengths settled: what the text pool hands over.
@@ -94,6 +96,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   [[nodiscard]] std::span<const Choice> choices_of(std::size_t job) const;
   void finish_if_complete();
   void fail_with(const Error& error);
+  void drop_record();
   void client_gone();
   void end(int status);
   [[nodiscard]] Usage usage() const;
@@ -118,6 +121,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   std::vector<Event> queue_;
   bool drain_posted_ = false;
   bool held_ = false;  ///< until the record is kept
+  bool drop_when_kept_ = false;
 };
 
 }  // namespace troupe::gateway

@@ -86,6 +86,15 @@ void RequestStore::keep(const wire::RequestRecord& record, std::function<void()>
   put_shared(key, std::move(value), std::move(done));
 }
 
+void RequestStore::drop(const RequestId& id) {
+  const std::string name = request_key(id, {}).name;
+  table_.erase(name, [](const auto&) {});
+  if (!shared_) return;
+  shared_->erase(name, [this](const auto& answer) {
+    if (!answer) metrics_.lost.add();
+  });
+}
+
 std::optional<wire::RequestRecord> RequestStore::own_record(const RequestId& id) {
   const auto value = table_.find(request_key(id, {}).name);
   return value ? from_value(*value) : std::nullopt;

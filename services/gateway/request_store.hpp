@@ -43,6 +43,9 @@ class RequestStore {
   /// Keeps a record. `done` runs when it is as safe as it will be.
   void keep(const wire::RequestRecord& record, std::function<void()> done);
 
+  /// Forgets a record that was kept without a key: nothing of its answer was sent.
+  void drop(const RequestId& id);
+
   struct Claim {
     bool own = false;            ///< the request is the first under its key
     wire::RequestRecord record;  ///< of the first

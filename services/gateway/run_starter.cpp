@@ -44,7 +44,7 @@ RecordedRun RunStarter::ties(const wire::RequestRecord& record, std::uint64_t fr
   const auto agree = [requests = requests_, id = record.request](std::uint64_t mine, auto agreed) {
     requests->agree_cached(id, mine, std::move(agreed));
   };
-  return {record.request, record.created, from, kept, agree};
+  return {record.request, record.created, from, kept, agree, {}};
 }
 
 std::shared_ptr<GenerateRun> RunStarter::launch(Call call, PreparedRun run) {
@@ -66,6 +66,7 @@ void RunStarter::start(Call call, PreparedRun run, std::string body) {
   if (!call.request.header(kKeyHeader).empty())
     return claim(std::move(call), std::move(run), std::move(record));
   run.recorded = ties(record, 0, false);
+  run.recorded->drop = [requests = requests_, id = record.request] { requests->drop(id); };
   const auto started = launch(std::move(call), std::move(run));
   requests_->keep(record, [started] { started->record_kept(); });
 }

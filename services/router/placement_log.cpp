@@ -24,6 +24,7 @@ ordered_json to_json(const Explanation::Worker& worker) {
                       {"load", c.load},
                       {"capacity", c.capacity},
                       {"queued_tokens", rounded(c.queued_tokens)},
+                      {"drain_us", rounded(c.drain_us)},
                       {"decode_rows", c.decode_rows},
                       {"pages_available", c.pages_available},
                       {"costs_us",

@@ -113,6 +113,7 @@ std::vector<Candidate> RouterState::candidates(const Nodes& nodes, const wire::P
     c.predicted = prefix[i].predicted;
     c.load = (prefill ? node.placed_prefills : node.placed) + node.foreign;
     c.costs = costs_.costs(c.node, model.id, prefill, now);
+    c.drain_us = drain_.token_us(c.node);
     c.queued_tokens = book_.queued(c.node, request.priority, c.costs.token, now);
     c.transfer_us = token_bytes / options_.transfer_bytes_per_second * 1e6;
     const auto waiting = static_cast<std::uint32_t>(book_.waiting(c.node));

@@ -75,7 +75,8 @@ void RouterState::on_join(const std::string& from, const wire::Join& join, TimeP
   if (join.role == wire::Role::gateway) {
     pushed_ = view_.models();
     if (workers_.parts().empty()) (void)workers_.update(view_);
-    for (const wire::WorkerTable& part : workers_.parts()) out.send(from, part);  // before the models: a model has workers
+    for (const wire::WorkerTable& part : workers_.parts())
+      out.send(from, part);  // before the models: a model has workers
     out.send(from, pushed_);
   }
   push_models(out);
@@ -90,12 +91,15 @@ void RouterState::on_heartbeat(const std::string& from, const wire::Heartbeat& b
     return;
   }
   double queued = 0, token_us = 0;
+  std::uint64_t computed = 0;
   const bool prefill = view_.find(beat.node)->identity.role == wire::Role::prefill;
   for (const wire::Load& load : beat.loads) {
     queued += load.queued_prompt_tokens;
+    computed += load.prompt_tokens;
     token_us = std::max(token_us, costs_.costs(beat.node, load.model, prefill, now).token);
   }
   book_.reported(beat.node, queued, token_us, now);
+  drain_.heard(beat.node, computed, static_cast<std::uint64_t>(queued), now);
   for (const wire::Load& load : beat.loads)
     prefixes_.holds_at_most(
         beat.node, load.model,
@@ -160,6 +164,7 @@ void RouterState::gone(const GoneNode& gone_node, TimePoint now, actors::Outbox&
   breakers_.forget(who.node);
   book_.forget(who.node);
   costs_.forget(who.node);
+  drain_.forget(who.node);
   feeds_.forget(who.node);
   if (who.role != wire::Role::gateway) {
     if (gone_node.end == GoneNode::End::lost) suspects_.lost(who.node, who.name, now);
@@ -199,7 +204,8 @@ void RouterState::check_placements(TimePoint now, actors::Outbox& out) {
   std::map<std::string_view, wire::PlacementCheck> checks;
   for (const auto& [id, placed] : placements_) {
     auto& list = checks[placed.gateway].placements;
-    if (now - placed.placed >= options_.placement_check && list.size() < kCheckedAtOnce) list.emplace_back(id, placed.answer.epoch);
+    if (now - placed.placed >= options_.placement_check && list.size() < kCheckedAtOnce)
+      list.emplace_back(id, placed.answer.epoch);
   }
   for (auto& [gateway, check] : checks)
     if (!check.placements.empty()) out.send(std::string(gateway), check);

@@ -19,6 +19,7 @@
 #include "services/router/placement_log.hpp"
 #include "services/router/policies/policy.hpp"
 #include "services/router/prefix_view.hpp"
+#include "services/router/prompt_drain.hpp"
 #include "services/router/ttft_models.hpp"
 #include "services/router/worker_tables.hpp"
 
@@ -28,13 +29,14 @@ struct RouterOptions {
   NodeId node;
   Duration heartbeat = std::chrono::milliseconds(500);
   Duration node_timeout = std::chrono::seconds(2);
-  Duration hang_limit = std::chrono::seconds(30);  ///< busy without a layer finished for this long
+  Duration hang_limit = std::chrono::seconds(30);      ///< busy without a layer finished for this long
   Duration placement_check = std::chrono::seconds(2);  ///< between checks of what gateways still know
-  Duration table_repeat = std::chrono::seconds(5);  ///< what gateways know is told again, changed or not
+  Duration table_repeat = std::chrono::seconds(5);     ///< what gateways know is told again, changed or not
   Duration verdict_after = std::chrono::milliseconds(500);  ///< a lost worker that is not back by then died
-  Duration lease = std::chrono::seconds(30);       ///< of a placement beyond its request's deadline
+  Duration lease = std::chrono::seconds(30);                ///< of a placement beyond its request's deadline
   std::uint32_t min_prompt_tokens = 256;  ///< fewer uncached ones are prefilled where they are decoded
-  std::uint32_t min_fetch_tokens = 256;  ///< another worker must hold so many more for its pages to be fetched
+  std::uint32_t min_fetch_tokens =
+      256;  ///< another worker must hold so many more for its pages to be fetched
   std::size_t max_nodes = 1024;
   std::size_t max_index_blocks = 1u << 20;  ///< of all models together
   std::size_t max_placements = 1u << 16;
@@ -44,7 +46,7 @@ struct RouterOptions {
   double transfer_bytes_per_second = 1e9;        ///< of pages between workers, until measured otherwise
   std::uint32_t block_tokens = kBlockTokens;     ///< of one key; traces have blocks of their own
   PlannerOptions planner;
-  std::size_t event_sources = 0;                 ///< KV events besides the control plane
+  std::size_t event_sources = 0;  ///< KV events besides the control plane
   std::function<void(std::size_t source, std::uint64_t from)> ask_replay;  ///< of a source; must not block
   std::function<void(const class RouterState&)> on_tick;                   ///< for those who only look
 };
@@ -60,7 +62,7 @@ struct RouterCounters {
   std::uint64_t malformed = 0;
   std::uint64_t cached_tokens = 0, prompt_tokens = 0;  ///< of placed requests, as the index knows it
   std::uint64_t predicted_tokens = 0;                  ///< of cached_tokens, on workers that tell nothing
-  std::uint64_t role_changes = 0;      ///< asked of workers
+  std::uint64_t role_changes = 0;                      ///< asked of workers
 };
 
 class RouterState final : public actors::RoleState {
@@ -119,8 +121,8 @@ class RouterState final : public actors::RoleState {
   // router_placing.cpp: from a request to a placement
   using Nodes = std::vector<const Node*>;
   [[nodiscard]] Expected<Placed> place(const wire::PlaceRequest& request, TimePoint now);
-  [[nodiscard]] Nodes ready_for(const wire::PlaceRequest& request, wire::Role role,
-                                const ModelId& model, TimePoint now) const;
+  [[nodiscard]] Nodes ready_for(const wire::PlaceRequest& request, wire::Role role, const ModelId& model,
+                                TimePoint now) const;
   [[nodiscard]] RequestView view_of(const wire::PlaceRequest& request);
   [[nodiscard]] std::vector<Candidate> candidates(const Nodes& nodes, const wire::PlaceRequest& request,
                                                   const wire::ModelInfo& model, bool prefill, TimePoint now);
@@ -148,6 +150,7 @@ class RouterState final : public actors::RoleState {
   PrefixView prefixes_;
   PlacementBook book_;
   TtftModels costs_;
+  PromptDrain drain_;
   PlacementLog log_;
   std::uint64_t ticket_;  // drawn by: differs between routers
   double answer_us_ = 0;  // running mean of a placement's life

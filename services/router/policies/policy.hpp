@@ -40,6 +40,7 @@ struct Candidate {
   double queued_tokens = 0;           ///< uncached prompt tokens that are computed before this request's
   double decode_rows = 0;             ///< sequences that make tokens while it waits
   TtftCoefficients costs = {};        ///< learnt of this worker
+  double drain_us = 0;                ///< a queued token's, as its queue was seen to shrink; 0: unknown
   double transfer_us = 0;             ///< of one token's pages to it
   std::uint32_t on_disk_tokens = 0;   ///< of cached_tokens, those it reads from disk first
   std::uint64_t retry_ms = 1000;      ///< until a place of `capacity` is predicted to be free

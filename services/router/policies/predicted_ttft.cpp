@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "services/router/policies/able.hpp"
 #include "services/router/policies/draw.hpp"
@@ -112,9 +113,9 @@ Expected<Decision> PredictedTtft::place(const RequestView& request, const Offer&
     terms = remote;
     terms.prefill_worker = helper;
   }
-  if (auto error = too_late(request, offer, decision.terms)) return tl::unexpected<Error>(std::move(*error));
-  const std::size_t best =
-      *std::ranges::min_element(*able, {}, [&](std::size_t i) { return decision.terms[i].score; });
+  TROUPE_TRY(forbid_late(request, offer, decision.terms));
+  const std::size_t best = *std::ranges::min_element(
+      *able, {}, [&](std::size_t i) { return std::pair(!decision.terms[i].able, decision.terms[i].score); });
   decision.index = among_equals(request, offer, decision.terms, best);
   decision.prefill = decision.terms[decision.index].prefill_worker;
   decision.reason = offer.decode[decision.index].cached_tokens != 0 ? "prefix" : "load";
@@ -135,26 +136,37 @@ std::size_t PredictedTtft::among_equals(const RequestView& request, const Offer&
   return terms[two].score < terms[one].score ? two : one;
 }
 
-std::optional<Error> PredictedTtft::too_late(const RequestView& request, const Offer& offer,
-                                             const std::vector<Terms>& terms) const {
-  double soonest = std::numeric_limits<double>::infinity(), idle = soonest;
+Expected<void> PredictedTtft::forbid_late(const RequestView& request, const Offer& offer,
+                                          std::vector<Terms>& terms) const {
+  if (!options_.first_token_slo && !request.deadline) return {};
+  std::vector<double> first(terms.size(), std::numeric_limits<double>::infinity());
+  double idle = std::numeric_limits<double>::infinity();
   for (std::size_t i = 0; i < terms.size(); ++i) {
     if (!terms[i].able) continue;
-    soonest = std::min(soonest, terms[i].first_token());
     const Candidate& worker = offer.decode[i];
+    // A queue that the coefficients think cheaper than it was seen to be would let too many in at once.
+    const Candidate& queue = terms[i].prefill_worker ? offer.prefill[*terms[i].prefill_worker] : worker;
+    first[i] = terms[i].first_token() + std::max(0.0, queue.drain_us * queue.queued_tokens - terms[i].queue);
     idle = std::min(idle, worker.costs.base + worker.costs.token * uncached(request, worker));
   }
+  const double limit = latest(request, idle), soonest = *std::ranges::min_element(first);
+  if (soonest > limit)
+    return refused_for(from_us(soonest - limit),
+                       "the first token would come after " +
+                           std::to_string(static_cast<std::int64_t>(soonest / 1000)) +
+                           " ms, later than was asked for");
+  for (std::size_t i = 0; i < terms.size(); ++i) terms[i].able = terms[i].able && first[i] <= limit;
+  return {};
+}
+
+double PredictedTtft::latest(const RequestView& request, double idle_us) const {
   double limit = std::numeric_limits<double>::infinity();
   if (options_.first_token_slo && request.priority <= 0)
     limit = std::max(kMargin * to_us(*options_.first_token_slo) * (request.priority < 0 ? 0.5 : 1),
-                     kNearlyIdle * idle);
+                     kNearlyIdle * idle_us);
   if (request.deadline)
-    limit = std::min(limit, std::max(kSureOfMissing * to_us(*request.deadline), kNearlyIdle * idle));
-  if (soonest <= limit) return std::nullopt;
-  const auto ms = static_cast<std::int64_t>(soonest / 1000);
-  return refused_for(from_us(soonest - limit), "the first token would come after " + std::to_string(ms) +
-                                                   " ms, later than was asked for")
-      .value();
+    limit = std::min(limit, std::max(kSureOfMissing * to_us(*request.deadline), kNearlyIdle * idle_us));
+  return limit;
 }
 
 }  // namespace troupe::router

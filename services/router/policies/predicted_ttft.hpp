@@ -26,9 +26,11 @@ class PredictedTtft final : public RouterPolicy {
  private:
   [[nodiscard]] std::size_t among_equals(const RequestView& request, const Offer& offer,
                                          const std::vector<Terms>& terms, std::size_t best) const;
-  /// none: it may go there.
-  [[nodiscard]] std::optional<Error> too_late(const RequestView& request, const Offer& offer,
-                                              const std::vector<Terms>& terms) const;
+  /// Takes `able` from workers whose first token would come too late. Errors: queue_full when all would be.
+  [[nodiscard]] Expected<void> forbid_late(const RequestView& request, const Offer& offer,
+                                           std::vector<Terms>& terms) const;
+  /// Microseconds to a first token that is not too late, where an idle worker takes `idle_us`.
+  [[nodiscard]] double latest(const RequestView& request, double idle_us) const;
 
   PolicyOptions options_;
 };

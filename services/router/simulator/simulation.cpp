@@ -474,6 +474,7 @@ class Simulator {
 }  // namespace
 
 double arrival_stretch(const Trace& trace, const SimulationOptions& options) {
+  if (options.stretch > 0) return options.stretch;
   double speed = 0, work_us = 0;
   StepModel step;
   for (const WorkerSpec& worker : options.workers) {

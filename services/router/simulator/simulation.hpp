@@ -31,7 +31,8 @@ struct SimulationOptions {
   std::string policy = "predicted_ttft";  ///< of the table, or "oracle"
   std::size_t routers = 1;
   std::vector<WorkerSpec> workers;
-  double load = 0.5;  ///< of what the workers compute when nothing is cached; see arrival_stretch()
+  double load = 0.5;   ///< of what the workers compute when nothing is cached; see arrival_stretch()
+  double stretch = 0;  ///< of the trace's arrival times, in place of `load`; 0: what `load` makes it
   std::uint64_t seed = 1;
   Duration heartbeat = std::chrono::milliseconds(500);
   Duration line = std::chrono::microseconds(500);  ///< one way

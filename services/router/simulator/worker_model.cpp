@@ -135,6 +135,7 @@ StepEvents WorkerModel::end_step() {
     Sequence& sequence = running_[i];
     if (sequence.computed < sequence.prompt_tokens) {
       sequence.computed += chunks_[i];
+      computed_tokens_ += chunks_[i];
       seal(sequence, sequence.computed);
       if (sequence.computed < sequence.prompt_tokens) continue;
     }
@@ -166,6 +167,7 @@ wire::Load WorkerModel::load(const ModelId& model) const {
   load.pages_free = cache_.free() * page_tokens_ / kPageTokens;
   load.pages_cached = cache_.evictable() * page_tokens_ / kPageTokens;
   load.capacity = spec_.max_rows + spec_.queue;
+  load.prompt_tokens = computed_tokens_;
   for (const Sequence& sequence : waiting_) load.queued_prompt_tokens += sequence.prompt_tokens;
   for (const Sequence& sequence : running_)
     load.queued_prompt_tokens += sequence.prompt_tokens - std::min(sequence.computed, sequence.prompt_tokens);

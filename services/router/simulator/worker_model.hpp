@@ -94,6 +94,7 @@ class WorkerModel {
   std::deque<Sequence> waiting_, running_;  // running_: the oldest first
   std::vector<std::uint32_t> chunks_;       // of running_, in the step that runs
   std::uint64_t preemptions_ = 0;
+  std::uint64_t computed_tokens_ = 0;  ///< of prompts
 };
 
 }  // namespace troupe::router

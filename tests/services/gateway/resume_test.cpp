@@ -227,19 +227,50 @@ TEST_F(Resume, TheFirstByteWaitsForTheRecordAndTheTokensDoNot) {
   EXPECT_TRUE(client.read().whole);
 }
 
+TEST_F(Resume, ARefusedStreamLeavesNoRecordAndABrokenOneDoes) {
+  const auto refuse = [](std::optional<Error> ScriptedAnswer::*when) {
+    return [when](const gateway::GenerateJob&) {
+      ScriptedAnswer answer;
+      answer.choices.assign(1, byte_tokens("ab"));
+      answer.*when = Error{Errc::queue_full, "busy"};
+      return answer;
+    };
+  };
+  for (const auto when : {&ScriptedAnswer::error_at_start, &ScriptedAnswer::error_before_tokens}) {
+    first_.dispatcher.set_script(refuse(when));
+    for (const bool slow : {false, true}) {  // the record is still being written when the refusal comes
+      redis_->holds = slow;
+      HttpClient client(first_.edge->port());
+      client.request("POST", "/v1/chat/completions", streamed().dump());
+      if (slow) {
+        while (redis_->waiting() == 0) std::this_thread::yield();
+        redis_->let_go();
+      }
+      const Answer refused = client.read();
+      EXPECT_EQ(refused.status, 429);
+      const std::string id = refused.header("x-request-id");
+      for (const Gateway* gateway : {&first_, &second_}) {
+        Answer asked = events_of(*gateway, id, "");
+        for (int i = 0; i < 1000 && asked.status != 404; ++i) asked = events_of(*gateway, id, "");
+        EXPECT_EQ(code_of(asked), "request_unknown");
+      }
+    }
+  }
+  first_.dispatcher.set_script(refuse(&ScriptedAnswer::error_after_tokens));
+  const std::string id = post(first_, streamed()).header("x-request-id");
+  EXPECT_EQ(events_of(second_, id, "").status, 200);
+}
+
 TEST_F(Resume, AnEdgeThatEndsWhileItsDirectoryIsAskedTouchesNothingOfIts) {
   redis_->holds = true;
   HttpClient keyed(first_.edge->port()), plain(first_.edge->port()), resumed(first_.edge->port());
   keyed.request("POST", "/v1/chat/completions", chat_body().dump(), "Idempotency-Key: k\r\n");
   plain.request("POST", "/v1/chat/completions", streamed().dump());
   resumed.request("GET", "/v1/requests/" + std::string(32, 'a') + "/events");
-  const auto waiting = [&] {
-    const std::lock_guard lock(redis_->mutex);
-    return redis_->held.size();
-  };
-  while (waiting() < 4) std::this_thread::yield();  // two writes of the key, one of the stream, one question
+  while (redis_->waiting() < 4)
+    std::this_thread::yield();  // two writes of the key, one of the stream, one question
   first_.edge.reset();
-  EXPECT_EQ(waiting(), 0u);
+  EXPECT_EQ(redis_->waiting(), 0u);
 }
 
 TEST_F(Resume, WithoutItsDirectoryAGatewayAnswersAndSaysSoInItsMetrics) {

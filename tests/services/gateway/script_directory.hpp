@@ -19,6 +19,10 @@ struct ScriptRedis {
   std::vector<std::function<void()>> held;
   int writes = 0;
 
+  std::size_t waiting() {
+    const std::lock_guard lock(mutex);
+    return held.size();
+  }
   void let_go() {
     std::vector<std::function<void()>> now;
     {
