@@ -4,28 +4,31 @@
 #include <atomic>
 #include <mutex>
 
+#include "services/gateway/tenant_shares.hpp"
+
 namespace troupe::gateway {
 namespace {
 
 /// What the edge's threads may read while the actor works.
 struct Shared {
+  explicit Shared(std::size_t max_in_flight) : choices(max_in_flight) {}
   mutable std::mutex mutex;
   std::vector<ServedModel> models;
   GatewayCounters counters;
   std::atomic<bool> joined{false};
   std::atomic<bool> draining{false};
   std::atomic<std::size_t> requests{0};
-  std::atomic<std::size_t> choices{0};
+  TenantShares choices;
 };
 
 /// Counts a request as in flight until its sink is let go, however it ends.
 class CountedSink final : public AnswerSink {
  public:
-  CountedSink(std::shared_ptr<AnswerSink> sink, std::shared_ptr<Shared> shared, std::size_t choices)
-      : sink_(std::move(sink)), shared_(std::move(shared)), choices_(choices) {}
+  CountedSink(std::shared_ptr<AnswerSink> sink, std::shared_ptr<Shared> shared, const GenerateJob& job)
+      : sink_(std::move(sink)), shared_(std::move(shared)), tenant_(job.tenant), choices_(job.choices) {}
   ~CountedSink() override {
     shared_->requests -= 1;
-    shared_->choices -= choices_;
+    shared_->choices.leave(tenant_, choices_);
   }
   void on_start(std::uint32_t cached, std::vector<GeneratedToken> prompt) override {
     sink_->on_start(cached, std::move(prompt));
@@ -39,13 +42,14 @@ class CountedSink final : public AnswerSink {
  private:
   std::shared_ptr<AnswerSink> sink_;
   std::shared_ptr<Shared> shared_;  // outlived by nobody: sinks may be let go after the dispatcher
+  std::string tenant_;
   std::size_t choices_;
 };
 
 class Cluster final : public ClusterDispatcher {
  public:
   Cluster(actors::Runtime& runtime, const ClusterDispatcherOptions& options)
-      : runtime_(runtime), options_(options), shared_(std::make_shared<Shared>()) {}
+      : runtime_(runtime), options_(options), shared_(std::make_shared<Shared>(options.max_in_flight)) {}
   ~Cluster() override {
     if (role_) runtime_.stop(role_);
   }
@@ -56,9 +60,9 @@ class Cluster final : public ClusterDispatcher {
     DataPlaneHandlers handlers;
     handlers.received = [](const wire::Envelope&, FramePayload) {
       return false;
-    };                                                  // nobody sends to a gateway
-    handlers.writable = [](const std::string&) {};      // the state tries again by its clock
-    handlers.refused = [](const TransferId&) {};        // the worker's silence tells
+    };                                              // nobody sends to a gateway
+    handlers.writable = [](const std::string&) {};  // the state tries again by its clock
+    handlers.refused = [](const TransferId&) {};    // the worker's silence tells
     handlers.lost = [](const std::string&, const std::vector<TransferId>&) {};
     auto made = DataPlane::create(plane, std::move(handlers));
     if (!made) return tl::unexpected<Error>(made.error());
@@ -92,15 +96,9 @@ class Cluster final : public ClusterDispatcher {
     if (shared_->draining) return fail(Errc::draining, "the gateway takes nothing new");
     if (!knows(job.model))
       return fail(Errc::model_not_found, "no worker serves a model named \"" + job.model + "\"");
-    const std::size_t choices = job.choices;
-    if (const std::size_t before = shared_->choices.fetch_add(choices);
-        before + choices > options_.max_in_flight) {
-      shared_->choices -= choices;
-      return fail(Errc::queue_full, std::to_string(before) + " answers are in flight, at most " +
-                                        std::to_string(options_.max_in_flight));
-    }
+    TROUPE_TRY(shared_->choices.enter(job.tenant, job.choices));
     shared_->requests += 1;
-    auto counted = std::make_shared<CountedSink>(std::move(sink), shared_, choices);
+    auto counted = std::make_shared<CountedSink>(std::move(sink), shared_, job);
     auto held = std::make_shared<GenerateJob>(std::move(job));  // posted work is copyable
     post([held, counted](GatewayState& state, TimePoint now, actors::Outbox& out) {
       state.start(std::move(*held), counted, now, out);

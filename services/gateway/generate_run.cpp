@@ -7,6 +7,7 @@
 #include "common/base/hash.hpp"
 #include "common/base/log.hpp"
 #include "services/gateway/json_text.hpp"
+#include "services/gateway/owner.hpp"
 
 namespace troupe::gateway {
 namespace {
@@ -125,6 +126,7 @@ Expected<void> GenerateRun::dispatch(std::size_t job) {
   work.sampling = request.sampling;
   work.priority = request.priority;
   work.session = request.session;
+  work.tenant = tenant_of(call_.request.header("Authorization"));
   work.prompt_logprobs = request.echo && request.logprobs;
   work.deadline = deadline_;
   if (prepared_.recorded)

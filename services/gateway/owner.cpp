@@ -25,6 +25,10 @@ RequestId owner_of(std::string_view authorization) {
   return digest("troupe owner\n" + std::string(authorization));
 }
 
+std::string tenant_of(std::string_view authorization) {
+  return authorization.empty() ? "default" : "key-" + to_hex(owner_of(authorization)).substr(0, 16);
+}
+
 RequestId scoped_key(const RequestId& owner, std::string_view key) {
   return digest("troupe key\n" + to_hex(owner) + "\n" + std::string(key));
 }

@@ -44,8 +44,8 @@ void PlacementBook::reported(const NodeId& node, double queued_tokens, double to
     worker.entries.erase(worker.entries.begin());
     worker.serving_since = now;
   }
-  // What of the first one is computed is not in what it said. One that should be through has not begun: others
-  // were ahead, or the worker is slow.
+  // What of the first one is computed is not in what it said. One that should be through has not begun:
+  // others were ahead, or the worker is slow.
   if (known > 0) {
     const Entry& first = worker.entries.front();
     const double passed = microseconds(now - worker.serving_since) / std::max(token_us, 1e-3);
@@ -58,22 +58,32 @@ void PlacementBook::reported(const NodeId& node, double queued_tokens, double to
   worker.heard = now;
 }
 
-double PlacementBook::queued(const NodeId& node, std::int32_t priority, double token_us,
-                             TimePoint now) const {
+double PlacementBook::queued(const NodeId& node, const Asks& asks, double token_us, TimePoint now) const {
   const auto found = workers_.find(node);
   if (found == workers_.end()) return 0;
   const Worker& worker = found->second;
-  double ahead = 0, first = 0;
-  for (const Entry& entry : worker.entries) {
-    if (entry.priority < priority) continue;
-    if (ahead == 0) first = entry.uncached_tokens;
-    ahead += entry.uncached_tokens;
-  }
   // What is not said to be over is not over: only the first one's own tokens pass with time.
-  const double passed = microseconds(now - worker.serving_since) / std::max(token_us, 1e-3);
-  ahead -= std::clamp(passed, 0.0, first);
+  double passed = microseconds(now - worker.serving_since) / std::max(token_us, 1e-3);
+  std::map<std::uint64_t, double> by_tenant;
+  double known = 0;
+  for (const Entry& entry : worker.entries) {
+    if (entry.priority < asks.priority) continue;
+    const double left = entry.uncached_tokens - std::clamp(passed, 0.0, entry.uncached_tokens);
+    passed = 0;
+    by_tenant[entry.tenant] += left;
+    known += left;
+  }
+  // Whose those are that other routers placed is not known: they are thought to be like one's own.
   const double since = microseconds(now - worker.heard) / std::max(token_us, 1e-3);
-  return ahead + std::max(0.0, worker.others - since);
+  const double others = std::max(0.0, worker.others - since);
+  if (!(known > 0)) return others;
+  const auto mine = by_tenant.find(asks.tenant);
+  double own = mine == by_tenant.end() ? 0 : mine->second;
+  own += others * own / known;
+  double ahead = own;
+  for (const auto& [tenant, tokens] : by_tenant)
+    if (tenant != asks.tenant) ahead += std::min(tokens + others * tokens / known, own + asks.tokens);
+  return ahead;
 }
 
 double PlacementBook::unseen(const NodeId& node) const {

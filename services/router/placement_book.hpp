@@ -23,6 +23,13 @@ class PlacementBook {
     double prompt_tokens = 0;    ///< what a worker that has not looked at its cache counts as queued
     std::int32_t priority = 0;
     TimePoint placed = {};
+    std::uint64_t tenant = 0;  ///< a hash of whose it is
+  };
+  /// Who asks what is ahead.
+  struct Asks {
+    std::int32_t priority = 0;
+    std::uint64_t tenant = 0;
+    double tokens = 0;  ///< to compute, at most
   };
   void placed(const NodeId& node, const Entry& entry);
   /// Its first token came, or it is over.
@@ -31,10 +38,10 @@ class PlacementBook {
   void reported(const NodeId& node, double queued_tokens, double token_us, TimePoint now);
   void forget(const NodeId& node) { workers_.erase(node); }
 
-  /// Uncached tokens computed before a new request of `priority` on a worker that computes one in
-  /// `token_us`.
-  [[nodiscard]] double queued(const NodeId& node, std::int32_t priority, double token_us,
-                              TimePoint now) const;
+  /// Uncached tokens computed before a new request on a worker that computes one in `token_us`. Workers serve
+  /// tenants in turn (engine/schedule/tenant_counters.hpp): of another tenant's queue as much counts as its
+  /// own tenant has, this request included.
+  [[nodiscard]] double queued(const NodeId& node, const Asks& asks, double token_us, TimePoint now) const;
   /// Tokens placed since its last word: their pages are not in it.
   [[nodiscard]] double unseen(const NodeId& node) const;
   /// Requests in the book.

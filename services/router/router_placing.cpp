@@ -21,6 +21,10 @@ void add_to_mean(double& mean, double value) {
   mean += (mean == 0 ? 1 : kMeanShare) * (value - mean);
 }
 
+std::uint64_t tenant_of(const wire::PlaceRequest& request) {
+  return Hasher().text(request.tenant).finish<BlockKey>().low;
+}
+
 }  // namespace
 
 void RouterState::on_place(const std::string& from, const wire::PlaceRequest& request, TimePoint now,
@@ -101,6 +105,7 @@ std::vector<Candidate> RouterState::candidates(const Nodes& nodes, const wire::P
   std::vector<NodeId> ids;
   for (const Node* node : nodes) ids.push_back(node->identity.node);
   const auto prefix = prefixes_.cached(model.id, ids, request.blocks);
+  const std::uint64_t tenant = tenant_of(request);
   const double token_bytes = static_cast<double>(model.layers) * model.layer_page_bytes / kPageTokens;
   std::vector<Candidate> out;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
@@ -114,7 +119,8 @@ std::vector<Candidate> RouterState::candidates(const Nodes& nodes, const wire::P
     c.load = (prefill ? node.placed_prefills : node.placed) + node.foreign;
     c.costs = costs_.costs(c.node, model.id, prefill, now);
     c.drain_us = drain_.token_us(c.node);
-    c.queued_tokens = book_.queued(c.node, request.priority, c.costs.token, now);
+    const double own = request.prompt_tokens - std::min(request.prompt_tokens, c.cached_tokens);
+    c.queued_tokens = book_.queued(c.node, {request.priority, tenant, own}, c.costs.token, now);
     c.transfer_us = token_bytes / options_.transfer_bytes_per_second * 1e6;
     const auto waiting = static_cast<std::uint32_t>(book_.waiting(c.node));
     const std::uint32_t rows = node.placed - std::min(node.placed, waiting) + node.foreign;
@@ -191,14 +197,16 @@ RouterState::Placed RouterState::settle(const wire::PlaceRequest& request, const
     answer.prefill_data_address = helper.identity.data_address;
     if (!decision.terms.empty()) placed.transfer_us = decision.terms[decision.index].transfer;
   }
-  book_.placed(computes.node,
-               {request.request, own, static_cast<double>(request.prompt_tokens), request.priority, now});
+  book_.placed(computes.node, {request.request, own, static_cast<double>(request.prompt_tokens),
+                               request.priority, now, tenant_of(request)});
   return placed;
 }
 
-/// Names the worker whose memory holds most of the prompt, where that is enough more than the chosen one's, and more
-/// than half of what that one lacks: else a prefill worker has the most to do anyway. false: there is none.
-bool RouterState::add_fetch(wire::Placement& placement, const wire::PlaceRequest& request, const ModelId& model) {
+/// Names the worker whose memory holds most of the prompt, where that is enough more than the chosen one's,
+/// and more than half of what that one lacks: else a prefill worker has the most to do anyway. false: there
+/// is none.
+bool RouterState::add_fetch(wire::Placement& placement, const wire::PlaceRequest& request,
+                            const ModelId& model) {
   if (request.prompt_tokens < placement.cached_tokens + options_.min_fetch_tokens) return false;
   const std::uint32_t half = placement.cached_tokens + (request.prompt_tokens - placement.cached_tokens) / 2;
   std::uint32_t least = std::max(half, placement.cached_tokens + options_.min_fetch_tokens);
@@ -207,7 +215,8 @@ bool RouterState::add_fetch(wire::Placement& placement, const wire::PlaceRequest
   nodes.insert(nodes.end(), prefillers.begin(), prefillers.end());
   std::erase_if(nodes, [&](const Node* node) {
     const NodeId& id = node->identity.node;
-    return id == placement.decode || std::find(request.avoid.begin(), request.avoid.end(), id) != request.avoid.end();
+    return id == placement.decode ||
+           std::find(request.avoid.begin(), request.avoid.end(), id) != request.avoid.end();
   });
   std::vector<NodeId> ids;
   for (const Node* node : nodes) ids.push_back(node->identity.node);

@@ -220,6 +220,25 @@ TEST_F(Chat, RetryAfterIsThePredictedTimeInWholeSeconds) {
   EXPECT_EQ(post("/v1/chat/completions", chat_body().dump()).header("Retry-After"), "3");
 }
 
+TEST_F(Chat, WhoShowsAKeyIsATenantOfItsOwn) {
+  start();
+  std::vector<std::string> tenants;
+  dispatcher_.set_script([&](const gateway::GenerateJob& job) {
+    tenants.push_back(job.tenant);
+    ScriptedAnswer answer;
+    answer.error_at_start = Error{Errc::queue_full, "seen"};
+    return answer;
+  });
+  for (const char* headers : {"", "Authorization: Bearer one\r\n", "Authorization: Bearer two\r\n",
+                              "Authorization: Bearer one\r\n"})
+    EXPECT_EQ(post("/v1/chat/completions", chat_body().dump(), headers).status, 429);
+  ASSERT_EQ(tenants.size(), 4u);
+  EXPECT_EQ(tenants[0], "default");
+  EXPECT_NE(tenants[1], tenants[2]);
+  EXPECT_EQ(tenants[1], tenants[3]);
+  EXPECT_EQ(tenants[1].find("one"), std::string::npos) << "a key is no name";
+}
+
 TEST_F(Chat, TheCacheKeyOrElseTheUserNamesTheSession) {
   start();
   std::vector<std::uint64_t> sessions;

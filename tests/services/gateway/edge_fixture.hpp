@@ -66,8 +66,8 @@ class EdgeTest : public ::testing::Test {
     });
   }
   std::uint16_t port() const { return edge_->port(); }
-  Answer post(std::string_view path, const std::string& body) {
-    return HttpClient(port()).call("POST", path, body);
+  Answer post(std::string_view path, const std::string& body, const std::string& headers = {}) {
+    return HttpClient(port()).call("POST", path, body, headers);
   }
   nlohmann::json post_json(std::string_view path, const nlohmann::json& body) {
     const Answer answer = post(path, body.dump());

@@ -10,13 +10,19 @@ using namespace std::chrono_literals;
 const NodeId kNode{1, 1};
 
 struct Rig {
-  void place(std::uint64_t id, double uncached, double prompt = 0, std::int32_t priority = 0) {
-    book.placed(kNode, {{id, id}, uncached, prompt == 0 ? uncached : prompt, priority, clock.now()});
+  void place(std::uint64_t id, double uncached, double prompt = 0, std::int32_t priority = 0,
+             std::uint64_t tenant = 0) {
+    book.placed(kNode, {{id, id}, uncached, prompt == 0 ? uncached : prompt, priority, clock.now(), tenant});
   }
   void done(std::uint64_t id) { book.done(kNode, {id, id}, clock.now()); }
   void report(double tokens) { book.reported(kNode, tokens, 100, clock.now()); }
   /// At 100 us a token.
-  double queued(std::int32_t priority = 0) const { return book.queued(kNode, priority, 100, clock.now()); }
+  double queued(std::int32_t priority = 0) const {
+    return book.queued(kNode, {priority, 0, 0}, 100, clock.now());
+  }
+  double queued_for(std::uint64_t tenant, double tokens) const {
+    return book.queued(kNode, {0, tenant, tokens}, 100, clock.now());
+  }
   ManualClock clock;
   PlacementBook book;
 };
@@ -94,6 +100,31 @@ TEST(PlacementBook, WhatIsComputedOfTheFirstPromptHidesNoneOfTheOthers) {
   r.clock.advance(500ms);  // half of it is computed
   r.report(8000);
   EXPECT_EQ(r.queued(), 8000) << "5,000 of its own and 3,000 of another router's";
+}
+
+TEST(PlacementBook, OfAnotherTenantsQueueAsMuchCountsAsOnesOwn) {
+  Rig r;
+  for (std::uint64_t i = 1; i <= 10; ++i) r.place(i, 1000, 0, 0, 7);
+  EXPECT_EQ(r.queued_for(7, 500), 10000) << "its own tenant waits for all of it";
+  EXPECT_EQ(r.queued_for(8, 500), 500);
+  r.place(11, 300, 0, 0, 8);
+  EXPECT_EQ(r.queued_for(8, 500), 300 + 800);
+  EXPECT_EQ(r.queued_for(7, 500), 10300);
+  EXPECT_EQ(r.queued_for(9, 200), 200 + 200);
+  EXPECT_EQ(r.queued_for(9, 50000), 10300) << "no more than there is";
+}
+
+TEST(PlacementBook, WhatOtherRoutersPlacedIsThoughtToBeLikeOnesOwn) {
+  Rig r;
+  r.place(1, 1000, 0, 0, 7);
+  r.place(2, 1000, 0, 0, 7);
+  r.clock.advance(300ms);
+  r.report(4000);
+  EXPECT_EQ(r.queued_for(7, 500), 3000) << "the second, and as much from elsewhere as was reported";
+  EXPECT_EQ(r.queued_for(8, 500), 500);
+  r.done(1);
+  r.done(2);
+  EXPECT_EQ(r.queued_for(8, 500), r.queued_for(7, 500)) << "nothing is known of them";
 }
 
 TEST(PlacementBook, TokensPlacedSinceTheLastWordAreUnseen) {

@@ -126,6 +126,23 @@ TEST(RouterPlacing, TheObjectiveRefusesALateFirstToken) {
   (void)Rig::only<wire::Placement>(r.place(3, 100));
 }
 
+TEST(RouterPlacing, ATenantWhoFloodsIsRefusedAndAnotherIsNot) {
+  RouterOptions options;
+  options.first_token_slo = 200ms;
+  Rig r(options);
+  r.join(1, wire::Role::decode);
+  const auto refused = [](const std::vector<actors::Outgoing>& out) {
+    return wire::unpack<wire::PlaceRefused>(out.at(0).message).has_value();
+  };
+  std::uint64_t id = 1;
+  while (!refused(r.place(id, 100))) ASSERT_LT(++id, 200u);
+  EXPECT_GT(id, 3u);
+  r.tenant = "light";
+  EXPECT_FALSE(refused(r.place(500, 100)));
+  r.tenant = "default";
+  EXPECT_TRUE(refused(r.place(600, 100)));
+}
+
 TEST(RouterPlacing, TheLastPlacementsAreExplained) {
   RouterOptions options;
   options.explained_placements = 2;

@@ -44,7 +44,7 @@ struct Rig {
     message.request = {request, request};
     message.epoch = {epoch};
     message.model = "m";
-    message.tenant = "default";
+    message.tenant = tenant;
     message.prompt_tokens = tokens;
     message.blocks = std::move(blocks);
     message.avoid = std::move(avoid);
@@ -62,6 +62,7 @@ struct Rig {
     EXPECT_TRUE(message.has_value()) << (message ? "" : to_string(message.error()));
     return message.value_or(M{});
   }
+  std::string tenant = "default";
   ManualClock clock;
   std::unique_ptr<RouterState> state;
 };
