@@ -193,12 +193,12 @@ std::vector<Option> rows() {
       // The cluster
       {"cluster.router", text_list, "", kGateway | kWorkers,
        "host:port of each router's control port. Workers join all of them, a gateway asks one and turns to the next when "
-       "it is gone."},
-      {"cluster.directory", text, "memory", kGateway,
-       "Where requests are recorded so that their streams can be resumed: memory (at this gateway alone), "
-       "redis://host:port/database (at every gateway that shares it), none."},
-      {"cluster.directory_password", text, "", kGateway, "Password of the directory's Redis.", "", "", "", {}, true},
-      {"cluster.directory_deadline", duration, "500ms", kGateway,
+       "it is gone. Empty: those that enter the Redis of cluster.directory."},
+      {"cluster.directory", text, "memory", kServing,
+       "Where gateways record requests so that their streams can be resumed: memory (at this gateway alone), "
+       "redis://host:port/database (at every gateway that shares it), none. In a Redis routers can be found, too."},
+      {"cluster.directory_password", text, "", kServing, "Password of the directory's Redis.", "", "", "", {}, true},
+      {"cluster.directory_deadline", duration, "500ms", kServing,
        "Time the directory has to answer; then requests go on without it.", "", "10ms", "1min"},
       {"cluster.listen", text, "127.0.0.1:0", kServing,
        "host:port of this process's control port (CAF); port 0 takes a free one."},

@@ -5,8 +5,8 @@
 //   troupe:request:<id>           a RequestRecord (common/wire)       the record's time, and a minute
 //   troupe:idempotency:<hash>     the id of the request that came first under a client's key
 //   troupe:cached:<id>            cached tokens that an answer reports
-//   troupe:nodes                  names of a roster's members; a member that has expired is taken out when
-//   read troupe:nodes:<name>           what a member says of itself        its lease, renewed with heartbeats
+//   troupe:routers                names of a roster's members; a member that has expired is taken out when
+//   read troupe:routers:<name>         a router's control address          its lease, renewed while it lives
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -27,7 +27,7 @@ inline constexpr Duration kRecordMargin = std::chrono::minutes(1);
 /// Of one member's lease: silence of so many heartbeats takes it out.
 inline constexpr int kLeaseBeats = 6;
 
-inline constexpr std::string_view kNodes = "troupe:nodes";
+inline constexpr std::string_view kRouters = "troupe:routers";
 
 [[nodiscard]] inline Key request_key(const RequestId& id, Duration ttl) {
   return {"troupe:request:" + to_hex(id), ttl + kRecordMargin};

@@ -191,6 +191,11 @@ void Worker::leave() {
   post_state([](WorkerState& state, TimePoint, actors::Outbox& out) { state.leave(out); });
 }
 
+void Worker::meet_routers(const std::vector<std::string>& addresses) {
+  post_state(
+      [addresses](WorkerState& state, TimePoint now, actors::Outbox&) { state.meet_routers(addresses, now); });
+}
+
 std::size_t Worker::active() const {
   // A state that does not answer counts as working: the caller's own deadline decides.
   return role_

@@ -51,6 +51,8 @@ class Worker final : public EngineDoor {
   void drain();
   /// Tells the router; nothing is sent afterwards.
   void leave();
+  /// WorkerState::meet_routers. Threads: any.
+  void meet_routers(const std::vector<std::string>& addresses);
   /// Streams and prefills that are not over. Not from an actor.
   [[nodiscard]] std::size_t active() const;
   [[nodiscard]] WorkerSnapshot snapshot() const;

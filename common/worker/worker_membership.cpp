@@ -13,7 +13,8 @@ bool WorkerState::joined() const {
   return std::any_of(routers_.begin(), routers_.end(), [](const RouterLink& link) { return link.joined; });
 }
 
-// A router signs with the address it advertises, which need not be the configured one: its answer to a Join says which that was.
+// A router signs with the address it advertises, which need not be the configured one: its answer to a Join
+// says which that was.
 WorkerState::RouterLink* WorkerState::link_of(const std::string& from, const std::string& dialled) {
   for (RouterLink& link : routers_)
     if (!dialled.empty() && link.address == dialled) return &link;
@@ -23,6 +24,21 @@ WorkerState::RouterLink* WorkerState::link_of(const std::string& from, const std
     if (unknown == nullptr && link.known_as.empty()) unknown = &link;
   }
   return unknown == nullptr && routers_.size() == 1 ? &routers_.front() : unknown;
+}
+
+void WorkerState::meet_routers(const std::vector<std::string>& addresses, TimePoint now) {
+  const auto listed = [&](const std::string& address) {
+    return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
+  };
+  const auto gone = [&](const RouterLink& link) { return !link.joined && !listed(link.address); };
+  if (addresses.empty()) return;
+  std::erase_if(routers_, gone);
+  for (const std::string& address : addresses) {
+    const auto is = [&](const RouterLink& link) { return link.address == address; };
+    if (std::any_of(routers_.begin(), routers_.end(), is)) continue;
+    routers_.push_back({address, {}});
+    next_beat_ = wake_at_ = now;
+  }
 }
 
 void WorkerState::join(const RouterLink& link, actors::Outbox& out) {

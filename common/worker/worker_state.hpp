@@ -88,6 +88,9 @@ class WorkerState final : public actors::RoleState {
   /// Refuses what is new. Streams go on, and their gateways are asked to take them elsewhere.
   void drain(TimePoint now, actors::Outbox& out);
   void leave(actors::Outbox& out);
+  /// The cluster's routers as a directory lists them: those that are new are joined, those that are not listed and do not
+  /// answer are forgotten. An empty list is no news.
+  void meet_routers(const std::vector<std::string>& addresses, TimePoint now);
 
   [[nodiscard]] WorkerCounters counters() const;
   [[nodiscard]] const std::vector<engine::EngineStats>& stats() const { return stats_; }

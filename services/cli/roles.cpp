@@ -15,11 +15,11 @@
 #include "common/base/log.hpp"
 #include "common/config/dump.hpp"
 #include "common/config/model_catalog.hpp"
-#include "common/directory/redis_directory.hpp"
 #include "common/metrics/process.hpp"
 #include "common/worker/metrics.hpp"
 #include "services/cli/notify.hpp"
 #include "services/cli/role_runner.hpp"
+#include "services/cli/router_roster.hpp"
 #include "services/cli/worker_engines.hpp"
 #include "services/decode/decode_service.hpp"
 #include "services/gateway/cluster_dispatcher.hpp"
@@ -35,6 +35,8 @@ namespace troupe::cli {
 namespace {
 
 using namespace std::chrono_literals;
+
+constexpr auto kRouterPatience = 1min;  // to find one in the directory
 
 /// SIGTERM and SIGINT as something to wait for. Made before any thread, which then inherits the mask.
 class StopSignals {
@@ -76,7 +78,10 @@ class Process {
 
   Expected<void> run() {
     metrics::add_process_metrics(registry_);
-    TROUPE_TRY(build());
+    if (auto built = build(); !built) {
+      if (built.error().code == Errc::cancelled) return {};  // it was told to stop meanwhile
+      return built;
+    }
     if (!stop_early_) log::info("started", {{"role", role_}});
     wait_until_ready();
     if (!stop_early_) signals_.wait();
@@ -99,8 +104,9 @@ class Process {
     if (hosts("router")) TROUPE_TRY(open_router());
     if (hosts("decode")) TROUPE_TRY(open_worker(decode::setup()));
     if (hosts("prefill")) TROUPE_TRY(open_worker(prefill::setup()));
-    if (hosts("gateway")) return open_gateway();
-    return open_metrics();
+    if (hosts("gateway")) TROUPE_TRY(open_gateway());
+    follow_routers();
+    return hosts("gateway") ? Expected<void>() : open_metrics();
   }
 
   Expected<void> open_runtime() {
@@ -120,17 +126,44 @@ class Process {
   }
 
   Expected<void> find_router() {
-    if (hosts("router")) return {};
     const TextList& routers = config_.list("cluster.router");
+    if (!serves() && routers.empty()) TROUPE_TRY(open_roster());
+    if (hosts("router")) return {};
+    if (roster_) {
+      const auto found = roster_->first(kRouterPatience, [this] { return signals_.wait(0ms); });
+      if (!found) return tl::unexpected<Error>(found.error());
+      router_address_ = found->front();
+      other_routers_.assign(found->begin() + 1, found->end());
+      return {};
+    }
     if (routers.empty())
-      return fail(Errc::config_invalid,
-                  "cluster.router is empty: " + role_ + " needs its router's host:port");
+      return fail(Errc::config_invalid, "cluster.router is empty: " + role_ +
+                                            " needs its router's host:port, or a Redis as cluster.directory");
     for (const std::string& text : routers) {
       TROUPE_TRY(actors::parse_host_port(text));
       const std::string address = std::string(actors::kTcp) + text;
       router_address_.empty() ? (void)(router_address_ = address) : other_routers_.push_back(address);
     }
     return {};
+  }
+
+  /// Routers that enter a Redis are found there.
+  Expected<void> open_roster() {
+    auto shared = open_shared_directory(config_);
+    if (!shared) return tl::unexpected<Error>(shared.error());
+    if (*shared)
+      roster_ = std::make_unique<RouterRoster>(
+          std::move(*shared), directory::kLeaseBeats * config_.duration("cluster.heartbeat"));
+    return {};
+  }
+
+  void follow_routers() {
+    if (!roster_) return;
+    if (router_) return roster_->enter(router_address_);
+    roster_->on_change([this](const std::vector<std::string>& addresses) {
+      if (worker_) worker_->meet_routers(addresses);
+      if (dispatcher_) dispatcher_->meet_routers(addresses);
+    });
   }
 
   Expected<void> open_router() {
@@ -232,7 +265,8 @@ class Process {
     options.gateway.router_address = router_address_;
     options.gateway.other_routers = other_routers_;
     options.gateway.heartbeat = config_.duration("cluster.heartbeat");
-    options.gateway.probe_after = options.gateway.probe_timeout = config_.duration("cluster.node_timeout") / 2;
+    options.gateway.probe_after = options.gateway.probe_timeout =
+        config_.duration("cluster.node_timeout") / 2;
     options.data_listen = serves() ? "local://gateway-data" : "tcp://127.0.0.1:0";
     options.max_in_flight = static_cast<std::size_t>(config_.integer("gateway.max_streams"));
     auto made = gateway::ClusterDispatcher::create(*runtime_, options);
@@ -249,22 +283,13 @@ class Process {
 
   /// Where requests are recorded; nowhere with cluster.directory none.
   Expected<void> open_requests(gateway::EdgeOptions& edge) {
-    const std::string& where = config_.text("cluster.directory");
-    if (where == "none") return {};
-    std::unique_ptr<directory::Directory> shared;
-    if (where != "memory") {
-      const auto address = directory::parse_redis_address(where);
-      if (!address) return fail(address.error().code, "cluster.directory: " + address.error().detail + ", memory or none");
-      directory::RedisOptions redis;
-      redis.address = *address;
-      redis.password = config_.text("cluster.directory_password");
-      redis.deadline = config_.duration("cluster.directory_deadline");
-      shared = directory::open_redis_directory(std::move(redis));
-    }
+    if (config_.text("cluster.directory") == "none") return {};
+    auto shared = open_shared_directory(config_);
+    if (!shared) return tl::unexpected<Error>(shared.error());
     gateway::RequestStoreOptions options;
     options.record_time = config_.duration("request.record_time");
     options.table_bytes = config_.bytes("request.record_bytes");
-    edge.requests = std::make_shared<gateway::RequestStore>(options, clock_, std::move(shared),
+    edge.requests = std::make_shared<gateway::RequestStore>(options, clock_, std::move(*shared),
                                                             gateway::RecordMetrics(registry_));
     return {};
   }
@@ -385,6 +410,7 @@ class Process {
   std::unique_ptr<gateway::ClusterDispatcher> dispatcher_;
   std::unique_ptr<gateway::Edge> edge_;
   std::unique_ptr<gateway::HttpServer> metrics_server_;
+  std::unique_ptr<RouterRoster> roster_;  // tells the worker and the dispatcher, so it ends first
 };
 
 }  // namespace

@@ -127,6 +127,9 @@ class Cluster final : public ClusterDispatcher {
       state.leave(out);
     });
   }
+  void meet_routers(const std::vector<std::string>& addresses) override {
+    post([addresses](GatewayState& state, TimePoint, actors::Outbox&) { state.meet_routers(addresses); });
+  }
   GatewayCounters counters() const override {
     const std::lock_guard lock(shared_->mutex);
     return shared_->counters;

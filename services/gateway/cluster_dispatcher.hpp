@@ -27,6 +27,8 @@ class ClusterDispatcher : public Dispatcher {
   virtual void drain() = 0;
   /// Ends what is left with `draining` and leaves the cluster.
   virtual void abandon() = 0;
+  /// GatewayState::meet_routers. Threads: any.
+  virtual void meet_routers(const std::vector<std::string>& addresses) = 0;
   /// Copies, at most a tick old. Threads: any.
   [[nodiscard]] virtual GatewayCounters counters() const = 0;
   [[nodiscard]] virtual bool joined() const = 0;

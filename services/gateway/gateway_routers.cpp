@@ -32,6 +32,17 @@ void GatewayState::on_join_reply(const std::string& from, const wire::JoinReply&
   log::info("router in use", {{"address", router()}});
 }
 
+void GatewayState::meet_routers(const std::vector<std::string>& addresses) {
+  if (addresses.empty()) return;
+  const std::string in_use = router();
+  std::erase_if(routers_, [&](const std::string& known) {
+    return known != in_use && std::find(addresses.begin(), addresses.end(), known) == addresses.end();
+  });
+  for (const std::string& address : addresses)
+    if (std::find(routers_.begin(), routers_.end(), address) == routers_.end()) routers_.push_back(address);
+  router_ = static_cast<std::size_t>(std::find(routers_.begin(), routers_.end(), in_use) - routers_.begin());
+}
+
 void GatewayState::settle_router(TimePoint now) {
   if (!settled_at_ || now < *settled_at_ || !joined_) return;
   settled_at_.reset();

@@ -75,6 +75,8 @@ class GatewayState final : public actors::RoleState {
   /// Ends every request with an error (a drain whose time is over).
   void fail_all(const Error& error, actors::Outbox& out);
   void leave(actors::Outbox& out);
+  /// The cluster's routers as a directory lists them; the one in use is kept until it is lost. An empty list is no news.
+  void meet_routers(const std::vector<std::string>& addresses);
 
   void receive(const std::string& from, const wire::Envelope& message, TimePoint now,
                actors::Outbox& out) override;

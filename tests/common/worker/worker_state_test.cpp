@@ -116,6 +116,17 @@ TEST(WorkerState, TellsRoutersApartThatSignWithOtherAddressesThanTheDialledOnes)
   auto sent = beat();
   EXPECT_EQ(sent["tcp://proxy-a"], wire::kJoinNumber) << "only the one that does not know it is joined again";
   EXPECT_EQ(sent["tcp://proxy-b"], wire::kHeartbeatNumber);
+
+  // A directory lists them: who is new is joined, who does not answer any more is forgotten.
+  state.meet_routers({}, now);
+  EXPECT_EQ(beat().size(), 2u) << "no news";
+  state.meet_routers({"tcp://proxy-b", "tcp://c"}, now);
+  sent = beat();
+  EXPECT_EQ(sent.count("tcp://proxy-a"), 0u);
+  EXPECT_EQ(sent["tcp://proxy-b"], wire::kHeartbeatNumber);
+  EXPECT_EQ(sent["tcp://c"], wire::kJoinNumber);
+  state.meet_routers({"tcp://c"}, now);
+  EXPECT_EQ(beat().count("tcp://proxy-b"), 1u) << "it answers, whatever the directory says";
 }
 
 TEST(WorkerState, AnIdleWorkerChangesItsRoleAtOnce) {
