@@ -243,10 +243,10 @@ def conclude(options, result):
             file.write("\n")
 
 
-def tiny_model(folder, seed):
-    path = os.path.join(folder, "tiny.gguf")
+def tiny_model(folder, seed, shape="tiny-llama"):
+    path = os.path.join(folder, shape + ".gguf")
     maker = harness.TROUPE.parent / "make_shaped_model"
-    subprocess.run([maker, "--shape", "tiny-llama", "--type", "q4_1", "--seed", str(seed), "--out", path], check=True,
+    subprocess.run([maker, "--shape", shape, "--type", "q4_1", "--seed", str(seed), "--out", path], check=True,
                    stdout=subprocess.DEVNULL)
     return path
 

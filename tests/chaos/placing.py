@@ -4,6 +4,9 @@ Replays a Mooncake trace (a block of 512 tokens scaled to 16) against four decod
 cores so that they do not disturb each other, once per policy, and prints for each the share of prompt tokens found cached, the
 time to first token (p50, p90, p99) and the goodput within the objective. Every policy sees the same requests at the same times.
 
+Without --model the model is a seeded one of six layers, whose tokens are bytes, so that thousands of requests, which is where the
+traces begin to share prefixes, take minutes; texts are cut so that a block is about 16 of its tokens.
+
 Before, the workers' steps are measured by probes that have nothing to do with the trace (fit_step). With them `troupe simulate`
 replays the same requests; beside each policy's figures stand the ratios simulated / measured."""
 import argparse
@@ -25,15 +28,15 @@ from quota import Quota, home
 
 SCALE = 16 / 512
 POLICIES = "predicted_ttft,least_loaded,round_robin,random,consistent_hash,cache_aware,kv_overlap"
-PAGE_TOKENS = 64
+WORDS = (20, 60, 120, 240, 400)
 
 
 class Probe(Stream):
     """A stream that notes when its tokens came."""
 
-    def __init__(self, port, tokens, words, rng):
+    def __init__(self, port, model, tokens, words, rng):
         prompt = " ".join(rng.choice(("river", "stone", "cloud", "tree", "lamp", "road", "glass", "bird")) for _ in range(words))
-        super().__init__([port], {"prompt": f"{rng.random()} {prompt}", "max_tokens": tokens, "ignore_eos": True, "temperature": 0})
+        super().__init__([port], {"model": model, "prompt": f"{rng.random()} {prompt}", "max_tokens": tokens, "ignore_eos": True, "temperature": 0})
         self.times, self.prompt_tokens = [], 0
 
     def take(self, event):
@@ -69,18 +72,20 @@ def fit_step(model, options):
     rng = random.Random(f"{options.seed} probes")
     with workers_of("round_robin", model, options) as cluster:
         port = cluster.http_ports[0]
+        name = json.loads(cluster.get(0, "/v1/models")[1])["data"][0]["id"]
         def probes(count, tokens, words):
-            return at_once([Probe(port, tokens, words, rng) for _ in range(count * options.workers)])
+            return at_once([Probe(port, name, tokens, words, rng) for _ in range(count * options.workers)])
         probes(1, 4, 20)
-        firsts = [(p.prompt_tokens, p.first_us()) for words in (20, 60, 120, 240, 400) for _ in range(3) for p in probes(1, 1, words)]
+        firsts = [(p.prompt_tokens, p.first_us()) for words in WORDS for _ in range(3) for p in probes(1, 1, words)]
         def between(count, words):
             done = [p for _ in range(2) for p in probes(count, 40, words)]
             return statistics.mean(p.between_us() for p in done), statistics.mean(p.prompt_tokens for p in done) + 20
         token, _ = statistics.linear_regression(*zip(*firsts))
+        per_word = statistics.linear_regression([w for w in WORDS for _ in range(3 * options.workers)], [n for n, _ in firsts])[0]
         (one, context), (one_long, long_context), (eight, _) = between(1, 10), between(1, 400), between(8, 10)
     kv = max(0.0, (one_long - one) / (long_context - context))
     row = max(0.0, (eight - one) / 7 - kv * context)
-    return {"base": max(0.0, one - row - kv * context), "prompt_token": token, "row": row, "kv_token": kv}
+    return {"base": max(0.0, one - row - kv * context), "prompt_token": token, "row": row, "kv_token": kv}, max(1.0, per_word)
 
 
 @contextlib.contextmanager
@@ -94,19 +99,19 @@ def workers_of(policy, model, options):
         yield cluster
 
 
-def replay(cluster, options, folder):
+def replay(cluster, options, per_word, folder):
     out = pathlib.Path(folder, "bench.json")
     subprocess.run([harness.TROUPE, "bench", "--url", f"http://127.0.0.1:{cluster.http_ports[0]}/v1", "--workload", "trace",
-                    "--file", options.trace, "--scale", str(SCALE), "--speed", str(options.speed), "--requests",
+                    "--file", options.trace, "--scale", str(SCALE / per_word), "--speed", str(options.speed), "--requests",
                     str(options.requests), "--max-streams", "4096", "--slo-ttft", str(options.slo), "--ignore-eos", "--seed",
                     str(options.seed), "--warmup", "0", "--json", str(out)],
                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=harness.clean_environment())
     return json.loads(out.read_text())["endpoints"][0]["summary"]
 
 
-def measure(policy, model, options, folder):
+def measure(policy, model, options, per_word, folder):
     with workers_of(policy, model, options) as cluster:
-        summary = replay(cluster, options, folder)
+        summary = replay(cluster, options, per_word, folder)
         pages = cluster.of("decode")[0].metric("troupe_worker_pages_pool")
     first = summary["time_to_first_token_ms"]
     return {"policy": policy, "hit_ratio": round(summary["cached_tokens"] / max(1, summary["prompt_tokens"]), 4),
@@ -143,8 +148,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trace", required=True)
     parser.add_argument("--policies", default=POLICIES)
-    parser.add_argument("--requests", type=int, default=400)
-    parser.add_argument("--speed", type=float, default=1.0)
+    parser.add_argument("--requests", type=int, default=3000)
+    parser.add_argument("--speed", type=float, default=10.0)
     parser.add_argument("--slo", type=int, default=2000, help="ms to the first token")
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--cores", type=float, default=0.4, help="of each worker")
@@ -153,12 +158,12 @@ def main():
     if home() is None:
         print("skipped: no cgroup can be made here")
         sys.exit(harness.SKIP)
-    model = options.model or harness.need_model("SmolLM2-135M-Instruct.Q4_1.gguf")
-    rows, step = [], fit_step(model, options)
-    print(json.dumps({key: round(value, 1) for key, value in step.items()}), flush=True)
     with tempfile.TemporaryDirectory() as folder:
+        model = options.model or chaos.tiny_model(folder, options.seed, "small-llama")
+        rows, (step, per_word) = [], fit_step(model, options)
+        print(json.dumps({key: round(value, 1) for key, value in step.items()}), flush=True)
         for policy in options.policies.split(","):
-            row = measure(policy, model, options, folder)
+            row = measure(policy, model, options, per_word, folder)
             rows.append({**row, "simulated_over_measured": compare(row, simulated(row, step, options))})
             print(json.dumps(rows[-1]), flush=True)
     chaos.conclude(options, {"trace": pathlib.Path(options.trace).stem, "speed": options.speed, "requests": options.requests,
