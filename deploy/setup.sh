@@ -11,13 +11,13 @@ die() {
   exit 1
 }
 
-# Installs the Debian packages of deploy/packages.txt that are not there yet.
+# Installs the Debian packages of these lists in deploy/ that are not there yet; packages.txt when none is named.
 install_packages() {
-  local missing=() name
+  local missing=() lists=("${@:-packages.txt}") name
   while read -r name; do
     [[ -z $name || $name == \#* ]] && continue
     dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q 'install ok installed' || missing+=("$name")
-  done <"$troupe_root/deploy/packages.txt"
+  done < <(cd "$troupe_root/deploy" && cat "${lists[@]}")
   [[ ${#missing[@]} -eq 0 ]] && return
   say "installing ${#missing[@]} Debian packages: ${missing[*]}"
   local root=()
@@ -101,12 +101,12 @@ fetch_peer_source() {
   rm -rf "$work"
 }
 
-# python_environment: a venv with the OpenAI client, for tests that talk to the HTTP API as a user does.
+# python_environment: a venv with the OpenAI client and a browser's driver, for tests that use Troupe as a user does.
 python_environment() {
-  local venv=$troupe_cache/venv
-  [[ -x $venv/bin/python && -f $venv/.complete ]] && return
-  say "making a Python environment with the OpenAI client"
+  local venv=$troupe_cache/venv packages=(openai==1.54.3 httpx==0.27.2 selenium==4.51.0)
+  [[ -x $venv/bin/python && $(cat "$venv/.complete" 2>/dev/null) == "${packages[*]}" ]] && return
+  say "making a Python environment with ${packages[*]}"
   python3 -m venv "$venv"
-  "$venv/bin/pip" install -q --disable-pip-version-check openai==1.54.3 httpx==0.27.2
-  touch "$venv/.complete"
+  "$venv/bin/pip" install -q --disable-pip-version-check "${packages[@]}"
+  echo "${packages[*]}" >"$venv/.complete"
 }

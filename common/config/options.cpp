@@ -35,6 +35,19 @@ std::vector<Option> rows() {
       {"http.cors_origin", text, "", kGateway,
        "Origin that browsers may call from; * for any. Empty sends no CORS headers."},
 
+      {"dashboard.operations",
+       choice,
+       "auto",
+       kServing,
+       "What may be ordered from the dashboard. drain: drain workers and take them back. kill: also end a worker at once, "
+       "for a worker that has the same option. auto: drain where the API listens on loopback, else none.",
+       "",
+       "",
+       "",
+       {"auto", "none", "drain", "kill"}},
+      {"dashboard.benchmarks", text, "", kGateway,
+       "Folder of recorded runs (troupe bench --json) for the dashboard's plots. Empty: only what a person uploads."},
+
       {"gateway.text_threads", integer, "1", kGateway, "Threads for templates, tokenizing and detokenizing.",
        "threads", "1", "256"},
       {"gateway.text_queue", integer, "256", kGateway, "Requests waiting for a text thread; over it 429.",

@@ -21,6 +21,8 @@ struct Technique {
   TechniqueClass effect = TechniqueClass::exact;
   std::string_view needs;   ///< what must be there for it to act
   std::string_view option;  ///< the option that governs it
+  std::string_view request =
+      {};  ///< boolean field of a request's "troupe" object that switches it; empty: none does
 };
 
 [[nodiscard]] std::string_view name(TechniqueClass effect);

@@ -203,6 +203,23 @@ void WorkerState::change_role_if_drained(TimePoint now, actors::Outbox& out) {
   next_beat_ = now + options_.heartbeat;
 }
 
+void WorkerState::on_operate(const wire::Operate& order, TimePoint now, actors::Outbox& out) {
+  if (order.node != options_.node) return;
+  if (order.operation == wire::Operation::kill) {
+    log::warn(options_.on_kill ? "killed by order" : "a kill order is refused", {{"name", options_.name}});
+    if (options_.on_kill) options_.on_kill();
+    return;
+  }
+  const bool out_of_work = order.operation == wire::Operation::drain;
+  if (order.operation == wire::Operation::report || std::exchange(held_out_, out_of_work) == out_of_work) return;
+  log::info(out_of_work ? "drained by order" : "taken back", {{"name", options_.name}});
+  if (!out_of_work)
+    for (auto& [key, stream] : streams_) stream.offered = false;
+  beat(now, out);
+  next_beat_ = now + options_.heartbeat;
+  if (out_of_work) offer_streams(now, out);
+}
+
 void WorkerState::leave(actors::Outbox& out) {
   for (RouterLink& link : routers_)
     if (std::exchange(link.joined, false)) out.send(link.address, wire::Leave{options_.node, "drained"});

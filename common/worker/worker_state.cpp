@@ -50,6 +50,7 @@ void WorkerState::receive(const std::string& from, const wire::Envelope& message
     announce_snapshots();
   });
   delivery.on<wire::ChangeRole>([&](const wire::ChangeRole& m) { on_change_role(m, now, out); });
+  delivery.on<wire::Operate>([&](const wire::Operate& m) { on_operate(m, now, out); });
   delivery.on<wire::Ping>([&](const wire::Ping& m) { out.send(from, wire::Pong{m.number, options_.node}); });
   delivery.end();
 }
@@ -63,7 +64,7 @@ void WorkerState::tick(TimePoint now, actors::Outbox& out) {
   }
   expire(now, out);
   ask_sources_again(now, out);
-  if (draining_ && now >= offer_at_) offer_streams(now, out);
+  if ((draining_ || held_out_) && now >= offer_at_) offer_streams(now, out);
   wake_at_ = next_beat_;
 }
 

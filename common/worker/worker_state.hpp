@@ -61,7 +61,8 @@ struct WorkerOptions {
   Duration offer_again = std::chrono::seconds(1);     ///< of a draining worker's streams to their gateways
   bool kv_to_router = true;  ///< tell the router which blocks are held; else it predicts
   std::function<void(std::size_t engine, kv_events::EventBatch)>
-      kv_sink;  ///< for those who follow KV events by other ways; none: nobody does
+      kv_sink;                         ///< for those who follow KV events by other ways; none: nobody does
+  std::function<void()> on_kill = {};  ///< what a kill order does; none: it is refused
   std::function<void(const class WorkerState&)>
       on_tick;  ///< with every heartbeat and report, for those who only look
 };
@@ -237,8 +238,9 @@ class WorkerState final : public actors::RoleState {
   void publish_snapshot(std::size_t engine, const Blocks& blocks, actors::Outbox& out);
   void expire(TimePoint now, actors::Outbox& out);
   void on_change_role(const wire::ChangeRole& order, TimePoint now, actors::Outbox& out);
+  void on_operate(const wire::Operate& order, TimePoint now, actors::Outbox& out);
   void change_role_if_drained(TimePoint now, actors::Outbox& out);
-  [[nodiscard]] bool refuses_new() const { return draining_ || role_change_.has_value(); }
+  [[nodiscard]] bool refuses_new() const { return draining_ || held_out_ || role_change_.has_value(); }
 
   [[nodiscard]] std::optional<std::size_t> engine_of(const ModelId& model) const;
   [[nodiscard]] RequestId next_engine_id();
@@ -261,7 +263,8 @@ class WorkerState final : public actors::RoleState {
   std::uint64_t next_id_ = 0;
   std::vector<RouterLink> routers_;
   bool left_ = false;
-  bool draining_ = false;
+  bool draining_ = false;  // for good: the process ends
+  bool held_out_ = false;  // drained by a person, who may take it back
   struct RoleChange {
     wire::Role to;
     TimePoint deadline;

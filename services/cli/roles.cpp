@@ -206,6 +206,8 @@ class Process {
     auto engines = load_engines(config_, std::cerr);
     if (!engines) return tl::unexpected<Error>(engines.error());
     setup.options.node = random_id<NodeId>();
+    // As abrupt as the deaths that the cluster is built to outlive.
+    if (config_.text("dashboard.operations") == "kill") setup.options.on_kill = [] { (void)std::raise(SIGKILL); };
     setup.options.kv_to_router = config_.boolean("kv_events.to_router");
     TROUPE_TRY(read_kv_events(setup));
     setup.options.router_address = router_address_;
@@ -268,12 +270,17 @@ class Process {
     options.gateway.probe_after = options.gateway.probe_timeout =
         config_.duration("cluster.node_timeout") / 2;
     options.data_listen = serves() ? "local://gateway-data" : "tcp://127.0.0.1:0";
+    options.gateway.on_placed = [log = requests_seen_](const RequestId& id, std::string decode, std::string prefill) {
+      log->placed(id, std::move(decode), std::move(prefill), std::chrono::steady_clock::now());
+    };
     options.max_in_flight = static_cast<std::size_t>(config_.integer("gateway.max_streams"));
     auto made = gateway::ClusterDispatcher::create(*runtime_, options);
     if (!made) return tl::unexpected<Error>(made.error());
     dispatcher_ = std::move(*made);
     gateway::add_cluster_metrics(registry_, *dispatcher_);
     gateway::EdgeOptions edge_settings = edge_options();
+    edge_settings.dashboard = dashboard_options();
+    edge_settings.log = requests_seen_;
     TROUPE_TRY(open_requests(edge_settings));
     auto edge = gateway::Edge::start(std::move(edge_settings), std::move(*texts), *dispatcher_, registry_);
     if (!edge) return tl::unexpected<Error>(edge.error());
@@ -306,6 +313,20 @@ class Process {
     http.idle_timeout = config_.duration("http.idle_timeout");
     http.cors_origin = config_.text("http.cors_origin");
     return http;
+  }
+
+  [[nodiscard]] gateway::DashboardOptions dashboard_options() const {
+    gateway::DashboardOptions dashboard;
+    const std::string& host = config_.text("http.host");
+    dashboard.console = dispatcher_.get();
+    dashboard.loopback = actors::is_loopback(host);
+    dashboard.benchmarks = config_.text("dashboard.benchmarks");
+    const std::string& allowed = config_.text("dashboard.operations");
+    const bool drains = allowed == "drain" || (allowed == "auto" && dashboard.loopback);
+    dashboard.operations = allowed == "kill" ? gateway::Operations::kill
+                           : drains         ? gateway::Operations::drain
+                                            : gateway::Operations::none;
+    return dashboard;
   }
 
   [[nodiscard]] gateway::EdgeOptions edge_options() const {
@@ -407,6 +428,7 @@ class Process {
   std::unique_ptr<actors::Runtime> runtime_;
   actors::RoleHandle router_;
   std::unique_ptr<worker::Worker> worker_;
+  const std::shared_ptr<gateway::RequestLog> requests_seen_ = std::make_shared<gateway::RequestLog>();
   std::unique_ptr<gateway::ClusterDispatcher> dispatcher_;
   std::unique_ptr<gateway::Edge> edge_;
   std::unique_ptr<gateway::HttpServer> metrics_server_;

@@ -7,6 +7,7 @@
 #include "services/gateway/http_errors.hpp"
 #include "services/gateway/http_types.hpp"
 #include "services/gateway/metrics.hpp"
+#include "services/gateway/request_log.hpp"
 
 namespace troupe::gateway {
 
@@ -16,6 +17,7 @@ struct Call {
   std::shared_ptr<const EdgeMetrics> metrics;  ///< outlives the edge as long as an answer is under way
   std::size_t route = 0;
   TimePoint arrived;
+  std::shared_ptr<RequestLog> log = nullptr;  ///< of what generates; likewise
 
   void reply(Response response) const {
     metrics->count_request(route, response.status);

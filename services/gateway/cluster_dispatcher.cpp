@@ -15,6 +15,7 @@ struct Shared {
   mutable std::mutex mutex;
   std::vector<ServedModel> models;
   GatewayCounters counters;
+  std::shared_ptr<const ClusterPicture> picture = std::make_shared<ClusterPicture>();
   std::atomic<bool> joined{false};
   std::atomic<bool> draining{false};
   std::atomic<std::size_t> requests{0};
@@ -76,6 +77,10 @@ class Cluster final : public ClusterDispatcher {
         shared->counters = state.counters();
         shared->joined = state.joined();
       };
+      gateway.on_picture = [shared = shared_](std::shared_ptr<const ClusterPicture> picture) {
+        const std::lock_guard lock(shared->mutex);
+        shared->picture = std::move(picture);
+      };
       return std::make_unique<GatewayState>(
           std::move(gateway),
           [plane = plane_.get()](const std::string& to, const wire::Envelope& header,
@@ -129,6 +134,24 @@ class Cluster final : public ClusterDispatcher {
   }
   void meet_routers(const std::vector<std::string>& addresses) override {
     post([addresses](GatewayState& state, TimePoint, actors::Outbox&) { state.meet_routers(addresses); });
+  }
+  void watch() override {
+    post([](GatewayState& state, TimePoint, actors::Outbox& out) { state.watch(out); });
+  }
+  std::shared_ptr<const ClusterPicture> picture() const override {
+    const std::lock_guard lock(shared_->mutex);
+    return shared_->picture;
+  }
+  Expected<void> operate(const std::string& worker, wire::Operation operation) override {
+    const auto seen = picture();
+    for (const wire::ClusterReport::Row& row : seen->nodes) {
+      if (row.name != worker || (row.role != wire::Role::decode && row.role != wire::Role::prefill)) continue;
+      post([node = row.node, to = row.control_address, operation](GatewayState&, TimePoint, actors::Outbox& out) {
+        GatewayState::operate(node, to, operation, out);
+      });
+      return {};
+    }
+    return fail(Errc::not_found, "no worker \"" + worker + "\" is in the cluster");
   }
   GatewayCounters counters() const override {
     const std::lock_guard lock(shared_->mutex);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/actors/runtime.hpp"
+#include "services/gateway/cluster_console.hpp"
 #include "services/gateway/dispatcher.hpp"
 #include "services/gateway/gateway_state.hpp"
 
@@ -18,7 +19,7 @@ struct ClusterDispatcherOptions {
   std::size_t max_in_flight = 256;  ///< choices
 };
 
-class ClusterDispatcher : public Dispatcher {
+class ClusterDispatcher : public Dispatcher, public ClusterConsole {
  public:
   /// Errors: address_in_use. `runtime` must outlive it.
   [[nodiscard]] static Expected<std::unique_ptr<ClusterDispatcher>> create(

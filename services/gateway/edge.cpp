@@ -13,7 +13,6 @@
 #include "services/gateway/resume_target.hpp"
 #include "services/gateway/run_starter.hpp"
 #include "services/gateway/text_pool.hpp"
-#include "services/gateway/web_page.hpp"
 
 namespace troupe::gateway {
 namespace {
@@ -32,7 +31,10 @@ class EdgeServer final : public Edge {
                  [this](Call call, wire::RequestRecord record, std::uint64_t from) {
                    make_again(std::move(call), std::move(record), from);
                  }),
-        pool_(options_.text_threads, options_.text_queue) {}
+        pool_(options_.text_threads, options_.text_queue),
+        dashboard_(
+            options_.dashboard, *options_.log, [this] { return state_json(); },
+            [this](std::function<void()> work) { return pool_.submit(std::move(work)); }) {}
 
   Expected<void> listen() {
     HttpOptions http = options_.http;
@@ -71,8 +73,14 @@ class EdgeServer final : public Edge {
   std::uint16_t port() const override { return server_->port(); }
   std::size_t connections() const override { return server_->connections(); }
   std::size_t in_flight() const override { return server_->in_flight(); }
-  void begin_drain() override { server_->begin_drain(); }
-  bool stop(Duration deadline) override { return server_->stop(deadline); }
+  void begin_drain() override {
+    server_->begin_drain();
+    dashboard_.close();
+  }
+  bool stop(Duration deadline) override {
+    dashboard_.close();
+    return server_->stop(deadline);
+  }
 
  private:
   using Action = void (EdgeServer::*)(Call);
@@ -101,7 +109,6 @@ class EdgeServer final : public Edge {
         Route{"GET", "/metrics", "metrics", &EdgeServer::expose_metrics},
         Route{"GET", "/config", "config", &EdgeServer::config},
         Route{"GET", "/state", "state", &EdgeServer::state},
-        Route{"GET", "/", "page", &EdgeServer::page},
     };
     return kRoutes;
   }
@@ -109,7 +116,7 @@ class EdgeServer final : public Edge {
   // Threads: a connection's, as every action. Reading JSON, templates and tokens happen on the text pool.
   void route(Request request, std::shared_ptr<ResponseWriter> writer) {
     Call call{std::move(request), std::move(writer), metrics_, route_index("other"),
-              std::chrono::steady_clock::now()};
+              std::chrono::steady_clock::now(), options_.log};
     const std::string_view path = call.request.path;
     if (call.request.method == "GET" && path.starts_with(kModelsPrefix)) {
       call.route = route_index("models");
@@ -120,6 +127,11 @@ class EdgeServer final : public Edge {
       if (row.path != path) continue;
       if (row.method == call.request.method) return enter(row, std::move(call));
       allowed = row.method == "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+    }
+    if (const std::string_view method = Dashboard::method_of(path); !method.empty()) {
+      call.route = route_index("page");
+      if (method == call.request.method) return dashboard_.serve(std::move(call));
+      allowed = method == "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
     }
     const auto resumed = resume_target(call.request);
     if (resumed.matches && call.request.method == "GET") {
@@ -335,22 +347,6 @@ class EdgeServer final : public Edge {
     call.reply(to_api(Error{Errc::model_not_found, "there is no model '" + name + "'"}, "model"));
   }
 
-  static std::string percent_decoded(std::string_view text) {
-    const auto digit = [](char c) {
-      return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-    };
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      if (text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
-        out += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
-        i += 2;
-      } else {
-        out += text[i];
-      }
-    }
-    return out;
-  }
-
   bool ready() const {
     for (const ServedModel& served : dispatcher_.models()) {
       if (served.ready_workers > 0 && models_.find(served.name)) return true;
@@ -374,14 +370,21 @@ class EdgeServer final : public Edge {
   void config(Call call) { call.reply_json(options_.config_json); }
 
   void state(Call call) {
-    const std::string router = options_.router_json ? ",\"router\":" + options_.router_json() : std::string();
-    call.reply_json("{\"in_flight\":" + std::to_string(dispatcher_.in_flight()) + ",\"http_in_flight\":" +
-                    std::to_string(in_flight()) + ",\"connections\":" + std::to_string(connections()) +
-                    ",\"text_queue\":" + std::to_string(pool_.waiting()) + ",\"draining\":" +
-                    (call.request.draining ? "true" : "false") + ",\"models\":" + model_list() + router + "}");
+    std::string json = state_json();
+    json.pop_back();
+    json += ",\"models\":" + model_list();
+    if (options_.router_json) json += ",\"router\":" + options_.router_json();
+    call.reply_json(json + '}');
   }
 
-  void page(Call call) { call.reply(Response{200, "text/html; charset=utf-8", std::string(web_page()), {}}); }
+  // Of this gateway, for /state and for the dashboard's events.
+  std::string state_json() const {
+    return "{\"in_flight\":" + std::to_string(dispatcher_.in_flight()) + ",\"http_in_flight\":" +
+           std::to_string(in_flight()) + ",\"connections\":" + std::to_string(connections()) +
+           ",\"text_queue\":" + std::to_string(pool_.waiting()) + ",\"draining\":" +
+           (server_->draining() ? "true" : "false") + '}';
+  }
+
 
   void refresh_gauges() const {
     metrics_->in_flight.set(static_cast<double>(server_->in_flight()));
@@ -402,6 +405,7 @@ class EdgeServer final : public Edge {
   RunStarter starter_;
   std::unique_ptr<HttpServer> server_;
   TextPool pool_;  // ends before the server it answers through
+  Dashboard dashboard_;  // its events ask for the state: ends first
 };
 
 }  // namespace

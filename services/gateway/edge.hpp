@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/metrics/registry.hpp"
+#include "services/gateway/dashboard.hpp"
 #include "services/gateway/dispatcher.hpp"
 #include "services/gateway/generate_request.hpp"
 #include "services/gateway/http_server.hpp"
@@ -23,6 +24,9 @@ struct EdgeOptions {
   Duration request_deadline = std::chrono::minutes(10);  ///< of a generation, from its arrival
   std::string config_json = "{}";                        ///< what /config answers
   std::shared_ptr<RequestStore> requests = nullptr;      ///< null: no stream can be resumed
+  DashboardOptions dashboard;
+  std::shared_ptr<RequestLog> log =
+      std::make_shared<RequestLog>();             ///< the dispatcher may say there where requests are placed
   std::function<std::string()> router_json = {};  ///< JSON for /state where the router is in this process
 };
 

@@ -127,8 +127,16 @@ void GatewayState::on_refused(const wire::PlaceRefused& refused, TimePoint now, 
       now + std::chrono::milliseconds(std::clamp<std::uint32_t>(refused.retry_after_ms, 50, 500));
 }
 
+void GatewayState::tell_placed(const Request& request) const {
+  if (!options_.on_placed) return;
+  const wire::Placement& placement = request.placement;
+  options_.on_placed(request.job.id, view_.name(placement.decode),
+                     placement.prefill ? view_.name(*placement.prefill) : std::string());
+}
+
 void GatewayState::send_generates(Request& request, TimePoint now, actors::Outbox& out) {
   request.phase = Phase::running;
+  tell_placed(request);
   request.sent = now;
   request.start_told = false;
   request.give_up_at = now + options_.place_patience;

@@ -101,6 +101,23 @@ void GatewayState::beat(actors::Outbox& out) {
   out.send(router(), message);
 }
 
+void GatewayState::watch(actors::Outbox& out) {
+  if (left_) return;
+  publish_picture(pictures_.set_joined(joined_));
+  out.send(router(), wire::Operate{options_.node, wire::Operation::report});
+}
+
+void GatewayState::operate(const NodeId& worker, const std::string& address, wire::Operation operation,
+                           actors::Outbox& out) {
+  log::info("a worker is given an order",
+            {{"worker", to_hex(worker)}, {"operation", static_cast<unsigned>(operation)}});
+  out.send(address, wire::Operate{worker, operation});
+}
+
+void GatewayState::publish_picture(bool changed) {
+  if (changed && options_.on_picture) options_.on_picture(pictures_.picture());
+}
+
 void GatewayState::leave(actors::Outbox& out) {
   if (joined_) out.send(router(), wire::Leave{options_.node, "drained"});
   joined_ = false;

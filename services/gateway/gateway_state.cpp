@@ -86,6 +86,9 @@ void GatewayState::receive(const std::string& from, const wire::Envelope& messag
     if (is_router(from)) on_worker_gone(m, now, out);
   });
   delivery.on<wire::JoinReply>([&](const wire::JoinReply& m) { on_join_reply(from, m, now); });
+  delivery.on<wire::ClusterReport>([&](const wire::ClusterReport& m) {
+    if (is_router(from)) publish_picture(pictures_.take(m));
+  });
   delivery.on<wire::Ping>([&](const wire::Ping& m) { out.send(from, wire::Pong{m.number, options_.node}); });
   delivery.end();
 }

@@ -22,6 +22,7 @@
 #include "common/actors/role_state.hpp"
 #include "common/transport/data_plane.hpp"
 #include "services/gateway/dispatcher.hpp"
+#include "services/gateway/picture_book.hpp"
 #include "services/gateway/retry_budget.hpp"
 #include "services/gateway/last_view.hpp"
 
@@ -47,6 +48,9 @@ struct GatewayOptions {
   std::uint32_t max_deaths = 2;  ///< of workers that had a request: it may be what kills them
   Duration death_patience =
       std::chrono::seconds(1);  ///< the router says within this time whether a lost worker died
+  /// Who listens to what becomes of requests, and to pictures of the cluster; neither may block.
+  std::function<void(const RequestId&, std::string decode, std::string prefill)> on_placed = {};
+  std::function<void(std::shared_ptr<const ClusterPicture>)> on_picture = {};
   std::function<void(const class GatewayState&)> on_tick;  ///< with every heartbeat, for those who only look
 };
 
@@ -77,6 +81,9 @@ class GatewayState final : public actors::RoleState {
   void leave(actors::Outbox& out);
   /// The cluster's routers as a directory lists them; the one in use is kept until it is lost. An empty list is no news.
   void meet_routers(const std::vector<std::string>& addresses);
+  /// Reports of the cluster are wanted for a little while.
+  void watch(actors::Outbox& out);
+  static void operate(const NodeId& worker, const std::string& address, wire::Operation operation, actors::Outbox& out);
 
   void receive(const std::string& from, const wire::Envelope& message, TimePoint now,
                actors::Outbox& out) override;
@@ -183,6 +190,8 @@ class GatewayState final : public actors::RoleState {
   void publish_models(TimePoint now);
   void settle_router(TimePoint now);
   void beat(actors::Outbox& out);
+  void publish_picture(bool changed);
+  void tell_placed(const Request& request) const;
 
   void on_worker_gone(const wire::WorkerGone& gone, TimePoint now, actors::Outbox& out);
   /// false: it was one death too many, and the request is over.
@@ -202,6 +211,7 @@ class GatewayState final : public actors::RoleState {
   std::optional<TimePoint> settled_at_;  ///< until then that router may not know its workers yet
   wire::ModelTable table_;
   LastView view_;
+  PictureBook pictures_;
   bool joined_ = false;
   bool left_ = false;
   TimePoint next_beat_{};

@@ -98,6 +98,12 @@ void GenerateRun::make_choices() {
 }
 
 void GenerateRun::start() {
+  if (call_.log) {
+    const GenerateRequest& request = prepared_.request;
+    call_.log->prepared(
+        {call_.request.id, request.model, request.chat, request.stream, call_.arrived, usage().prompt_tokens},
+        std::chrono::steady_clock::now());
+  }
   if (prepared_.recorded) call_.writer->answer_for(prepared_.recorded->id);
   call_.writer->on_gone([weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->client_gone();
@@ -191,6 +197,8 @@ void GenerateRun::handle(Event& event) {
 
 void GenerateRun::on_started(Event& event) {
   cached_tokens_ += event.cached_tokens;
+  if (call_.log && event.job == 0)
+    call_.log->started(call_.request.id, event.cached_tokens, std::chrono::steady_clock::now());
   if (prepared_.request.stream && !std::exchange(streaming_, true)) {
     call_.writer->start_stream(200, "text/event-stream; charset=utf-8");
   }
@@ -260,7 +268,7 @@ void GenerateRun::on_tokens(Event& event) {
   Choice& choice = choices_[index];
   if (event.finish != FinishReason::none) choice.cluster_finished = true;
   if (choice.text.finished()) return;
-  time_tokens(choice);
+  time_tokens(choice, event.tokens.size());
   prepared_.recorded ? push_each(index, event) : push(index, event.tokens, event.finish);
   if (!choice.text.finished()) return;
   if (job_finished(event.job)) {
@@ -294,7 +302,7 @@ void GenerateRun::push(std::size_t index, std::span<const GeneratedToken> tokens
   sequence_.step(index, std::move(events), choice.text.finished(), out_);
 }
 
-void GenerateRun::time_tokens(Choice& choice) {
+void GenerateRun::time_tokens(Choice& choice, std::size_t count) {
   const TimePoint now = std::chrono::steady_clock::now();
   if (std::exchange(first_token_, false))
     call_.metrics->first_token_seconds.observe(seconds_since(call_.arrived));
@@ -303,6 +311,7 @@ void GenerateRun::time_tokens(Choice& choice) {
         std::chrono::duration<double>(now - *choice.last_tokens).count());
   }
   choice.last_tokens = now;
+  if (call_.log) call_.log->tokens(call_.request.id, count, now);
 }
 
 void GenerateRun::keep(std::size_t index, TextDelta delta) {
@@ -404,6 +413,8 @@ void GenerateRun::end(int status) {
   call_.metrics->cached_tokens.add(static_cast<double>(used.cached_tokens));
   call_.metrics->completion_tokens.add(static_cast<double>(used.completion_tokens));
   call_.metrics->request_seconds.observe(seconds_since(call_.arrived));
+  if (call_.log)
+    call_.log->ended(call_.request.id, status, used.completion_tokens, std::chrono::steady_clock::now());
   log::debug("request over", {{"request", to_hex(call_.request.id)},
                               {"status", status},
                               {"prompt_tokens", used.prompt_tokens},

@@ -87,7 +87,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   void push_each(std::size_t index, const Event& event);
   void push(std::size_t index, std::span<const GeneratedToken> tokens, FinishReason finish);
   void agree_cached();
-  void time_tokens(Choice& choice);
+  void time_tokens(Choice& choice, std::size_t count);
   void keep(std::size_t index, TextDelta delta);
   void flush();
   void close_job(std::size_t job);

@@ -18,6 +18,7 @@ class Exchange::Writer final : public ResponseWriter {
   bool write(std::string_view bytes) override { return exchange_->write(bytes); }
   void finish() override { exchange_->finish(); }
   [[nodiscard]] bool gone() const override { return exchange_->gone(); }
+  [[nodiscard]] std::size_t waiting() const override { return exchange_->waiting(); }
   void on_gone(std::function<void()> callback) override { exchange_->on_gone(std::move(callback)); }
   void post(std::function<void()> task) override { exchange_->post(std::move(task)); }
 
@@ -167,6 +168,11 @@ void Exchange::detach() {
 bool Exchange::gone() const {
   const std::lock_guard lock(mutex_);
   return gone_ || broken_;
+}
+
+std::size_t Exchange::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return payload_.size();
 }
 
 }  // namespace troupe::gateway

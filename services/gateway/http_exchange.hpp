@@ -36,6 +36,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   /// After this no task is posted any more. Threads: the connection's.
   void detach();
   [[nodiscard]] bool gone() const;
+  [[nodiscard]] std::size_t waiting() const;
   [[nodiscard]] const AnswerContext& context() const { return context_; }
 
  private:

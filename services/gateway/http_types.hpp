@@ -1,6 +1,7 @@
 #pragma once
 // What a route sees of HTTP: a request that was read whole, and a writer for the answer. No networking
 // library shows here.
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -29,6 +30,9 @@ struct Request {
   [[nodiscard]] std::string_view header(std::string_view name) const;
 };
 
+/// "%2F" as "/"; what is no escape stays.
+[[nodiscard]] std::string percent_decoded(std::string_view text);
+
 struct Response {
   int status = 200;
   std::string content_type = "application/json";
@@ -52,6 +56,8 @@ class ResponseWriter {
   virtual bool write(std::string_view bytes) = 0;
   virtual void finish() = 0;
   [[nodiscard]] virtual bool gone() const = 0;
+  /// Bytes that the connection has not taken yet: it still sends what came before.
+  [[nodiscard]] virtual std::size_t waiting() const = 0;
   /// `callback` runs once, on the connection's thread, when the client goes away before the answer's end; at
   /// once if it has gone already.
   virtual void on_gone(std::function<void()> callback) = 0;

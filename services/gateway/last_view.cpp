@@ -84,4 +84,9 @@ std::optional<wire::Placement> LastView::place(const Ask& ask) {
   return out;
 }
 
+std::string LastView::name(const NodeId& node) const {
+  const auto at = workers_.find(node);
+  return at == workers_.end() ? to_hex(node).substr(0, 8) : at->second.row.name;
+}
+
 }  // namespace troupe::gateway

@@ -29,6 +29,9 @@ class LastView {
   /// Reachable decode workers of a model.
   [[nodiscard]] std::uint32_t decoders(const std::string& model) const;
 
+  /// As the router last named it; the id's first digits when it did not.
+  [[nodiscard]] std::string name(const NodeId& node) const;
+
   struct Ask {
     RequestId request;
     Epoch epoch;

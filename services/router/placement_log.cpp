@@ -1,5 +1,6 @@
 #include "services/router/placement_log.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include <nlohmann/json.hpp>
@@ -41,7 +42,22 @@ ordered_json to_json(const Explanation::Worker& worker) {
   return out;
 }
 
-ordered_json to_json(const LoggedPlacement& placement) {
+/// The best score first; those that could not take it last.
+ordered_json best_of(std::vector<Explanation::Worker> workers, std::size_t most) {
+  std::stable_sort(workers.begin(), workers.end(), [](const auto& a, const auto& b) {
+    if (a.terms.able != b.terms.able) return a.terms.able;
+    return a.terms.able && a.terms.score < b.terms.score;
+  });
+  ordered_json out = ordered_json::array();
+  for (std::size_t i = 0; i < std::min(most, workers.size()); ++i) out.push_back(to_json(workers[i]));
+  return out;
+}
+
+std::string dumped(const ordered_json& json) {
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+ordered_json heading(const LoggedPlacement& placement) {
   const Explanation& e = *placement.what;
   ordered_json out = {{"request", to_hex(e.request).substr(0, kShownDigits)},
                       {"epoch", e.epoch.value},
@@ -57,6 +73,12 @@ ordered_json to_json(const LoggedPlacement& placement) {
     out["prefill"] = e.prefill.empty() ? ordered_json() : ordered_json(e.prefill);
     out["took_us"] = placement.took_us ? ordered_json(rounded(*placement.took_us)) : ordered_json();
   }
+  return out;
+}
+
+ordered_json to_json(const LoggedPlacement& placement) {
+  const Explanation& e = *placement.what;
+  ordered_json out = heading(placement);
   out["decode_candidates"] = ordered_json::array();
   for (const auto& worker : e.decode_workers) out["decode_candidates"].push_back(to_json(worker));
   out["prefill_candidates"] = ordered_json::array();
@@ -69,12 +91,24 @@ ordered_json to_json(const LoggedPlacement& placement) {
 void PlacementLog::add(Explanation explanation) {
   if (keep_ == 0) return;
   if (placements_.size() >= keep_) placements_.pop_front();
-  placements_.push_back({std::make_shared<const Explanation>(std::move(explanation)), std::nullopt});
+  placements_.push_back(
+      {std::make_shared<const Explanation>(std::move(explanation)), std::nullopt, ++changes_});
 }
 
 void PlacementLog::started(const RequestId& request, Epoch epoch, double took_us) {
   for (LoggedPlacement& placement : placements_)
-    if (placement.what->request == request && placement.what->epoch == epoch) placement.took_us = took_us;
+    if (placement.what->request == request && placement.what->epoch == epoch) {
+      placement.took_us = took_us;
+      placement.changed = ++changes_;
+    }
+}
+
+std::vector<const LoggedPlacement*> PlacementLog::changed_since(std::uint64_t change) const {
+  std::vector<const LoggedPlacement*> out;
+  for (const LoggedPlacement& placement : placements_)
+    if (placement.changed > change) out.push_back(&placement);
+  std::sort(out.begin(), out.end(), [](const auto* a, const auto* b) { return a->changed < b->changed; });
+  return out;
 }
 
 std::vector<Explanation::Worker> workers_of(std::span<const Candidate> candidates,
@@ -92,7 +126,16 @@ std::string to_json(const std::deque<LoggedPlacement>& placements) {
   ordered_json out = {{"placements", ordered_json::array()}};
   for (auto at = placements.rbegin(); at != placements.rend(); ++at)
     out["placements"].push_back(to_json(*at));
-  return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return dumped(out);
+}
+
+std::string to_json(const LoggedPlacement& placement, std::size_t candidates) {
+  const Explanation& e = *placement.what;
+  ordered_json out = heading(placement);
+  out["decode_candidates"] = best_of(e.decode_workers, candidates);
+  out["prefill_candidates"] = best_of(e.prefill_workers, candidates);
+  out["candidates"] = e.decode_workers.size() + e.prefill_workers.size();
+  return dumped(out);
 }
 
 }  // namespace troupe::router

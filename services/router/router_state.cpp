@@ -27,7 +27,8 @@ RouterState::RouterState(const RouterOptions& options, std::unique_ptr<RouterPol
       ticket_(options.node.high ^ options.node.low),
       feeds_(options.event_sources, [this](const std::string& topic) { return publisher_of(topic); }),
       planner_(options.planner),
-      workers_(options.node) {}
+      workers_(options.node),
+      reports_(options.node) {}
 
 void RouterState::receive(const std::string& from, const wire::Envelope& message, TimePoint now,
                           actors::Outbox& out) {
@@ -43,6 +44,9 @@ void RouterState::receive(const std::string& from, const wire::Envelope& message
     if (!left) return;
     left->end = GoneNode::End::left;
     gone(*left, now, out);
+  });
+  delivery.on<wire::Operate>([&](const wire::Operate& m) {
+    if (m.operation == wire::Operation::report) reports_.ask(from, now);
   });
   delivery.on<wire::Ping>([&](const wire::Ping& m) { out.send(from, wire::Pong{m.number, options_.node}); });
   delivery.end();
@@ -265,6 +269,7 @@ void RouterState::tick(TimePoint now, actors::Outbox& out) {
   prefixes_.tick(now);
   for (std::size_t source = 0; source < feeds_.sources(); ++source)
     act(source, feeds_.tick(source, now), out);
+  if (reports_.wanted()) reports_.tell(view_, log_, now, out);
   if (options_.on_tick) options_.on_tick(*this);
   wake_at_ = now + std::min(options_.heartbeat, options_.node_timeout / 4);
 }

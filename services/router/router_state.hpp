@@ -10,6 +10,7 @@
 #include "common/actors/role_state.hpp"
 #include "services/router/circuit_breakers.hpp"
 #include "common/kv/block_key.hpp"
+#include "services/router/cluster_reports.hpp"
 #include "services/router/cluster_view.hpp"
 #include "services/router/event_feeds.hpp"
 #include "services/router/planner/planner.hpp"
@@ -158,6 +159,7 @@ class RouterState final : public actors::RoleState {
   Planner planner_;
   std::map<RequestId, Placed> placements_;
   WorkerTables workers_;
+  ClusterReports reports_;
   wire::ModelTable pushed_;
   std::vector<std::uint8_t> pushed_bytes_;
   bool draining_ = false;

@@ -60,6 +60,11 @@ inline std::vector<Envelope> message_samples() {
       pack(KvFetchCancel{lease}),
       pack(Handover{node, {{request, epoch}}}),
       pack(ChangeRole{node, Role::prefill, 30000}),
+      pack(ClusterReport{node, 9, 1, 2,
+                         {{NodeId{8, 9}, Role::prefill, "prefill-0", "tcp://127.0.0.1:7001", true, false, true, 120, 3, 1,
+                           {{"smollm2", 1, 2, 320, 100, 50, 20, 5, 77, 1000, 2000, 300}}}},
+                         {{request, epoch, "{\"decode\":\"decode-0\"}"}}}),
+      pack(Operate{node, Operation::drain}),
   };
 }
 

@@ -32,8 +32,7 @@ struct Rig {
   std::unique_ptr<WorkerState> state;
   TimePoint now{1h};
 
-  Rig() {
-    WorkerOptions options;
+  explicit Rig(WorkerOptions options = {}) {
     options.name = "decode-0";
     options.node = kNode;
     options.control_address = "tcp://decode-0";
@@ -197,6 +196,57 @@ TEST(WorkerState, AWorkerThatEndsChangesNothing) {
   rig.state->drain(rig.now, out);
   EXPECT_FALSE(sent<wire::Join>(rig.tick(5s)).has_value());
   EXPECT_TRUE(rig.send(wire::ChangeRole{kNode, wire::Role::prefill, 1000}).empty());
+}
+
+TEST(WorkerState, APersonDrainsAWorkerAndTakesItBack) {
+  Rig rig;
+  (void)rig.generate(1);
+  const auto out = rig.send(wire::Operate{kNode, wire::Operation::drain}, "tcp://gateway");
+  ASSERT_TRUE(sent<wire::Heartbeat>(out).has_value()) << "routers learn of it at once";
+  EXPECT_TRUE(sent<wire::Heartbeat>(out)->draining);
+  ASSERT_TRUE(sent<wire::Handover>(out).has_value());
+  EXPECT_EQ(sent<wire::Handover>(out)->streams.size(), 1u) << "its stream may go elsewhere";
+  EXPECT_EQ(sent<wire::Tokens>(rig.generate(2))->entries.at(0).error->code, Errc::draining);
+  EXPECT_TRUE(sent<wire::Handover>(rig.tick(1s)).has_value()) << "and is offered until it has gone";
+  const auto back = rig.send(wire::Operate{kNode, wire::Operation::undrain}, "tcp://gateway");
+  ASSERT_TRUE(sent<wire::Heartbeat>(back).has_value());
+  EXPECT_FALSE(sent<wire::Heartbeat>(back)->draining);
+  EXPECT_FALSE(sent<wire::Handover>(rig.tick(1s)).has_value());
+  const std::size_t before = rig.door.commands.size();
+  EXPECT_FALSE(sent<wire::Tokens>(rig.generate(3)).has_value());
+  EXPECT_EQ(rig.door.commands.size(), before + 1) << "it takes new work again";
+}
+
+TEST(WorkerState, AProcessThatEndsIsNotTakenBack) {
+  Rig rig;
+  actors::Outbox out;
+  rig.state->drain(rig.now, out);
+  (void)rig.send(wire::Operate{kNode, wire::Operation::drain});
+  (void)rig.send(wire::Operate{kNode, wire::Operation::undrain});
+  EXPECT_TRUE(sent<wire::Heartbeat>(rig.tick())->draining);
+}
+
+TEST(WorkerState, OrdersForAnotherProcessAndRepeatsChangeNothing) {
+  Rig rig;
+  EXPECT_TRUE(rig.send(wire::Operate{{8, 8}, wire::Operation::drain}).empty());
+  EXPECT_TRUE(rig.send(wire::Operate{kNode, wire::Operation::undrain}).empty()) << "it is not drained";
+  EXPECT_TRUE(rig.send(wire::Operate{kNode, wire::Operation::report}).empty()) << "that is a router's";
+  (void)rig.send(wire::Operate{kNode, wire::Operation::drain});
+  EXPECT_TRUE(rig.send(wire::Operate{kNode, wire::Operation::drain}).empty());
+}
+
+TEST(WorkerState, AKillOrderIsObeyedOnlyWhereItIsAllowed) {
+  Rig strict;
+  EXPECT_TRUE(strict.send(wire::Operate{kNode, wire::Operation::kill}).empty());
+  EXPECT_FALSE(sent<wire::Heartbeat>(strict.tick())->draining) << "it goes on as before";
+  int killed = 0;
+  WorkerOptions options;
+  options.on_kill = [&] { ++killed; };
+  Rig rig(options);
+  (void)rig.send(wire::Operate{{8, 8}, wire::Operation::kill});
+  EXPECT_EQ(killed, 0);
+  (void)rig.send(wire::Operate{kNode, wire::Operation::kill});
+  EXPECT_EQ(killed, 1);
 }
 
 }  // namespace

@@ -86,7 +86,7 @@ class HttpClient {
     in_.erase(0, end + 4);
     answer.status = std::stoi(answer.head.substr(9, 3));
     if (answer.status == 100) return read(bodiless);
-    if (bodiless || answer.status == 204) {
+    if (bodiless || answer.status == 204 || answer.status == 304) {
       answer.whole = true;
     } else if (answer.has("Transfer-Encoding: chunked")) {
       read_chunks(answer);

@@ -69,5 +69,38 @@ TEST(PlacementLog, ARefusalSaysWhyAndUntilWhen) {
   EXPECT_FALSE(json.at("placements").at(0).contains("decode"));
 }
 
+TEST(PlacementLog, TellsWhatHasChangedSinceItWasLastAsked) {
+  PlacementLog log(3);
+  log.add(placement(1));
+  log.add(placement(2));
+  const auto all = log.changed_since(0);
+  ASSERT_EQ(all.size(), 2u);
+  const std::uint64_t known = all.back()->changed;
+  EXPECT_TRUE(log.changed_since(known).empty());
+  log.started({std::uint64_t{1} << 32, 7}, {1}, 14000);
+  const auto changed = log.changed_since(known);
+  ASSERT_EQ(changed.size(), 1u) << "its first token came";
+  EXPECT_EQ(changed[0]->what->request, (RequestId{std::uint64_t{1} << 32, 7}));
+}
+
+TEST(PlacementLog, ALongPlacementIsCutToItsBestCandidates) {
+  Explanation e = placement(1);
+  std::vector<Candidate> all;
+  std::vector<Terms> terms;
+  for (std::uint64_t id = 0; id < 40; ++id) {
+    all.push_back(worker(id, "w"));
+    Terms each;
+    each.able = id != 0;
+    each.score = 1000.0 - static_cast<double>(id);
+    terms.push_back(each);
+  }
+  e.decode_workers = workers_of(all, terms);
+  const auto json =
+      nlohmann::json::parse(to_json(LoggedPlacement{std::make_shared<const Explanation>(e), {}, 1}, 12));
+  ASSERT_EQ(json.at("decode_candidates").size(), 12u);
+  EXPECT_EQ(json.at("decode_candidates").at(0).at("terms_us").at("score"), 961) << "the best first";
+  EXPECT_EQ(json.at("candidates"), 40);
+}
+
 }  // namespace
 }  // namespace troupe::router

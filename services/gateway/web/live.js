@@ -1,0 +1,141 @@
+// What the gateway tells over /events/cluster, kept for every page. One stream, while the tab is visible; after a break all is
+// told again from the start, so nothing has to be put together from two streams.
+
+const kMaxRequests = 10000;
+const kMaxPlacements = 64;
+
+/** Rates need two looks; older ones are forgotten. */
+const kRateWindowMs = 3000;
+
+export class Live extends EventTarget {
+  constructor(open = () => new EventSource("/events/cluster"), now = () => performance.now()) {
+    super();
+    this.open = open;
+    this.now = now;
+    this.state = "waiting";  // waiting, live, lost
+    this.forget();
+  }
+
+  forget() {
+    this.hello = null;
+    this.gateway = null;
+    this.cluster = null;
+    this.offset = 0;              // of this page's clock to the request log's
+    this.placements = [];         // the newest first
+    this.requests = new Map();    // number -> row
+    this.looks = [];              // {at, generated, prompts} per worker name, for rates
+  }
+
+  start() {
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.disconnect() : this.connect()));
+    if (!document.hidden) this.connect();
+  }
+
+  connect() {
+    if (this.source) return;
+    clearTimeout(this.again);
+    const source = (this.source = this.open());
+    source.addEventListener("hello", (e) => this.onHello(JSON.parse(e.data)));
+    source.addEventListener("clock", (e) => (this.offset = this.now() - Number(e.data)));
+    source.addEventListener("gateway", (e) => this.set("gateway", JSON.parse(e.data)));
+    source.addEventListener("cluster", (e) => this.onCluster(JSON.parse(e.data)));
+    source.addEventListener("placements", (e) => this.onPlacements(JSON.parse(e.data)));
+    source.addEventListener("requests", (e) => this.onRequests(JSON.parse(e.data)));
+    source.onerror = () => {
+      this.disconnect();
+      this.setState("lost");
+      this.again = setTimeout(() => this.connect(), 1000);
+    };
+  }
+
+  disconnect() {
+    clearTimeout(this.again);
+    this.source?.close();
+    this.source = null;
+  }
+
+  onHello(hello) {
+    this.forget();
+    this.hello = hello;
+    this.setState("live");
+    this.tell("hello");
+    this.tell("requests");
+    this.tell("placements");
+  }
+
+  onCluster(cluster) {
+    this.cluster = cluster;
+    const at = this.now();
+    const sums = new Map(cluster.nodes.map((node) => [node.name, {
+      generated: node.loads.reduce((sum, load) => sum + load.generated_tokens, 0),
+      prompts: node.loads.reduce((sum, load) => sum + load.prompt_tokens, 0),
+    }]));
+    this.looks.push({at, sums});
+    while (this.looks.length > 2 && at - this.looks[0].at > kRateWindowMs) this.looks.shift();
+    this.tell("cluster");
+  }
+
+  onPlacements(placements) {
+    const key = (p) => `${p.request}/${p.epoch}`;
+    const fresh = new Map(placements.map((p) => [key(p), p]));
+    const kept = this.placements.map((p) => {
+      const newer = fresh.get(key(p));
+      fresh.delete(key(p));
+      return newer ?? p;
+    });
+    this.placements = [...[...fresh.values()].reverse(), ...kept].slice(0, kMaxPlacements);
+    this.tell("placements");
+  }
+
+  onRequests(rows) {
+    let newest = 0;
+    for (const row of rows) {
+      const request = Object.fromEntries(this.hello.columns.map((name, i) => [name, row[i]]));
+      this.requests.set(request.number, request);
+      newest = Math.max(newest, request.number);
+    }
+    // Rows come by when they changed; the oldest ones leave by their number.
+    if (this.requests.size > kMaxRequests)
+      for (const number of this.requests.keys()) if (number <= newest - kMaxRequests) this.requests.delete(number);
+    this.tell("requests");
+  }
+
+  /** Milliseconds on the request log's clock. */
+  logNow() {
+    return this.now() - this.offset;
+  }
+
+  /** Tokens a second of a worker over the last seconds: {generated, prompts}. */
+  rates(name) {
+    const first = this.looks[0], last = this.looks.at(-1);
+    const a = first?.sums.get(name), b = last?.sums.get(name);
+    const seconds = (last?.at - first?.at) / 1000;
+    if (!a || !b || !(seconds > 0)) return {generated: 0, prompts: 0};
+    const per = (to, from) => Math.max(0, to - from) / seconds;
+    return {generated: per(b.generated, a.generated), prompts: per(b.prompts, a.prompts)};
+  }
+
+  workers() {
+    return this.cluster?.nodes.filter((n) => n.role === "decode" || n.role === "prefill") ?? [];
+  }
+
+  set(name, value) {
+    this[name] = value;
+    this.tell(name);
+  }
+  setState(state) {
+    if (this.state === state) return;
+    this.state = state;
+    this.tell("state");
+  }
+  tell(what) {
+    this.dispatchEvent(new Event(what));
+  }
+  /** Calls `work` on any of these events; returns how to end that. */
+  on(events, work) {
+    for (const event of events) this.addEventListener(event, work);
+    return () => events.forEach((event) => this.removeEventListener(event, work));
+  }
+}
+
+export const live = new Live();
