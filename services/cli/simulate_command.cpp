@@ -40,7 +40,9 @@ constexpr std::string_view kHelp =
     "  --speed X,Y,...     of the workers, in turn (1)\n"
     "  --pages N           of 64 tokens on each worker (7168)\n"
     "  --chunk N           prompt tokens in one step (512)\n"
-    "  --step B,P,R,K      microseconds of a step, a prompt token, a decode row, a token of context "
+    "  --step B,P,R,K,A    microseconds of a step, a prompt token, a decode row, a token of context and, if "
+    "given,\n"
+    "                      of a prompt token attending to one before it "
     "(8000,80,30,0.065)\n"
     "  --kill N            deaths of random workers, each back after ten seconds (0)\n"
     "  --lose-events P     share of cache events that are lost, as many doubled, as many overtaken (0)\n"
@@ -152,7 +154,8 @@ void read_workers(Reader& read, SimulationOptions& options) {
   spec.chunk_tokens = static_cast<std::uint32_t>(read.count("--chunk", spec.chunk_tokens, 1, 1e6));
   const auto step = read.numbers(
       "--step", {spec.step.base, spec.step.prompt_token, spec.step.row, spec.step.kv_token}, 0, 1e9);
-  if (step.size() == 4) spec.step = {step[0], step[1], step[2], step[3]};
+  if (step.size() == 4 || step.size() == 5)
+    spec.step = {step[0], step[1], step[2], step[3], step.size() == 5 ? step[4] : 0};
   for (std::size_t i = 0; i < workers; ++i) {
     spec.speed = speeds[i % speeds.size()];
     spec.role = i < std::min(prefill, workers - 1) ? wire::Role::prefill : wire::Role::decode;

@@ -28,7 +28,7 @@ from quota import Quota, home
 
 SCALE = 16 / 512
 POLICIES = "predicted_ttft,least_loaded,round_robin,random,consistent_hash,cache_aware,kv_overlap"
-WORDS = (20, 60, 120, 240, 400)
+WORDS = (10, 20, 40, 80, 160, 320)
 
 
 class Probe(Stream):
@@ -67,8 +67,24 @@ def at_once(probes):
     return probes
 
 
+def least_squares(samples):
+    """Coefficients of the features, relative errors counting alike: samples are (features, value)."""
+    size = len(samples[0][0])
+    rows = [[sum(x[i] * x[j] / y**2 for x, y in samples) for j in range(size)] + [sum(x[i] / y for x, y in samples)]
+            for i in range(size)]
+    for i in range(size):
+        pivot = max(range(i, size), key=lambda r: abs(rows[r][i]))
+        rows[i], rows[pivot] = rows[pivot], rows[i]
+        for r in range(size):
+            if r != i:
+                factor = rows[r][i] / rows[i][i]
+                rows[r] = [a - factor * b for a, b in zip(rows[r], rows[i])]
+    return [rows[i][size] / rows[i][i] for i in range(size)]
+
+
 def fit_step(model, options):
-    """Microseconds of a step, a prompt token, a decode row and a token of context, with every worker busy alike."""
+    """Microseconds of a step, a prompt token, a decode row, a token of context and a pair of prompt tokens, with every worker busy
+    alike; and tokens a word."""
     rng = random.Random(f"{options.seed} probes")
     with workers_of("round_robin", model, options) as cluster:
         port = cluster.http_ports[0]
@@ -80,12 +96,13 @@ def fit_step(model, options):
         def between(count, words):
             done = [p for _ in range(2) for p in probes(count, 40, words)]
             return statistics.mean(p.between_us() for p in done), statistics.mean(p.prompt_tokens for p in done) + 20
-        token, _ = statistics.linear_regression(*zip(*firsts))
+        _, token, pair = least_squares([((1, n, n * n / 2), us) for n, us in firsts])
         per_word = statistics.linear_regression([w for w in WORDS for _ in range(3 * options.workers)], [n for n, _ in firsts])[0]
         (one, context), (one_long, long_context), (eight, _) = between(1, 10), between(1, 400), between(8, 10)
     kv = max(0.0, (one_long - one) / (long_context - context))
     row = max(0.0, (eight - one) / 7 - kv * context)
-    return {"base": max(0.0, one - row - kv * context), "prompt_token": token, "row": row, "kv_token": kv}, max(1.0, per_word)
+    step = {"base": one - row - kv * context, "prompt_token": token, "row": row, "kv_token": kv, "pair": pair}
+    return {name: max(0.0, us) for name, us in step.items()}, max(1.0, per_word)
 
 
 @contextlib.contextmanager
@@ -129,7 +146,8 @@ def nominal_tokens(options):
 def simulated(row, step, options):
     """What the simulator says of a policy. Its prompts have the trace's lengths, the real ones those their text came to."""
     longer = row["prompt_tokens"] / nominal_tokens(options)
-    costs = ",".join(str(x) for x in (step["base"], step["prompt_token"] * longer, step["row"], step["kv_token"] * longer))
+    costs = ",".join(str(x) for x in (step["base"], step["prompt_token"] * longer, step["row"], step["kv_token"] * longer,
+                                       step["pair"] * longer**2))
     out = subprocess.run([harness.TROUPE, "simulate", "--trace", options.trace, "--scale", str(SCALE), "--requests",
                           str(options.requests), "--stretch", str(1 / options.speed), "--workers", str(options.workers), "--pages",
                           str(int(row["pages"] / longer)), "--step", costs, "--policy", row["policy"], "--seed", str(options.seed),

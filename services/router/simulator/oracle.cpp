@@ -42,7 +42,7 @@ double foreseen_first_token(const OracleWorker& worker, const Sequence& request)
   double us = std::chrono::duration<double, std::micro>(worker.step_left).count();
   while (rows.back().prompt != 0) {
     std::uint32_t budget = spec.chunk_tokens;
-    double prompt = 0, decoding = 0, context = 0;
+    double prompt = 0, decoding = 0, context = 0, pairs = 0;
     for (Row& row : rows) {
       if (row.prompt == 0) {
         if (row.left == 0) continue;
@@ -53,11 +53,12 @@ double foreseen_first_token(const OracleWorker& worker, const Sequence& request)
       }
       const std::uint32_t chunk = std::min(row.prompt, budget);
       if (chunk != 0) context += row.context / 2;
+      pairs += chunk * (row.context - row.prompt) + 0.5 * chunk * chunk;
       row.prompt -= chunk;
       budget -= chunk;
       prompt += chunk;
     }
-    us += spec.step.us(prompt, decoding, context) / spec.speed;
+    us += spec.step.us(prompt, decoding, context, pairs) / spec.speed;
   }
   return us;
 }

@@ -110,7 +110,7 @@ std::optional<Duration> WorkerModel::begin_step() {
   if (running_.empty()) return std::nullopt;
   chunks_.assign(running_.size(), 0);
   std::uint32_t budget = spec_.chunk_tokens;
-  double prompt = 0, rows = 0, context = 0;
+  double prompt = 0, rows = 0, context = 0, pairs = 0;
   for (std::size_t i = 0; i < running_.size(); ++i) {
     Sequence& sequence = running_[i];
     const std::uint32_t left = sequence.prompt_tokens - std::min(sequence.computed, sequence.prompt_tokens);
@@ -123,10 +123,11 @@ std::optional<Duration> WorkerModel::begin_step() {
     chunks_[i] = std::min(left, budget);
     budget -= chunks_[i];
     prompt += chunks_[i];
+    pairs += double(chunks_[i]) * sequence.computed + 0.5 * chunks_[i] * chunks_[i];
     if (chunks_[i] != 0) context += sequence.computed;
   }
   return std::chrono::nanoseconds(
-      static_cast<std::int64_t>(spec_.step.us(prompt, rows, context) / spec_.speed * 1000));
+      static_cast<std::int64_t>(spec_.step.us(prompt, rows, context, pairs) / spec_.speed * 1000));
 }
 
 StepEvents WorkerModel::end_step() {

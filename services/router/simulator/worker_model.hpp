@@ -20,8 +20,9 @@ struct StepModel {
   double prompt_token = 80;
   double row = 30;
   double kv_token = 0.065;  ///< a token of context that is read
-  [[nodiscard]] double us(double prompt_tokens, double rows, double kv_tokens) const {
-    return base + prompt_token * prompt_tokens + row * rows + kv_token * kv_tokens;
+  double pair = 0;          ///< a prompt token attending to a token before it: what makes long prompts dearer
+  [[nodiscard]] double us(double prompt_tokens, double rows, double kv_tokens, double pairs) const {
+    return base + prompt_token * prompt_tokens + row * rows + kv_token * kv_tokens + pair * pairs;
   }
 };
 

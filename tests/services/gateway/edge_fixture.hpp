@@ -41,7 +41,11 @@ class EdgeTest : public ::testing::Test {
         {{"small", ModelId{0x0123456789abcdefULL, 7}, kContext, 1}, {"raw", ModelId{1, 1}, kContext, 1}});
     answer_with("Hello world");
   }
-  void start(gateway::EdgeOptions options = {}) {
+  void start() {
+    gateway::EdgeOptions options;
+    start(std::move(options));
+  }
+  void start(gateway::EdgeOptions options) {
     options.http.port = 0;
     gateway::ModelTable table;
     auto parsed = ChatTemplate::parse(kSmallTemplate);

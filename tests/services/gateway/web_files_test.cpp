@@ -66,7 +66,9 @@ TEST(WebFiles, NameOnlyFilesThatAreThereAndNoScriptOutsideThem) {
     const std::string text(file.content);
     for (std::sregex_iterator at(text.begin(), text.end(), path), end; at != end; ++at, ++named)
       EXPECT_NE(find_web_file((*at)[1].str().substr(5)), nullptr) << file.name << " names " << (*at)[1];
-    if (file.name.ends_with(".html")) EXPECT_FALSE(std::regex_search(text, inline_script)) << file.name;
+    if (file.name.ends_with(".html")) {
+      EXPECT_FALSE(std::regex_search(text, inline_script)) << file.name;
+    }
   }
   EXPECT_GT(named, 20u);
 }
