@@ -96,11 +96,12 @@ def fit_step(model, options):
         def between(count, words):
             done = [p for _ in range(2) for p in probes(count, 40, words)]
             return statistics.mean(p.between_us() for p in done), statistics.mean(p.prompt_tokens for p in done) + 20
-        _, token, pair = least_squares([((1, n, n * n / 2), us) for n, us in firsts])
+        begin, token, pair = least_squares([((1, n, n * n / 2), us) for n, us in firsts])
         per_word = statistics.linear_regression([w for w in WORDS for _ in range(3 * options.workers)], [n for n, _ in firsts])[0]
         (one, context), (one_long, long_context), (eight, _) = between(1, 10), between(1, 400), between(8, 10)
     kv = max(0.0, (one_long - one) / (long_context - context))
     row = max(0.0, (eight - one) / 7 - kv * context)
+    print("intercept", begin)
     step = {"base": one - row - kv * context, "prompt_token": token, "row": row, "kv_token": kv, "pair": pair}
     return {name: max(0.0, us) for name, us in step.items()}, max(1.0, per_word)
 

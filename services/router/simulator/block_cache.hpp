@@ -1,6 +1,8 @@
 #pragma once
 // The pages of one simulated worker: a fixed number, part of them in cached blocks that several sequences may
-// share. Blocks nobody uses are evicted in the order they were last used, of one prompt the end first.
+// share. Blocks nobody uses are evicted as the engine evicts (common/kv/page_pool.hpp): in the order they
+// were last used, of one prompt the end first, and those that were found again after those that were not, as
+// long as the former are at most three quarters of all.
 #include <cstdint>
 #include <list>
 #include <span>
@@ -37,7 +39,7 @@ class BlockCache {
   [[nodiscard]] std::uint32_t pages() const { return pages_; }
   [[nodiscard]] std::uint32_t free() const { return free_; }
   [[nodiscard]] std::uint32_t evictable() const {
-    return static_cast<std::uint32_t>(unused_.size()) * per_block_;
+    return static_cast<std::uint32_t>(once_.size() + again_.size()) * per_block_;
   }
   [[nodiscard]] std::uint32_t pages_per_block() const { return per_block_; }
   [[nodiscard]] std::vector<std::uint64_t> blocks() const;
@@ -46,11 +48,16 @@ class BlockCache {
  private:
   struct Block {
     std::uint32_t uses = 0;
-    std::list<std::uint64_t>::iterator place;  // in unused_, when uses is 0
+    bool again = false;                        // found after it was made
+    bool in_again = false;                     // which list `place` is in
+    std::list<std::uint64_t>::iterator place;  // when uses is 0
   };
+  void rest(std::uint64_t id, Block& block);
+  void wake(Block& block) { (block.in_again ? again_ : once_).erase(block.place); }
+
   std::uint32_t pages_, per_block_, free_;
   std::unordered_map<std::uint64_t, Block> blocks_;
-  std::list<std::uint64_t> unused_;  // the next to go first
+  std::list<std::uint64_t> once_, again_;  // unused ones, the next to go first
   CacheChanges changes_;
 };
 
