@@ -7,6 +7,8 @@ time to first token (p50, p90, p99) and the goodput within the objective. Every 
 Without --model the model is a seeded one of six layers, whose tokens are bytes, so that thousands of requests, which is where the
 traces begin to share prefixes, take minutes; texts are cut so that a block is about 16 of its tokens.
 
+Workers fetch nothing from each other, which would make up for a worse choice.
+
 Before, the workers' steps are measured by probes that have nothing to do with the trace (fit_step). With them `troupe simulate`
 replays the same requests; beside each policy's figures stand the ratios simulated / measured."""
 import argparse
@@ -108,7 +110,7 @@ def fit_step(model, options):
 
 @contextlib.contextmanager
 def workers_of(policy, model, options):
-    settings = {**chaos.OPTIONS, "kv.bytes": options.kv_bytes, "router.policy": policy}
+    settings = {**chaos.OPTIONS, "kv.bytes": options.kv_bytes, "router.policy": policy, "disagg.min_fetch_tokens": 1 << 20}
     with contextlib.ExitStack() as stack:
         quotas = {f"decode-{i}": stack.enter_context(Quota(f"decode-{i}", options.cores)) for i in range(options.workers)}
         cluster = stack.enter_context(Cluster(model, settings, decode=options.workers, prefill=0))
