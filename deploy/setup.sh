@@ -34,6 +34,10 @@ install_packages() {
     die "installing packages failed; the whole output is in $log"
   fi
   rm -f "$log"
+  # Debian starts what it installs; a Prometheus nobody configured would hold port 9090.
+  if [[ " ${missing[*]} " == *" prometheus "* && -d /run/systemd/system ]]; then
+    "${root[@]}" systemctl disable --now prometheus >/dev/null 2>&1 || true
+  fi
 }
 
 # Turns ninja's "[12/240] ..." lines into one moving bar on a terminal; passes errors through.

@@ -247,6 +247,11 @@ std::vector<Option> rows() {
        "Port that serves /metrics, /healthz and /readyz of a process without a gateway; -1 none, 0 a free "
        "one.",
        "port", "-1", "65535"},
+      {"trace.ratio", real, "0", kGateway,
+       "Share of the requests whose spans are recorded; those with a sampled traceparent are, whatever it is.", "", "0", "1"},
+      {"trace.follow_callers", boolean, "true", kGateway, "Whether a request's traceparent decides."},
+      {"trace.otlp_endpoint", text, "", kGateway,
+       "Collector that spans are sent to by OTLP/HTTP as JSON, http://host:4318/v1/traces; empty: none."},
       {"supervisor.start_deadline", duration, "5min", kSupervisor,
        "Time a process has to become ready before it is restarted.", "", "100ms", "24h"},
       {"supervisor.restart_first", duration, "500ms", kSupervisor,

@@ -4,6 +4,8 @@
 //
 // Same bits: the tokens of a sequence depend on its prompt, parameters and seed only, never on what else is in the batch,
 // on chunk sizes, on cached or imported pages (README, "Same bits").
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -60,6 +62,11 @@ struct Request {
   std::optional<TimePoint> deadline;
 };
 
+/// When a choice passed its stages here. Pages that come from elsewhere count as admitted when room was reserved for them.
+struct StageTimes {
+  TimePoint queued{}, admitted{}, first_token{}, last_token{};
+};
+
 /// Tokens of one choice made in one step, in order.
 struct TokenEvent {
   RequestId id;
@@ -71,6 +78,7 @@ struct TokenEvent {
   std::optional<Error> error;             ///< with finish == error
   std::uint32_t cached_tokens = 0;        ///< prompt tokens not computed here; exact from the first event on
   std::vector<GeneratedToken> prompt_tokens;  ///< in the first event when prompt_logprobs was asked
+  std::optional<StageTimes> times = {};   ///< of a choice that came to its end
 };
 
 /// A block became servable, or stopped being so. Feeds the router's index.
@@ -105,6 +113,17 @@ struct StepOutput {
   std::uint32_t pages_moved = 0;          ///< between the pool and the disk tier
 };
 
+/// Steps by how many rows they computed.
+struct StepRows {
+  static constexpr std::array<std::uint32_t, 13> kBounds{1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
+  std::array<std::uint64_t, kBounds.size() + 1> steps{};  ///< the i-th: at most kBounds[i] rows, more than the bound before
+  std::uint64_t rows = 0;                                 ///< of all steps
+  void add(std::uint32_t step_rows) {
+    ++steps[static_cast<std::size_t>(std::lower_bound(kBounds.begin(), kBounds.end(), step_rows) - kBounds.begin())];
+    rows += step_rows;
+  }
+};
+
 struct EngineStats {
   std::uint32_t running = 0, waiting = 0;
   std::uint32_t pages_total = 0, pages_free = 0, pages_cached = 0, pages_reserved = 0;
@@ -113,6 +132,7 @@ struct EngineStats {
   std::uint64_t swaps = 0;            ///< preemptions that kept their pages in host memory
   std::uint64_t swapped_bytes = 0;    ///< held there now
   kv::disk::TierStats disk;
+  StepRows step_rows;
 };
 
 class Engine {

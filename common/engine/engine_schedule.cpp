@@ -82,6 +82,7 @@ bool EngineImpl::start(Sequence& sequence) {
   swap_in(sequence);
   if (!sequence.started) {
     sequence.started = true;
+    sequence.times.admitted = clock_.now();
     sequence.cached_tokens = cached;
     stats_.cached_tokens += cached;
     places_.charge_prompt(sequence.request->tenant, wanted - cached);

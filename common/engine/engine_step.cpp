@@ -38,6 +38,7 @@ StepOutput EngineImpl::step(const std::function<bool()>& interrupted) {
     if (whole) {
       out.rows = batch_.rows();
       stats_.steps += 1;
+      stats_.step_rows.add(out.rows);
       learn(planned, clock_.now() - started);
     }
     drop_finished();
@@ -146,6 +147,7 @@ void EngineImpl::take_logits(Sequence& sequence, std::uint32_t index, const RowL
     fork->tokens = sequence.tokens;
     fork->standing = sequence.standing;
     fork->started = true;
+    fork->times = sequence.times;
     fork->cached_tokens = sequence.cached_tokens;
     fork->history = sequence.history;
     sequence.pages->computed(static_cast<std::uint32_t>(sequence.tokens.size()));
@@ -176,6 +178,7 @@ void EngineImpl::draw(Sequence& sequence, const RowLogits& logits, StepOutput& o
   GeneratedToken token = next_token(sequence, logits);
   const TokenId id = token.token;
   event.tokens.push_back(std::move(token));
+  if (sequence.times.first_token == TimePoint{}) sequence.times.first_token = clock_.now();
   sequence.emitted += 1;
   sequence.tokens.push_back(id);
   if (sequence.history) sequence.history->add_answer(id);
@@ -190,6 +193,9 @@ void EngineImpl::draw(Sequence& sequence, const RowLogits& logits, StepOutput& o
 
 void EngineImpl::finish(Sequence& sequence, TokenEvent event, FinishReason reason, StepOutput& out) {
   event.finish = reason;
+  sequence.times.last_token = clock_.now();
+  if (sequence.times.first_token == TimePoint{}) sequence.times.first_token = sequence.times.last_token;  // nothing was drawn
+  event.times = sequence.times;
   out.tokens.push_back(std::move(event));
   finished_.push_back(&sequence);
 }

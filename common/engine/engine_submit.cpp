@@ -74,6 +74,7 @@ Expected<void> EngineImpl::check(const Request& request) const {
 EngineImpl::SequencePtr EngineImpl::make_sequence(Request request) {
   auto sequence = std::make_unique<Sequence>();
   sequence->tokens = request.prompt;
+  sequence->times.queued = clock_.now();
   sequence->standing.priority = request.priority;
   sequence->standing.arrival = arrivals_++;
   sequence->choice = request.first_choice;
@@ -146,6 +147,7 @@ Expected<void> EngineImpl::reserve_import(Request request, std::uint32_t tokens)
   sequence->pages->truncate(sequence->cached_tokens / kPageTokens * kPageTokens);
   sequence->cached_tokens = sequence->pages->length();
   sequence->started = true;
+  sequence->times.admitted = sequence->times.queued;
   while (true) {
     auto reserved = sequence->pages->reserve(tokens);
     if (reserved) break;

@@ -66,6 +66,7 @@ struct Sequence {
   std::uint32_t emitted = 0;               ///< of the answer, resumed tokens included
   std::uint32_t target = 0;                ///< prefill-only: tokens to compute; else 0
   Standing standing;                       ///< its tenant's counter aside
+  StageTimes times;                        ///< so far
   std::uint64_t served = 0;                ///< the step that last gave it rows
   bool started = false;                    ///< it had its first admission: cached_tokens is set
   bool reported = false;                   ///< its first event is out

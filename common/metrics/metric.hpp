@@ -9,6 +9,7 @@
 //     metrics::Counter tokens;
 //   };
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,10 +17,11 @@
 namespace prometheus {
 class Counter;
 class Gauge;
-class Histogram;
 }  // namespace prometheus
 
 namespace troupe::metrics {
+
+class HistogramSeries;  // registry.cpp
 
 enum class Kind : std::uint8_t { counter, gauge, histogram };
 
@@ -30,7 +32,8 @@ struct Label {
   std::vector<std::string_view> values;
 };
 
-/// Name: troupe_<service>_<noun>_<unit>, counters end in _total; units are seconds and bytes.
+/// Name: troupe_<service>_<noun>_<unit>, counters end in _total; units are seconds and bytes. Names of
+/// `vllm:` are that server's, with its meanings, for dashboards and autoscalers that know them.
 struct Declaration {
   std::string_view name;
   std::string_view help;
@@ -58,6 +61,8 @@ class Gauge {
   Gauge() = default;
   void set(double value) const;
   void add(double amount) const;
+  /// Shows nothing until it is set again: what it told of is not here any more.
+  void clear() const;
   [[nodiscard]] double value() const;
 
  private:
@@ -69,14 +74,19 @@ class Gauge {
 class Histogram {
  public:
   Histogram() = default;
-  void observe(double value) const;
+  /// `trace_id`: 32 hex digits of the trace that shows this observation's why; the last one of each bucket is
+  /// kept and shown in OpenMetrics. "": none.
+  void observe(double value, std::string_view trace_id = {}) const;
+  /// Observations counted elsewhere: how many more fell into each bucket, +Inf's last, and what they add up
+  /// to.
+  void add_counts(std::span<const double> more, double sum) const;
   [[nodiscard]] std::uint64_t count() const;
   [[nodiscard]] double sum() const;
 
  private:
   friend class Registry;
-  explicit Histogram(prometheus::Histogram& series) : series_(&series) {}
-  prometheus::Histogram* series_ = nullptr;
+  explicit Histogram(HistogramSeries& series) : series_(&series) {}
+  HistogramSeries* series_ = nullptr;
 };
 
 }  // namespace troupe::metrics

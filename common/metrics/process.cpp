@@ -12,9 +12,9 @@ namespace troupe::metrics {
 namespace {
 
 const Declaration kResident{"troupe_process_resident_bytes", "Resident memory.", Kind::gauge};
-const Declaration kDescriptors{"troupe_process_open_descriptors_count", "Open file descriptors.",
+const Declaration kDescriptors{"troupe_process_open_descriptors", "Open file descriptors.",
                                Kind::gauge};
-const Declaration kThreads{"troupe_process_threads_count", "Threads.", Kind::gauge};
+const Declaration kThreads{"troupe_process_threads", "Threads.", Kind::gauge};
 const Declaration kCpu{"troupe_process_cpu_seconds_total", "User and system time.", Kind::counter};
 const Declaration kStart{"troupe_process_start_time_seconds", "Start time since the epoch.", Kind::gauge};
 

@@ -5,7 +5,7 @@
 namespace troupe::metrics {
 
 /// Adds
-/// troupe_process_{resident_bytes,open_descriptors_count,threads_count,cpu_seconds_total,start_time_seconds},
+/// troupe_process_{resident_bytes,open_descriptors,threads,cpu_seconds_total,start_time_seconds},
 /// read at each scrape.
 void add_process_metrics(Registry& registry);
 

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
+#include <cmath>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <variant>
@@ -10,12 +13,47 @@
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
-#include <prometheus/text_serializer.h>
 
 #include "common/base/error.hpp"
+#include "common/metrics/exposition.hpp"
 
 namespace troupe::metrics {
+
+/// A histogram and the last exemplar of each of its buckets.
+class HistogramSeries {
+ public:
+  HistogramSeries(prometheus::Histogram& histogram, std::vector<double> bounds)
+      : histogram_(histogram), bounds_(std::move(bounds)), exemplars_(bounds_.size() + 1) {}
+
+  void observe(double value, std::string_view trace_id) {
+    histogram_.Observe(value);
+    if (trace_id.empty()) return;
+    const auto bucket = std::lower_bound(bounds_.begin(), bounds_.end(), value) - bounds_.begin();
+    const double now =
+        std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    const std::lock_guard guard(mutex_);
+    exemplars_[static_cast<std::size_t>(bucket)] = Exemplar{std::string(trace_id), value, now};
+  }
+  void add_counts(std::span<const double> more, double sum) {
+    TROUPE_CHECK(more.size() == exemplars_.size(), "a count for each bucket");
+    histogram_.ObserveMultiple({more.begin(), more.end()}, sum);
+  }
+  [[nodiscard]] prometheus::ClientMetric collect() const { return histogram_.Collect(); }
+  [[nodiscard]] Exemplars exemplars() const {
+    const std::lock_guard guard(mutex_);
+    return exemplars_;
+  }
+
+ private:
+  prometheus::Histogram& histogram_;
+  const std::vector<double> bounds_;
+  mutable std::mutex mutex_;
+  Exemplars exemplars_;
+};
+
 namespace {
+
+constexpr std::string_view kForeign = "vllm:";
 
 constexpr std::size_t kMostSeries = 1000;  // of one row
 
@@ -51,6 +89,20 @@ struct OwnedRow {
 using AnyFamily =
     std::variant<prometheus::Family<prometheus::Counter>*, prometheus::Family<prometheus::Gauge>*,
                  prometheus::Family<prometheus::Histogram>*>;
+
+/// Names a series among all.
+template <class Labels>
+std::string series_key(const std::string& name, const Labels& labels) {
+  std::string key = name;
+  for (const auto& [label, value] : labels) key.append("\n").append(label).append("=").append(value);
+  return key;
+}
+
+std::string series_key(const std::string& name, const prometheus::ClientMetric& metric) {
+  std::map<std::string, std::string> labels;
+  for (const auto& label : metric.label) labels.emplace(label.name, label.value);
+  return series_key(name, labels);
+}
 
 bool labels_before(const prometheus::ClientMetric& a, const prometheus::ClientMetric& b) {
   return std::lexicographical_compare(
@@ -119,8 +171,34 @@ struct Registry::Impl {
     return (*family)->Add(label_map(row, values), extra...);
   }
 
+  HistogramSeries& histogram(const Declaration& row, std::initializer_list<std::string_view> values) {
+    prometheus::Histogram& made = series<prometheus::Histogram>(row, values, row.buckets);
+    const std::lock_guard guard(mutex);
+    auto& kept = histograms[series_key(std::string(row.name), label_map(row, values))];
+    if (!kept) kept = std::make_unique<HistogramSeries>(made, row.buckets);
+    return *kept;
+  }
+
+  /// Adds what the family shows now.
+  void write(const prometheus::MetricFamily& family, ExpositionWriter& writer) const {
+    bool begun = false;
+    for (const prometheus::ClientMetric& metric : family.metric) {
+      const bool cleared = family.type == prometheus::MetricType::Gauge && std::isnan(metric.gauge.value);
+      if (cleared) continue;
+      if (!std::exchange(begun, true)) writer.begin_family(family.name, family.help, family.type);
+      std::optional<Exemplars> exemplars;
+      if (family.type == prometheus::MetricType::Histogram) {
+        const std::lock_guard guard(mutex);
+        if (const auto found = histograms.find(series_key(family.name, metric)); found != histograms.end())
+          exemplars = found->second->exemplars();
+      }
+      writer.add(family.name, family.type, metric, exemplars ? &*exemplars : nullptr);
+    }
+  }
+
   prometheus::Registry registry;
   mutable std::mutex mutex;
+  std::map<std::string, std::unique_ptr<HistogramSeries>> histograms;  // by series_key
   std::map<std::string_view, Entry> entries;
   std::vector<std::function<void()>> updates;
 };
@@ -137,7 +215,7 @@ Gauge Registry::gauge(const Declaration& row, std::initializer_list<std::string_
 }
 
 Histogram Registry::histogram(const Declaration& row, std::initializer_list<std::string_view> label_values) {
-  return Histogram(impl_->series<prometheus::Histogram>(row, label_values, row.buckets));
+  return Histogram(impl_->histogram(row, label_values));
 }
 
 void Registry::before_collect(std::function<void()> update) {
@@ -145,7 +223,7 @@ void Registry::before_collect(std::function<void()> update) {
   impl_->updates.push_back(std::move(update));
 }
 
-std::string Registry::serialize() const {
+std::string Registry::serialize(Format format) const {
   std::vector<std::function<void()>> updates;
   {
     const std::lock_guard guard(impl_->mutex);
@@ -154,15 +232,24 @@ std::string Registry::serialize() const {
   for (const auto& update : updates) update();
   auto families = impl_->registry.Collect();
   std::sort(families.begin(), families.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  for (auto& family : families) std::sort(family.metric.begin(), family.metric.end(), labels_before);
-  return prometheus::TextSerializer().Serialize(families);
+  ExpositionWriter writer(format);
+  for (auto& family : families) {
+    std::sort(family.metric.begin(), family.metric.end(), labels_before);
+    impl_->write(family, writer);
+  }
+  return std::move(writer).finish();
 }
 
 std::string why_invalid(const Declaration& row) {
   const std::string name(row.name);
-  if (!is_word(name) || !name.starts_with("troupe_") || std::count(name.begin(), name.end(), '_') < 2)
-    return name + ": a metric is named troupe_<service>_<noun>_<unit>";
-  if ((row.kind == Kind::counter) != name.ends_with("_total"))
+  const bool foreign = name.starts_with(kForeign);
+  if (foreign
+          ? !is_word(row.name.substr(kForeign.size()))
+          : !is_word(name) || !name.starts_with("troupe_") || std::count(name.begin(), name.end(), '_') < 2)
+    return name + ": a metric is named troupe_<service>_<noun>_<unit>, or as vLLM names it";
+  const bool foreign_histogram =
+      foreign && row.kind == Kind::histogram;  // it has vllm:iteration_tokens_total
+  if ((row.kind == Kind::counter) != name.ends_with("_total") && !foreign_histogram)
     return name + ": counters, and only they, end in _total";
   if (row.help.empty()) return name + ": it has no help";
   if ((row.kind == Kind::histogram) == row.buckets.empty())
@@ -194,18 +281,24 @@ void Gauge::set(double value) const {
 void Gauge::add(double amount) const {
   if (series_ != nullptr) series_->Increment(amount);
 }
+void Gauge::clear() const {
+  if (series_ != nullptr) series_->Set(std::numeric_limits<double>::quiet_NaN());
+}
 double Gauge::value() const {
   return series_ == nullptr ? 0 : series_->Value();
 }
 
-void Histogram::observe(double value) const {
-  if (series_ != nullptr) series_->Observe(value);
+void Histogram::observe(double value, std::string_view trace_id) const {
+  if (series_ != nullptr) series_->observe(value, trace_id);
+}
+void Histogram::add_counts(std::span<const double> more, double sum) const {
+  if (series_ != nullptr) series_->add_counts(more, sum);
 }
 std::uint64_t Histogram::count() const {
-  return series_ == nullptr ? 0 : series_->Collect().histogram.sample_count;
+  return series_ == nullptr ? 0 : series_->collect().histogram.sample_count;
 }
 double Histogram::sum() const {
-  return series_ == nullptr ? 0 : series_->Collect().histogram.sample_sum;
+  return series_ == nullptr ? 0 : series_->collect().histogram.sample_sum;
 }
 
 }  // namespace troupe::metrics

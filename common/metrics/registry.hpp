@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/metrics/format.hpp"
 #include "common/metrics/metric.hpp"
 
 namespace troupe::metrics {
@@ -32,16 +33,13 @@ class Registry {
   /// serialize(), and what it captures must live as long as the Registry.
   void before_collect(std::function<void()> update);
 
-  /// Text exposition format 0.0.4, families and series in the order of their names.
-  [[nodiscard]] std::string serialize() const;
+  /// The exposition, families and series in the order of their names.
+  [[nodiscard]] std::string serialize(Format format = Format::text) const;
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-/// The Content-Type of serialize().
-inline constexpr std::string_view kContentType = "text/plain; version=0.0.4; charset=utf-8";
 
 /// "" when the row follows the rules, else what is wrong with it.
 [[nodiscard]] std::string why_invalid(const Declaration& row);

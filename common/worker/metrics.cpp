@@ -1,7 +1,9 @@
 #include "common/worker/metrics.hpp"
 
 #include <algorithm>
+#include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -84,7 +86,7 @@ const std::vector<CounterRow>& counters() {
        [](S s) { return s.counters.prefills; }},
       {counter("troupe_worker_prefills_failed_total", "Prompts for decode workers that failed."),
        [](S s) { return s.counters.prefills_failed; }},
-      {counter("troupe_worker_role_changes_total", "Changes between prefill and decode; the label keeps the first role."),
+      {counter("troupe_worker_role_changes_total", "Changes between prefill and decode, by the role they led to."),
        [](S s) { return s.counters.role_changes; }},
       {counter("troupe_worker_leases_expired_total", "Reservations nobody claimed in time."),
        [](S s) { return s.counters.leases_expired; }},
@@ -178,28 +180,51 @@ const std::vector<GaugeRow>& gauges() {
   return kRows;
 }
 
-struct Mirror {
-  std::vector<std::pair<metrics::Counter, std::uint64_t>> counters;  // with what was counted so far
-  std::vector<metrics::Gauge> gauges;
+/// The series of one role.
+struct RoleSeries {
+  RoleSeries(metrics::Registry& registry, std::string_view role) {
+    for (const CounterRow& row : counters()) counter.push_back(registry.counter(row.row, {role}));
+    for (const GaugeRow& row : gauges()) gauge.push_back(registry.gauge(row.row, {role}));
+  }
+  std::vector<metrics::Counter> counter;
+  std::vector<metrics::Gauge> gauge;
+};
+
+class Mirror {
+ public:
+  explicit Mirror(metrics::Registry& registry) : registry_(registry), counted_(counters().size(), 0) {}
+
+  void show(const WorkerSnapshot& now) {
+    const auto role = static_cast<std::size_t>(now.role == wire::Role::prefill ? 0 : 1);
+    if (shown_ && shown_ != role)
+      for (const metrics::Gauge& gauge : roles_[*shown_]->gauge) gauge.clear();
+    shown_ = role;
+    auto& series = roles_[role];
+    if (!series) series.emplace(registry_, kRole.values[role]);
+    for (std::size_t i = 0; i < counted_.size(); ++i) {
+      const std::uint64_t value = counters()[i].read(now);
+      if (value > counted_[i]) series->counter[i].add(static_cast<double>(value - counted_[i]));
+      counted_[i] = std::max(counted_[i], value);
+    }
+    for (std::size_t i = 0; i < series->gauge.size(); ++i) series->gauge[i].set(gauges()[i].read(now));
+  }
+
+ private:
+  metrics::Registry& registry_;
+  std::vector<std::uint64_t> counted_;
+  std::array<std::optional<RoleSeries>, 2> roles_;  ///< as in kRole; made when the worker first has it
+  std::optional<std::size_t> shown_;
 };
 
 }  // namespace
 
-void add_worker_metrics(metrics::Registry& registry, std::string_view role,
-                        std::function<WorkerSnapshot()> snapshot) {
-  auto mirror = std::make_shared<Mirror>();  // owned by the registry's callback
-  for (const CounterRow& row : counters())
-    mirror->counters.emplace_back(registry.counter(row.row, {role}), 0);
-  for (const GaugeRow& row : gauges()) mirror->gauges.push_back(registry.gauge(row.row, {role}));
-  registry.before_collect([mirror, snapshot = std::move(snapshot)] {
+void add_worker_metrics(metrics::Registry& registry, std::function<WorkerSnapshot()> snapshot,
+                        std::shared_ptr<VllmMetrics> vllm) {
+  auto mirror = std::make_shared<Mirror>(registry);  // owned by the registry's callback
+  registry.before_collect([mirror, vllm = std::move(vllm), snapshot = std::move(snapshot)] {
     const WorkerSnapshot now = snapshot();
-    for (std::size_t i = 0; i < counters().size(); ++i) {
-      auto& [handle, before] = mirror->counters[i];
-      const std::uint64_t value = counters()[i].read(now);
-      if (value > before) handle.add(static_cast<double>(value - before));
-      before = std::max(before, value);
-    }
-    for (std::size_t i = 0; i < gauges().size(); ++i) mirror->gauges[i].set(gauges()[i].read(now));
+    mirror->show(now);
+    if (vllm) vllm->mirror(now.stats);
   });
 }
 

@@ -119,6 +119,7 @@ void Worker::start_engines(std::vector<EngineSetup> engines) {
 std::unique_ptr<WorkerState> Worker::make_state(const actors::RoleHandle& self,
                                                 std::vector<ServedModel> models) {
   WorkerOptions options = setup_.options;
+  snapshot_.role = options.role;  // nobody looks before this worker is made
   options.control_address = self.address();
   options.data_address = plane_->address();
   options.host = plane_->host();
@@ -136,6 +137,7 @@ std::unique_ptr<WorkerState> Worker::make_state(const actors::RoleHandle& self,
     };
   options.on_tick = [this](const WorkerState& state) {
     const std::lock_guard lock(mutex_);
+    snapshot_.role = state.role();
     snapshot_.counters = state.counters();
     snapshot_.stats = state.stats();
   };

@@ -34,6 +34,7 @@ struct EngineSetup {
 
 /// What others may look at; at most a heartbeat old but for the plane's numbers.
 struct WorkerSnapshot {
+  wire::Role role = wire::Role::decode;  ///< now
   WorkerCounters counters;
   std::vector<engine::EngineStats> stats;
   DataPlaneStats plane;

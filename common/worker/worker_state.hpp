@@ -63,6 +63,8 @@ struct WorkerOptions {
   std::function<void(std::size_t engine, kv_events::EventBatch)>
       kv_sink;                         ///< for those who follow KV events by other ways; none: nobody does
   std::function<void()> on_kill = {};  ///< what a kill order does; none: it is refused
+  /// A choice came to its end. Must not block.
+  std::function<void(std::size_t engine, const engine::StageTimes&)> on_finished;
   std::function<void(const class WorkerState&)>
       on_tick;  ///< with every heartbeat and report, for those who only look
 };
@@ -94,6 +96,7 @@ class WorkerState final : public actors::RoleState {
   void meet_routers(const std::vector<std::string>& addresses, TimePoint now);
 
   [[nodiscard]] WorkerCounters counters() const;
+  [[nodiscard]] wire::Role role() const { return options_.role; }
   [[nodiscard]] const std::vector<engine::EngineStats>& stats() const { return stats_; }
   /// Work of others that is not over.
   [[nodiscard]] std::size_t active() const;

@@ -165,6 +165,7 @@ void WorkerState::on_token_event(engine::TokenEvent event, TimePoint now, Batche
   }
   choice.tokens.insert(choice.tokens.end(), event.tokens.begin(), event.tokens.end());
   if (event.finish != FinishReason::none) choice.finish = event.finish;
+  if (event.times && options_.on_finished) options_.on_finished(stream.engine, *event.times);
   batches[stream.gateway].push_back(std::move(entry));
   const bool over = std::all_of(stream.choices.begin(), stream.choices.end(),
                                 [](const Choice& c) { return c.finish != FinishReason::none; });

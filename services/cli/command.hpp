@@ -60,6 +60,7 @@ int up_command(Arguments arguments, Io& io);
 int bench_engine_command(Arguments arguments, Io& io);
 int bench_quality_command(Arguments arguments, Io& io);
 int simulate_command(Arguments arguments, Io& io);
+int trace_command(Arguments arguments, Io& io);
 int version_command(Arguments arguments, Io& io);
 
 }  // namespace troupe::cli

@@ -30,6 +30,8 @@ const std::vector<Command>& commands() {
        models_command},
       {"techniques", "", "what is implemented, from which paper, and what it does to the answer",
        techniques_command},
+      {"trace", "REQUEST [--url URL] [--out FILE]", "what a recorded request spent its time on, in Chrome's trace format",
+       trace_command},
       {"config", "print [--role ROLE] [--json] [flags]",
        "every option with its value and where that came from", config_command},
       {"version", "", "the version", version_command},

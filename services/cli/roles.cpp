@@ -16,6 +16,7 @@
 #include "common/config/dump.hpp"
 #include "common/config/model_catalog.hpp"
 #include "common/metrics/process.hpp"
+#include "common/trace/exporter.hpp"
 #include "common/worker/metrics.hpp"
 #include "services/cli/notify.hpp"
 #include "services/cli/role_runner.hpp"
@@ -25,6 +26,7 @@
 #include "services/gateway/cluster_dispatcher.hpp"
 #include "services/gateway/cluster_metrics.hpp"
 #include "services/gateway/edge.hpp"
+#include "services/gateway/metrics.hpp"
 #include "services/gateway/request_store.hpp"
 #include "services/prefill/prefill_service.hpp"
 #include "services/router/event_intake.hpp"
@@ -201,7 +203,6 @@ class Process {
   }
 
   Expected<void> open_worker(worker::WorkerSetup setup) {
-    const std::string role = setup.role_name;
     TROUPE_TRY(read_data_addresses(setup));
     auto engines = load_engines(config_, std::cerr);
     if (!engines) return tl::unexpected<Error>(engines.error());
@@ -217,10 +218,15 @@ class Process {
     setup.options.gateway_grace = 2 * config_.duration("cluster.node_timeout");
     setup.shared_bytes = config_.bytes("kv.transfer_shared_bytes");
     setup.transfer_window = static_cast<std::uint32_t>(config_.integer("kv.transfer_window"));
+    std::vector<worker::EngineLabels> labels;
+    for (const worker::EngineSetup& each : *engines)
+      labels.push_back({each.model, each.engine->stats().pages_total, config_.boolean("kv.prefix_cache")});
+    const auto vllm = std::make_shared<worker::VllmMetrics>(registry_, labels);
+    setup.options.on_finished = [vllm](std::size_t engine, const engine::StageTimes& times) { vllm->observe(engine, times); };
     auto made = worker::Worker::create(*runtime_, std::move(setup), std::move(*engines));
     if (!made) return tl::unexpected<Error>(made.error());
     worker_ = std::move(*made);
-    worker::add_worker_metrics(registry_, role, [w = worker_.get()] { return w->snapshot(); });
+    worker::add_worker_metrics(registry_, [w = worker_.get()] { return w->snapshot(); }, vllm);
     return {};
   }
 
@@ -281,10 +287,29 @@ class Process {
     gateway::EdgeOptions edge_settings = edge_options();
     edge_settings.dashboard = dashboard_options();
     edge_settings.log = requests_seen_;
+    TROUPE_TRY(open_tracer(edge_settings));
     TROUPE_TRY(open_requests(edge_settings));
     auto edge = gateway::Edge::start(std::move(edge_settings), std::move(*texts), *dispatcher_, registry_);
     if (!edge) return tl::unexpected<Error>(edge.error());
     edge_ = std::move(*edge);
+    return {};
+  }
+
+  Expected<void> open_tracer(gateway::EdgeOptions& edge) {
+    trace::TracerOptions options;
+    options.ratio = config_.real("trace.ratio");
+    options.follow_caller = config_.boolean("trace.follow_callers");
+    edge.tracer = std::make_shared<trace::Tracer>(options);
+    const std::string& endpoint = config_.text("trace.otlp_endpoint");
+    if (endpoint.empty()) return {};
+    trace::ExporterOptions exporter;
+    exporter.endpoint = endpoint;
+    exporter.service = "troupe-" + role_;
+    auto made = trace::Exporter::create(exporter);
+    if (!made) return tl::unexpected<Error>(made.error());
+    exporter_ = std::move(*made);
+    edge.tracer->set_sink([to = exporter_.get()](const trace::Span& span) { to->offer(span); });
+    gateway::add_export_metrics(registry_, *exporter_);
     return {};
   }
 
@@ -353,8 +378,10 @@ class Process {
       gateway::Response response;
       response.content_type = "text/plain; charset=utf-8";
       if (request.path == "/metrics") {
-        response.content_type = metrics::kContentType;
-        response.body = registry_.serialize();
+        const metrics::Format format = metrics::negotiate(request.header("Accept"));
+        response.content_type = metrics::content_type(format);
+        response.headers.push_back({"Vary", "Accept"});
+        response.body = registry_.serialize(format);
       } else if (request.path == "/healthz") {
         response.body = "ok\n";
       } else if (request.path == "/state") {
@@ -429,6 +456,7 @@ class Process {
   actors::RoleHandle router_;
   std::unique_ptr<worker::Worker> worker_;
   const std::shared_ptr<gateway::RequestLog> requests_seen_ = std::make_shared<gateway::RequestLog>();
+  std::unique_ptr<trace::Exporter> exporter_;  // runs that the dispatcher still knows may tell it of spans
   std::unique_ptr<gateway::ClusterDispatcher> dispatcher_;
   std::unique_ptr<gateway::Edge> edge_;
   std::unique_ptr<gateway::HttpServer> metrics_server_;

@@ -1,6 +1,7 @@
 #pragma once
 // One HTTP request inside the edge: the request, the way to answer it, and its row in the metrics.
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "common/base/clock.hpp"
@@ -8,6 +9,7 @@
 #include "services/gateway/http_types.hpp"
 #include "services/gateway/metrics.hpp"
 #include "services/gateway/request_log.hpp"
+#include "services/gateway/request_trace.hpp"
 
 namespace troupe::gateway {
 
@@ -18,6 +20,12 @@ struct Call {
   std::size_t route = 0;
   TimePoint arrived;
   std::shared_ptr<RequestLog> log = nullptr;  ///< of what generates; likewise
+  std::shared_ptr<const RequestTrace> trace = nullptr;  ///< null: the request is not recorded
+
+  /// For an exemplar; "" when the request is not recorded.
+  [[nodiscard]] std::string_view trace_id() const {
+    return trace ? std::string_view(trace->trace_id()) : std::string_view{};
+  }
 
   void reply(Response response) const {
     metrics->count_request(route, response.status);

@@ -26,7 +26,7 @@ class EdgeServer final : public Edge {
         models_(std::move(models)),
         dispatcher_(dispatcher),
         registry_(registry),
-        metrics_(std::make_shared<const EdgeMetrics>(registry)),
+        metrics_(std::make_shared<const EdgeMetrics>(registry, names(models_))),
         starter_(dispatcher, options_.requests.get(), options_.request_deadline,
                  [this](Call call, wire::RequestRecord record, std::uint64_t from) {
                    make_again(std::move(call), std::move(record), from);
@@ -97,6 +97,12 @@ class EdgeServer final : public Edge {
     EdgeServer* edge = nullptr;
   };
 
+  static std::vector<std::string> names(const ModelTable& models) {
+    std::vector<std::string> out;
+    for (const auto& model : models.models()) out.push_back(model->name);
+    return out;
+  }
+
   static std::span<const Route> routes() {
     static constexpr std::array kRoutes{
         Route{"POST", "/v1/chat/completions", "chat_completions", &EdgeServer::chat, true},
@@ -133,6 +139,10 @@ class EdgeServer final : public Edge {
       if (method == call.request.method) return dashboard_.serve(std::move(call));
       allowed = method == "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
     }
+    if (const auto id = traced_request(path); id && call.request.method == "GET") {
+      call.route = route_index("trace");
+      return show_trace(call, *id);
+    }
     const auto resumed = resume_target(call.request);
     if (resumed.matches && call.request.method == "GET") {
       call.route = route_index("events");
@@ -154,7 +164,26 @@ class EdgeServer final : public Edge {
       error.retry_after_seconds = 5;
       return call.reply(error);
     }
+    if (row.starts_work) call.trace = RequestTrace::begin(options_.tracer, call.request.header("traceparent"), call.request.id);
     (this->*row.action)(std::move(call));
+  }
+
+  /// The id in /v1/requests/ID/trace.
+  static std::optional<RequestId> traced_request(std::string_view path) {
+    constexpr std::string_view kPrefix = "/v1/requests/", kSuffix = "/trace";
+    if (!path.starts_with(kPrefix) || !path.ends_with(kSuffix) || path.size() < kPrefix.size() + kSuffix.size()) return std::nullopt;
+    path.remove_prefix(kPrefix.size());
+    path.remove_suffix(kSuffix.size());
+    const auto id = id_from_hex<RequestId>(path);
+    return id ? std::optional(*id) : std::nullopt;
+  }
+
+  // Times only, and whoever asks knows the request's unguessable id.
+  void show_trace(Call& call, const RequestId& id) {
+    std::vector<trace::Span> spans;
+    if (options_.tracer) spans = options_.tracer->of(id);
+    if (spans.empty()) return call.reply(to_api(Error{Errc::request_unknown, "no trace of request " + to_hex(id)}));
+    call.reply_json(trace::to_chrome({{"gateway", std::move(spans)}}));
   }
 
   void preflight(Call& call, const std::string& allowed) {
@@ -364,7 +393,8 @@ class EdgeServer final : public Edge {
 
   // Not on the pool: what is happening must be visible above all when the pool is full.
   void expose_metrics(Call call) {
-    call.reply(Response{200, std::string(metrics::kContentType), registry_.serialize(), {}});
+    const metrics::Format format = metrics::negotiate(call.request.header("Accept"));
+    call.reply(Response{200, std::string(metrics::content_type(format)), registry_.serialize(format), {{"Vary", "Accept"}}});
   }
 
   void config(Call call) { call.reply_json(options_.config_json); }

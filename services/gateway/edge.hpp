@@ -8,6 +8,7 @@
 
 #include "common/metrics/registry.hpp"
 #include "services/gateway/dashboard.hpp"
+#include "common/trace/tracer.hpp"
 #include "services/gateway/dispatcher.hpp"
 #include "services/gateway/generate_request.hpp"
 #include "services/gateway/http_server.hpp"
@@ -27,6 +28,7 @@ struct EdgeOptions {
   DashboardOptions dashboard;
   std::shared_ptr<RequestLog> log =
       std::make_shared<RequestLog>();             ///< the dispatcher may say there where requests are placed
+  std::shared_ptr<trace::Tracer> tracer = nullptr;       ///< null: nothing is recorded
   std::function<std::string()> router_json = {};  ///< JSON for /state where the router is in this process
 };
 

@@ -92,7 +92,7 @@ void GenerateRun::make_choices() {
     options.characters_before = request.echo ? count_characters(request.text_prompts[prompt]) : 0;
     jobs_.push_back({prompt == 0 ? call_.request.id : random_id<RequestId>(), choices_.size(), false});
     for (std::uint32_t i = 0; i < request.choices; ++i) {
-      choices_.push_back({ChoiceText(prepared_.model->tokenizer, options), {}, {}});
+      choices_.push_back({ChoiceText(prepared_.model->tokenizer, options), {}, {}, {}});
     }
   }
 }
@@ -108,6 +108,8 @@ void GenerateRun::start() {
   call_.writer->on_gone([weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->client_gone();
   });
+  dispatched_ = std::chrono::steady_clock::now();
+  if (call_.trace) call_.trace->stage("prepare", call_.arrived, dispatched_);
   for (std::size_t job = 0; job < jobs_.size() && !over_; ++job) {
     if (const auto started = dispatch(job); !started) {
       for (std::size_t never = job; never < jobs_.size(); ++never) jobs_[never].over = true;
@@ -271,6 +273,7 @@ void GenerateRun::on_tokens(Event& event) {
   time_tokens(choice, event.tokens.size());
   prepared_.recorded ? push_each(index, event) : push(index, event.tokens, event.finish);
   if (!choice.text.finished()) return;
+  count_finished(event.job, choice);
   if (job_finished(event.job)) {
     close_job(event.job);
     finish_if_complete();
@@ -304,14 +307,34 @@ void GenerateRun::push(std::size_t index, std::span<const GeneratedToken> tokens
 
 void GenerateRun::time_tokens(Choice& choice, std::size_t count) {
   const TimePoint now = std::chrono::steady_clock::now();
-  if (std::exchange(first_token_, false))
-    call_.metrics->first_token_seconds.observe(seconds_since(call_.arrived));
-  if (choice.last_tokens) {
-    call_.metrics->inter_token_seconds.observe(
-        std::chrono::duration<double>(now - *choice.last_tokens).count());
+  const VllmSeries& vllm = call_.metrics->vllm.of(prepared_.request.model);
+  if (std::exchange(first_token_, false)) {
+    const double seconds = seconds_since(call_.arrived);
+    call_.metrics->first_token_seconds.observe(seconds, call_.trace_id());
+    vllm.first_token.observe(seconds, call_.trace_id());
+    first_token_at_ = now;
+    if (call_.trace) call_.trace->stage("first_token", dispatched_, now);
   }
+  if (choice.last_tokens) {
+    const double gap = std::chrono::duration<double>(now - *choice.last_tokens).count();
+    call_.metrics->inter_token_seconds.observe(gap);
+    vllm.count_token_gap(gap);
+  }
+  if (!choice.first_tokens) choice.first_tokens = now;
   choice.last_tokens = now;
   if (call_.log) call_.log->tokens(call_.request.id, count, now);
+}
+
+void GenerateRun::count_finished(std::size_t job, const Choice& choice) const {
+  FinishedChoice finished;
+  finished.reason = choice.text.reason();
+  finished.seconds = seconds_since(call_.arrived);
+  finished.output_seconds = std::chrono::duration<double>(*choice.last_tokens - *choice.first_tokens).count();
+  finished.prompt_tokens = prepared_.prompts[job].size();
+  finished.tokens = choice.text.completion_tokens();
+  finished.choices = prepared_.request.choices;
+  finished.max_tokens = prepared_.max_tokens[job];
+  call_.metrics->vllm.of(prepared_.request.model).count_finished(finished, call_.trace_id());
 }
 
 void GenerateRun::keep(std::size_t index, TextDelta delta) {
@@ -412,15 +435,31 @@ void GenerateRun::end(int status) {
   call_.metrics->prompt_tokens.add(static_cast<double>(used.prompt_tokens));
   call_.metrics->cached_tokens.add(static_cast<double>(used.cached_tokens));
   call_.metrics->completion_tokens.add(static_cast<double>(used.completion_tokens));
-  call_.metrics->request_seconds.observe(seconds_since(call_.arrived));
   if (call_.log)
     call_.log->ended(call_.request.id, status, used.completion_tokens, std::chrono::steady_clock::now());
+  call_.metrics->request_seconds.observe(seconds_since(call_.arrived), call_.trace_id());
+  trace_end(status, used);
+  const VllmSeries& vllm = call_.metrics->vllm.of(prepared_.request.model);
+  vllm.prompt_tokens.add(static_cast<double>(used.prompt_tokens));
+  vllm.generation_tokens.add(static_cast<double>(used.completion_tokens));
+  for (const Choice& choice : choices_)
+    if (!choice.text.finished()) vllm.count_aborted();
   log::debug("request over", {{"request", to_hex(call_.request.id)},
                               {"status", status},
                               {"prompt_tokens", used.prompt_tokens},
                               {"cached_tokens", used.cached_tokens},
                               {"completion_tokens", used.completion_tokens},
                               {"seconds", seconds_since(call_.arrived)}});
+}
+
+void GenerateRun::trace_end(int status, const Usage& used) const {
+  if (!call_.trace) return;
+  if (!first_token_) call_.trace->stage("stream", first_token_at_, std::chrono::steady_clock::now());
+  call_.trace->end(call_.arrived, status >= 400,
+                   {{"http.response.status_code", status},
+                    {"gen_ai.usage.input_tokens", static_cast<std::int64_t>(used.prompt_tokens)},
+                    {"gen_ai.usage.output_tokens", static_cast<std::int64_t>(used.completion_tokens)},
+                    {"troupe.cached_tokens", static_cast<std::int64_t>(used.cached_tokens)}});
 }
 
 Usage GenerateRun::usage() const {

@@ -65,7 +65,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   struct Choice {
     ChoiceText text;
     TextDelta all;  ///< of a whole answer
-    std::optional<TimePoint> last_tokens;
+    std::optional<TimePoint> first_tokens, last_tokens;
     bool cluster_finished = false;  ///< false after a stop string was found here: the cluster still generates
   };
   struct Job {
@@ -88,6 +88,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   void push(std::size_t index, std::span<const GeneratedToken> tokens, FinishReason finish);
   void agree_cached();
   void time_tokens(Choice& choice, std::size_t count);
+  void count_finished(std::size_t job, const Choice& choice) const;
   void keep(std::size_t index, TextDelta delta);
   void flush();
   void close_job(std::size_t job);
@@ -99,6 +100,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   void drop_record();
   void client_gone();
   void end(int status);
+  void trace_end(int status, const Usage& used) const;
   [[nodiscard]] Usage usage() const;
 
   Call call_;
@@ -115,6 +117,8 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   bool cached_agreed_ = false;  ///< nobody will report another number for this request
   bool streaming_ = false;      ///< the head has been sent
   bool first_token_ = true;
+  TimePoint dispatched_{};  ///< the jobs were handed over
+  TimePoint first_token_at_{};
   bool over_ = false;
 
   std::mutex mutex_;

@@ -51,7 +51,7 @@ std::size_t outcome_index(int status) {
 
 }  // namespace
 
-EdgeMetrics::EdgeMetrics(metrics::Registry& registry)
+EdgeMetrics::EdgeMetrics(metrics::Registry& registry, const std::vector<std::string>& models)
     : first_token_seconds(registry.histogram(kFirstToken)),
       inter_token_seconds(registry.histogram(kInterToken)),
       request_seconds(registry.histogram(kRequestTime)),
@@ -60,7 +60,8 @@ EdgeMetrics::EdgeMetrics(metrics::Registry& registry)
       completion_tokens(registry.counter(kCompletion)),
       in_flight(registry.gauge(kInFlight)),
       connections(registry.gauge(kConnections)),
-      text_queue(registry.gauge(kTextQueue)) {
+      text_queue(registry.gauge(kTextQueue)),
+      vllm(registry, models) {
   for (std::size_t route = 0; route < kRouteNames.size(); ++route) {
     for (std::size_t outcome = 0; outcome < kOutcomeNames.size(); ++outcome) {
       requests[route][outcome] = registry.counter(kRequests, {kRouteNames[route], kOutcomeNames[outcome]});
@@ -70,6 +71,22 @@ EdgeMetrics::EdgeMetrics(metrics::Registry& registry)
 
 void EdgeMetrics::count_request(std::size_t route, int status) const {
   requests[route][outcome_index(status)].add();
+}
+
+void add_export_metrics(metrics::Registry& registry, const trace::Exporter& exporter) {
+  const metrics::Label outcome{"outcome", {"exported", "dropped", "failed"}};
+  const Declaration row{"troupe_gateway_trace_spans_total",
+                        "Spans for the collector: taken, dropped since the queue was full, or not taken.",
+                        Kind::counter,
+                        {outcome}};
+  std::vector<metrics::Counter> counters;
+  for (const std::string_view value : outcome.values) counters.push_back(registry.counter(row, {value}));
+  registry.before_collect([&exporter, counters] {
+    const trace::ExporterCounters now = exporter.counters();
+    const std::array<std::uint64_t, 3> values{now.exported, now.dropped, now.failed};
+    for (std::size_t i = 0; i < values.size(); ++i)
+      counters[i].add(static_cast<double>(values[i]) - counters[i].value());
+  });
 }
 
 std::size_t route_index(std::string_view name) {

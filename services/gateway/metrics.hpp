@@ -2,22 +2,26 @@
 // What the HTTP edge counts.
 #include <array>
 #include <cstddef>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/metrics/buckets.hpp"
 #include "common/metrics/registry.hpp"
+#include "common/trace/exporter.hpp"
+#include "services/gateway/vllm_metrics.hpp"
 
 namespace troupe::gateway {
 
 /// The `route` label; anything else is "other".
-inline constexpr std::array<std::string_view, 15> kRouteNames{
+inline constexpr std::array<std::string_view, 16> kRouteNames{
     "chat_completions", "completions", "events", "models", "tokenize", "detokenize", "healthz", "readyz",
-    "metrics",          "config",      "state",  "page",   "options",  "refused",    "other"};
+    "metrics",          "config",      "state",  "page",   "options",  "refused",    "trace",   "other"};
 /// The `outcome` label: status class, or how an answer ended otherwise.
 inline constexpr std::array<std::string_view, 5> kOutcomeNames{"2xx", "4xx", "5xx", "gone", "broken"};
 
 struct EdgeMetrics {
-  explicit EdgeMetrics(metrics::Registry& registry);
+  EdgeMetrics(metrics::Registry& registry, const std::vector<std::string>& models);
   void count_request(std::size_t route,
                      int status) const;  ///< 499: gone; 0: broken off after its head was sent
 
@@ -31,7 +35,11 @@ struct EdgeMetrics {
   metrics::Gauge in_flight;
   metrics::Gauge connections;
   metrics::Gauge text_queue;
+  VllmMetrics vllm;
 };
+
+/// What the span exporter counted. `exporter` must live as long as the registry is scraped.
+void add_export_metrics(metrics::Registry& registry, const trace::Exporter& exporter);
 
 [[nodiscard]] std::size_t route_index(std::string_view name);
 

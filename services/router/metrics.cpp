@@ -1,5 +1,8 @@
 #include "services/router/metrics.hpp"
 
+#include <algorithm>
+#include <chrono>
+#include <optional>
 #include <vector>
 
 namespace troupe::router {
@@ -61,10 +64,21 @@ const Declaration kFeeds{"troupe_router_prefix_feeds",
                          Kind::gauge,
                          {kView}};
 
+const Declaration kTickAge{"troupe_router_last_tick_age_seconds",
+                           "Since the router last looked after its members; at most a heartbeat while it works.", Kind::gauge};
+const Declaration kOldestBeat{"troupe_router_oldest_heartbeat_seconds",
+                              "Since the member that is silent the longest was heard.", Kind::gauge};
+
+double seconds_until(TimePoint now, TimePoint then) {
+  return std::max(0.0, std::chrono::duration<double>(now - then).count());
+}
+
 }  // namespace
 
 struct RouterMonitor::Seen {
   std::mutex mutex;
+  TimePoint observed = std::chrono::steady_clock::now();
+  std::optional<TimePoint> oldest_beat;  ///< none: no members
   std::vector<std::uint64_t> counters;
   std::vector<double> gauges;
   std::deque<LoggedPlacement> placements;
@@ -85,8 +99,12 @@ RouterMonitor::RouterMonitor(metrics::Registry& registry) : seen_(std::make_shar
   gauges.push_back(registry.gauge(kCircuits));
   for (const std::string_view work : kWork.values) gauges.push_back(registry.gauge(kPressure, {work}));
   auto before = std::make_shared<std::vector<std::uint64_t>>(counters.size(), 0);
-  registry.before_collect([seen = seen_, counters, gauges, before] {
+  registry.before_collect([seen = seen_, counters, gauges, before, tick_age = registry.gauge(kTickAge),
+                           oldest_beat = registry.gauge(kOldestBeat)] {
     const std::lock_guard lock(seen->mutex);
+    const TimePoint now = std::chrono::steady_clock::now();
+    tick_age.set(seconds_until(now, seen->observed));
+    oldest_beat.set(seen->oldest_beat ? seconds_until(now, *seen->oldest_beat) : 0);
     for (std::size_t i = 0; i < seen->counters.size(); ++i) {
       counters[i].add(static_cast<double>(seen->counters[i] - (*before)[i]));
       (*before)[i] = seen->counters[i];
@@ -98,8 +116,11 @@ RouterMonitor::RouterMonitor(metrics::Registry& registry) : seen_(std::make_shar
 void RouterMonitor::observe(const RouterState& state) {
   const RouterCounters& c = state.counters();
   std::vector<double> gauges(4, 0);
-  for (const auto& [id, node] : state.view().nodes())
+  std::optional<TimePoint> oldest_beat;
+  for (const auto& [id, node] : state.view().nodes()) {
+    oldest_beat = oldest_beat ? std::min(*oldest_beat, node.heard) : node.heard;
     if (node.ready()) gauges[static_cast<std::size_t>(node.identity.role)] += 1;
+  }
   gauges.push_back(static_cast<double>(state.placements()));
   const PrefixView& prefixes = state.prefixes();
   for (const std::size_t value : {prefixes.index().size(), prefixes.index().bytes(), prefixes.exact_feeds(),
@@ -108,6 +129,8 @@ void RouterMonitor::observe(const RouterState& state) {
   for (const wire::Role work : {wire::Role::prefill, wire::Role::decode}) gauges.push_back(state.planner().pressure(work));
   const kv_events::TrackerCounters events = state.event_feeds().counters();
   const std::lock_guard lock(seen_->mutex);
+  seen_->observed = std::chrono::steady_clock::now();
+  seen_->oldest_beat = oldest_beat;
   seen_->counters = {c.placed_by_prefix,
                      c.placed_by_load,
                      c.placed_with_prefill,

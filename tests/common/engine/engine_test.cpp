@@ -328,6 +328,40 @@ TEST(Engine, ADeadlineEndsEveryChoiceOfAWaitingRequest) {
   EXPECT_FALSE(engine->has_work());
 }
 
+TEST(Engine, TheLastEventSaysWhenItsChoicePassedItsStages) {
+  using std::chrono::seconds;
+  ManualClock clock;
+  EngineSetup setup;
+  setup.clock = &clock;
+  setup.options.max_sequences = 1;
+  auto engine = make_engine(setup);
+  const auto requests = requests_for(*engine, 2);
+  const TimePoint start = clock.now();
+  std::map<RequestId, StageTimes> times;
+  for (Request request : requests) {
+    request.choices = 1;
+    request.max_tokens = 3;
+    ASSERT_TRUE(engine->submit(request).has_value());
+  }
+  while (engine->has_work()) {
+    clock.advance(seconds(1));
+    for (const TokenEvent& event : engine->step().tokens) {
+      EXPECT_EQ(event.times.has_value(), event.finish != FinishReason::none);
+      if (event.times) times[event.id] = *event.times;
+    }
+  }
+  const StageTimes& first = times.at(requests[0].id);
+  const StageTimes& second = times.at(requests[1].id);
+  EXPECT_EQ(first.queued, start);
+  EXPECT_EQ(first.admitted, start + seconds(1));
+  EXPECT_EQ(first.first_token, start + seconds(1));
+  EXPECT_EQ(first.last_token, start + seconds(3));
+  EXPECT_EQ(second.queued, start);
+  EXPECT_EQ(second.admitted, start + seconds(4)) << "one runs at a time";
+  EXPECT_EQ(second.last_token, start + seconds(6));
+  EXPECT_EQ(engine->stats().step_rows.rows, requests[0].prompt.size() + requests[1].prompt.size() + 4);
+}
+
 TEST(Engine, ReportsThePromptsOwnLogprobs) {
   auto engine = make_engine({});
   Request request;

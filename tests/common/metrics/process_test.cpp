@@ -19,7 +19,7 @@ TEST(ProcessMetrics, SayWhatTheSystemSays) {
   add_process_metrics(registry);
   const std::string text = registry.serialize();
   EXPECT_GT(value_of(text, "troupe_process_resident_bytes"), 1e6);
-  EXPECT_GE(value_of(text, "troupe_process_threads_count"), 1);
+  EXPECT_GE(value_of(text, "troupe_process_threads"), 1);
   EXPECT_GT(value_of(text, "troupe_process_start_time_seconds"), 1e9);
   EXPECT_GE(value_of(text, "troupe_process_cpu_seconds_total"), 0);
 }
@@ -27,12 +27,12 @@ TEST(ProcessMetrics, SayWhatTheSystemSays) {
 TEST(ProcessMetrics, CountOneMoreDescriptorWhenOneIsOpened) {
   Registry registry;
   add_process_metrics(registry);
-  const double before = value_of(registry.serialize(), "troupe_process_open_descriptors_count");
+  const double before = value_of(registry.serialize(), "troupe_process_open_descriptors");
   const int fd = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  const double during = value_of(registry.serialize(), "troupe_process_open_descriptors_count");
+  const double during = value_of(registry.serialize(), "troupe_process_open_descriptors");
   ::close(fd);
   EXPECT_EQ(during, before + 1);
-  EXPECT_EQ(value_of(registry.serialize(), "troupe_process_open_descriptors_count"), before);
+  EXPECT_EQ(value_of(registry.serialize(), "troupe_process_open_descriptors"), before);
 }
 
 }  // namespace

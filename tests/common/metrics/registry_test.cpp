@@ -34,11 +34,11 @@ TEST(Registry, SerializesTheExpositionFormatInOrderOfNames) {
             "troupe_kv_pages_count{state=\"open\",tier=\"host\"} 7\n"
             "# HELP troupe_router_wait_seconds Waits.\n"
             "# TYPE troupe_router_wait_seconds histogram\n"
-            "troupe_router_wait_seconds_count 1\n"
-            "troupe_router_wait_seconds_sum 0.5\n"
             "troupe_router_wait_seconds_bucket{le=\"0.1\"} 0\n"
-            "troupe_router_wait_seconds_bucket{le=\"1\"} 1\n"
-            "troupe_router_wait_seconds_bucket{le=\"+Inf\"} 1\n");
+            "troupe_router_wait_seconds_bucket{le=\"1.0\"} 1\n"
+            "troupe_router_wait_seconds_bucket{le=\"+Inf\"} 1\n"
+            "troupe_router_wait_seconds_sum 0.5\n"
+            "troupe_router_wait_seconds_count 1\n");
 }
 
 TEST(Registry, GivesTheSameSeriesForTheSameRowAndLabels) {
@@ -115,6 +115,11 @@ TEST(Declaration, IsCheckedAgainstTheNamingRules) {
   EXPECT_EQ(wrong(kTokens), "");
   EXPECT_EQ(wrong(kWait), "");
   EXPECT_NE(wrong({"decode_tokens_total", "H.", Kind::counter}), "");
+  EXPECT_EQ(wrong({"vllm:prompt_tokens_total", "H.", Kind::counter}), "");
+  EXPECT_EQ(wrong({"vllm:iteration_tokens_total", "H.", Kind::histogram, {}, {1, 2}}), "")
+      << "as vLLM names it";
+  EXPECT_NE(wrong({"vllm:prompt_tokens", "H.", Kind::counter}), "");
+  EXPECT_NE(wrong({"vllm:", "H.", Kind::gauge}), "");
   EXPECT_NE(wrong({"troupe_Decode_tokens_total", "H.", Kind::counter}), "");
   EXPECT_NE(wrong({"troupe_decode_tokens", "H.", Kind::counter}), "");
   EXPECT_NE(wrong({"troupe_decode_pages_total", "H.", Kind::gauge}), "");

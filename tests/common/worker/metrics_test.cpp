@@ -8,7 +8,7 @@ namespace {
 TEST(WorkerMetrics, EachScrapeShowsTheSnapshot) {
   metrics::Registry registry;
   WorkerSnapshot now;
-  add_worker_metrics(registry, "decode", [&] { return now; });
+  add_worker_metrics(registry, [&] { return now; });
   now.counters.imports = 3;
   now.plane.bytes_received = 1000;
   now.stats = {{}, {}};
@@ -28,6 +28,27 @@ TEST(WorkerMetrics, EachScrapeShowsTheSnapshot) {
   EXPECT_NE(text.find("troupe_worker_imports_total{role=\"decode\"} 5"), std::string::npos) << text;
   EXPECT_NE(text.find("troupe_kv_disk_hits_total{role=\"decode\"} 3"), std::string::npos) << text;
   EXPECT_NE(text.find("troupe_kv_disk_paused_tiers{role=\"decode\"} 1"), std::string::npos) << text;
+}
+
+TEST(WorkerMetrics, FollowTheRole) {
+  metrics::Registry registry;
+  WorkerSnapshot now;
+  now.role = wire::Role::prefill;
+  now.counters.requests = 4;
+  now.counters.joined = true;
+  add_worker_metrics(registry, [&] { return now; });
+  EXPECT_EQ(registry.serialize().find("role=\"decode\""), std::string::npos) << "a role it never had";
+  now.role = wire::Role::decode;
+  now.counters.requests = 7;
+  const std::string text = registry.serialize();
+  EXPECT_NE(text.find("troupe_worker_requests_total{role=\"prefill\"} 4\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("troupe_worker_requests_total{role=\"decode\"} 3\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("troupe_worker_joined_routers{role=\"decode\"} 1\n"), std::string::npos) << text;
+  EXPECT_EQ(text.find("troupe_worker_joined_routers{role=\"prefill\"}"), std::string::npos)
+      << "it is not prefill any more";
+  now.role = wire::Role::prefill;
+  EXPECT_NE(registry.serialize().find("troupe_worker_joined_routers{role=\"prefill\"} 1\n"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -1,0 +1,61 @@
+#include <fstream>
+#include <ostream>
+
+#include "common/base/ids.hpp"
+#include "common/http/client.hpp"
+#include "common/terminal/printable.hpp"
+#include "services/cli/command.hpp"
+
+namespace troupe::cli {
+namespace {
+
+constexpr std::string_view kHelp =
+    "usage: troupe trace REQUEST [--url URL] [--out FILE]\n\n"
+    "Writes what a recorded request spent its time on, for chrome://tracing or Perfetto. REQUEST is the "
+    "x-request-id of its answer;\n"
+    "requests with a sampled traceparent are recorded, and of the others the share that trace.ratio says.\n\n"
+    "  --url URL   a gateway (http://127.0.0.1:8080)\n"
+    "  --out FILE  instead of standard output\n";
+constexpr std::size_t kLargestTrace = 64U << 20;
+
+Expected<std::string> fetch(const std::string& url, const std::string& request) {
+  TROUPE_TRY(id_from_hex<RequestId>(request));
+  const auto gateway = parse_url(url);
+  if (!gateway) return tl::unexpected<Error>(gateway.error());
+  HttpRequest ask;
+  ask.path = "/v1/requests/" + request + "/trace";
+  auto answer = HttpAnswer::open(*gateway, ask, -1);
+  if (!answer) return tl::unexpected<Error>(answer.error());
+  auto body = answer->read_all(kLargestTrace);
+  if (body && answer->status() != 200)
+    return fail(Errc::io_failed,
+                "the gateway answered " + std::to_string(answer->status()) + ": " + printable(*body));
+  return body;
+}
+
+}  // namespace
+
+int trace_command(Arguments arguments, Io& io) {
+  if (take_switch(arguments, "--help")) {
+    io.out << kHelp;
+    return ok;
+  }
+  const auto url = take_flag(arguments, "--url");
+  if (!url) return report(url.error(), io);
+  const auto out = take_flag(arguments, "--out");
+  if (!out) return report(out.error(), io);
+  if (arguments.size() != 1) return report({Errc::config_invalid, "trace: expected one request's id"}, io);
+  const auto text = fetch(url->value_or("http://127.0.0.1:8080"), arguments.front());
+  if (!text) return report(text.error(), io);
+  if (!*out) {
+    io.out << *text;
+    return ok;
+  }
+  std::ofstream file(**out, std::ios::binary);
+  file << *text;
+  file.close();
+  if (!file) return report({Errc::io_failed, "cannot write " + **out}, io);
+  return ok;
+}
+
+}  // namespace troupe::cli
