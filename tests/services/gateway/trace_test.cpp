@@ -65,7 +65,9 @@ TEST_F(Tracing, AFailedRequestsSpanSaysSo) {
   const json events = trace_of(ask(kSampled));
   ASSERT_FALSE(events.empty());
   for (const json& event : events)
-    if (event["name"] == "request") EXPECT_EQ(event["args"]["failed"], true) << events.dump(1);
+    if (event["name"] == "request") {
+      EXPECT_EQ(event["args"]["failed"], true) << events.dump(1);
+    }
 }
 
 TEST_F(Tracing, WhatNobodyAskedForLeavesNothing) {
