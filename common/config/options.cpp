@@ -173,9 +173,15 @@ std::vector<Option> rows() {
        "Prompts with fewer uncached tokens are prefilled on the decode worker itself.", "tokens", "0",
        "1000000000"},
       {"disagg.min_fetch_tokens", integer, "256", kRouter,
-       "A prompt's KV pages are fetched from another worker that holds at least so many tokens of it more than the chosen "
-       "one.",
+       "A prompt's KV pages are fetched from another worker only if it holds at least so many tokens of it more than the chosen "
+       "one; with predicted_ttft, and if that is predicted to be sooner than computing them.",
        "tokens", "1", "1000000000"},
+
+      {"disagg.convert", choice, "exact", kRouter | kWorkers,
+       "KV pages between workers that hold them differently. exact: converted where that keeps every bit (page size, order). "
+       "lossy: also between number formats (kv.codec, engine.numerics), LOSSY: other answers, resumed streams may differ. off: "
+       "pages move only where they lie alike. What is not converted is computed.",
+       "", "", "", {"exact", "lossy", "off"}},
 
       {"router.policy",
        choice,

@@ -22,6 +22,7 @@
 #include "common/engine/schedule/tenant_counters.hpp"
 #include "common/kv/block_key.hpp"
 #include "common/kv/disk/disk_tier.hpp"
+#include "common/kv/page_format.hpp"
 #include "common/model/model.hpp"
 #include "common/prefix_index/tier.hpp"
 #include "common/sampling/params.hpp"
@@ -60,6 +61,9 @@ struct Request {
   SamplingParams sampling;
   bool prompt_logprobs = false;           ///< report log-probabilities of the prompt's own tokens (echo)
   std::optional<TimePoint> deadline;
+  /// Its imported pages are made from those of this model id, which computes with other numbers: they are not what this
+  /// engine would compute, so they and whatever follows them have keys of their own. Zero: pages are this engine's.
+  ModelId pages_of = {};
 };
 
 /// When a choice passed its stages here. Pages that come from elsewhere count as admitted when room was reserved for them.
@@ -149,6 +153,7 @@ class Engine {
   [[nodiscard]] virtual ModelId model_id() const = 0;  ///< weights + numerics id
   [[nodiscard]] virtual std::uint32_t context_length() const = 0;
   [[nodiscard]] virtual std::size_t layer_page_bytes() const = 0;
+  [[nodiscard]] virtual PageFormat page_format() const = 0;  ///< of what is exported and imported
   [[nodiscard]] virtual std::uint32_t layers() const = 0;
 
   /// Queues a request. Errors: queue_full, context_length_exceeded, out_of_pages (can never fit), invalid_argument.
@@ -161,11 +166,14 @@ class Engine {
   virtual void release_prefill(const RequestId& id) = 0;
 
   /// Decode side of a transfer: reserves pages for prompt tokens [0, tokens), fills them by import_page, then commit_import
-  /// makes the request runnable; it computes what was not imported. Blocks already cached here need no transfer:
-  /// `cached_tokens_for` says how many leading tokens they cover. Errors: out_of_pages, queue_full.
-  [[nodiscard]] virtual Expected<void> reserve_import(Request request, std::uint32_t tokens) = 0;
+  /// makes the request runnable; it computes what was not imported. Returns how many leading tokens (whole pages) are cached
+  /// here and need no transfer. Errors: out_of_pages, queue_full.
+  [[nodiscard]] virtual Expected<std::uint32_t> reserve_import(Request request, std::uint32_t tokens) = 0;
   [[nodiscard]] virtual Expected<void> import_page(const RequestId& id, std::uint32_t layer, std::uint32_t page_index,
                                                    std::span<const std::byte> bytes) = 0;
+  /// What an import holds of a page so far, for those who fill it part by part. Errors: transfer_failed.
+  [[nodiscard]] virtual Expected<void> imported_page(const RequestId& id, std::uint32_t layer, std::uint32_t page_index,
+                                                     std::span<std::byte> to) const = 0;
   /// Takes the first `tokens` of them, at most as many as were reserved; the rest is computed. Errors: transfer_failed when a
   /// page of a layer is missing.
   [[nodiscard]] virtual Expected<void> commit_import(const RequestId& id, std::uint32_t tokens) = 0;

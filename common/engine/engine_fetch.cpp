@@ -49,7 +49,7 @@ bool EngineImpl::fetch(SequencePtr& sequence) {
   disk_->count_misses(whole - end);
   if (end == first) return false;
 
-  Fetch begun(new_pages(sequence->request->tenant));
+  Fetch begun(new_pages(*sequence->request));
   bool ok = true;
   copy(begun.pages.adopt(sequence->tokens, first * kPageTokens, ok));
   // Running sequences keep a page each to grow into.

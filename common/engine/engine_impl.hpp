@@ -22,14 +22,17 @@ class EngineImpl final : public Engine {
   ModelId model_id() const override { return model_id_; }
   std::uint32_t context_length() const override { return context_; }
   std::size_t layer_page_bytes() const override { return runner_->kv_layout().layer_page_bytes(); }
+  PageFormat page_format() const override;
   std::uint32_t layers() const override { return runner_->kv_layout().layers; }
 
   Expected<void> submit(Request request) override;
   Expected<void> submit_prefill(Request request, std::uint32_t tokens, std::function<bool(const PrefillProgress&)> progress) override;
   void release_prefill(const RequestId& id) override;
-  Expected<void> reserve_import(Request request, std::uint32_t tokens) override;
+  Expected<std::uint32_t> reserve_import(Request request, std::uint32_t tokens) override;
   Expected<void> import_page(const RequestId& id, std::uint32_t layer, std::uint32_t page_index,
                              std::span<const std::byte> bytes) override;
+  Expected<void> imported_page(const RequestId& id, std::uint32_t layer, std::uint32_t page_index,
+                               std::span<std::byte> to) const override;
   Expected<void> commit_import(const RequestId& id, std::uint32_t tokens) override;
   std::uint32_t cached_tokens_for(std::string_view tenant, std::span<const TokenId> prompt) const override;
   void export_page(std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) const override;
@@ -61,10 +64,12 @@ class EngineImpl final : public Engine {
   // engine_submit.cpp: requests come and go
   Expected<void> check(const Request& request) const;
   SequencePtr make_sequence(Request request);
-  SequencePages new_pages(const std::string& tenant) const;
+  SequencePages new_pages(const Request& request) const;
   std::uint32_t adopt(Sequence& sequence, std::uint32_t most);
   void copy(const std::optional<CopyPage>& page);
-  Sequence* importing(const RequestId& id);
+  const Sequence* importing(const RequestId& id) const;
+  Expected<std::uint32_t> import_place(const RequestId& id, std::uint32_t layer, std::uint32_t page_index,
+                                       std::size_t bytes) const;
 
   void enqueue(SequencePtr sequence);
 

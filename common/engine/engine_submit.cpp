@@ -90,8 +90,17 @@ EngineImpl::SequencePtr EngineImpl::make_sequence(Request request) {
   return sequence;
 }
 
-SequencePages EngineImpl::new_pages(const std::string& tenant) const {
-  return SequencePages(pool_, root_key(model_id_, tenant), std::string(kDensePolicy));
+SequencePages EngineImpl::new_pages(const Request& request) const {
+  return SequencePages(pool_, root_key(model_id_, request.tenant),
+                       request.pages_of.is_zero() ? std::string(kDensePolicy) : converted_policy(request.pages_of));
+}
+
+PageFormat EngineImpl::page_format() const {
+  const backend::KvLayout& layout = runner_->kv_layout();
+  const PageNumbers numbers = layout.dtype == backend::DType::i8    ? PageNumbers::int8
+                              : layout.dtype == backend::DType::f16 ? PageNumbers::f16
+                                                                    : PageNumbers::f32;
+  return {backend::kPageSlots, layout.kv_heads, layout.key_dim, layout.value_dim, numbers, KeyOrder::by_channel};
 }
 
 void EngineImpl::copy(const std::optional<CopyPage>& page) {
@@ -100,7 +109,7 @@ void EngineImpl::copy(const std::optional<CopyPage>& page) {
 
 /// Gives a sequence pages and what the cache holds of its first `most` tokens; returns the tokens covered.
 std::uint32_t EngineImpl::adopt(Sequence& sequence, std::uint32_t most) {
-  sequence.pages.emplace(new_pages(sequence.request->tenant));
+  sequence.pages.emplace(new_pages(*sequence.request));
   if (sequence.request->prompt_logprobs) return 0;  // every row's logits are wanted
   bool ok = true;
   copy(sequence.pages->adopt(sequence.tokens, most, ok));
@@ -135,7 +144,7 @@ Expected<void> EngineImpl::submit_prefill(Request request, std::uint32_t tokens,
 
 void EngineImpl::release_prefill(const RequestId& id) { prefilled_.erase(id); }
 
-Expected<void> EngineImpl::reserve_import(Request request, std::uint32_t tokens) {
+Expected<std::uint32_t> EngineImpl::reserve_import(Request request, std::uint32_t tokens) {
   TROUPE_TRY(check(request));
   if (tokens == 0 || tokens >= request.prompt.size())
     return fail(Errc::invalid_argument, "an import of " + std::to_string(tokens) + " of " + std::to_string(request.prompt.size()) + " prompt tokens");
@@ -151,7 +160,7 @@ Expected<void> EngineImpl::reserve_import(Request request, std::uint32_t tokens)
   while (true) {
     auto reserved = sequence->pages->reserve(tokens);
     if (reserved) break;
-    if (!yield_fetch()) return reserved;
+    if (!yield_fetch()) return tl::unexpected<Error>(std::move(reserved.error()));
   }
   auto import = std::make_unique<ImportState>();
   import->tokens = tokens;
@@ -161,26 +170,44 @@ Expected<void> EngineImpl::reserve_import(Request request, std::uint32_t tokens)
   // Slots exist from now on; they count as computed at commit only.
   const auto missing = std::span(sequence->tokens).subspan(sequence->pages->length(), tokens - sequence->pages->length());
   copy(sequence->pages->append(missing));
+  const std::uint32_t held = sequence->cached_tokens;
   importing_.emplace(id, std::move(sequence));
-  return {};
+  return held;
 }
 
-Sequence* EngineImpl::importing(const RequestId& id) {
+const Sequence* EngineImpl::importing(const RequestId& id) const {
   const auto found = importing_.find(id);
   return found == importing_.end() ? nullptr : found->second.get();
 }
 
+/// The physical page.
+Expected<std::uint32_t> EngineImpl::import_place(const RequestId& id, std::uint32_t layer, std::uint32_t page_index,
+                                                 std::size_t bytes) const {
+  const Sequence* sequence = importing(id);
+  if (sequence == nullptr) return fail(Errc::transfer_failed, "no import is open for this request");
+  const ImportState& import = *sequence->import;
+  if (layer >= layers() || page_index < import.first_page || page_index - import.first_page >= import.got[0].size() ||
+      bytes != layer_page_bytes())
+    return fail(Errc::transfer_failed, "layer " + std::to_string(layer) + ", page " + std::to_string(page_index) + ", " +
+                                           std::to_string(bytes) + " bytes do not belong to this import");
+  return sequence->pages->pages()[page_index];
+}
+
 Expected<void> EngineImpl::import_page(const RequestId& id, std::uint32_t layer, std::uint32_t page_index,
                                        std::span<const std::byte> bytes) {
-  Sequence* sequence = importing(id);
-  if (sequence == nullptr) return fail(Errc::transfer_failed, "no import is open for this request");
-  ImportState& import = *sequence->import;
-  if (layer >= layers() || page_index < import.first_page || page_index - import.first_page >= import.got[0].size() ||
-      bytes.size() != layer_page_bytes())
-    return fail(Errc::transfer_failed, "layer " + std::to_string(layer) + ", page " + std::to_string(page_index) + ", " +
-                                           std::to_string(bytes.size()) + " bytes do not belong to this import");
-  runner_->import_page(layer, sequence->pages->pages()[page_index], bytes);
+  const auto place = import_place(id, layer, page_index, bytes.size());
+  TROUPE_TRY(place);
+  runner_->import_page(layer, *place, bytes);
+  ImportState& import = *importing_.at(id)->import;
   import.got[layer][page_index - import.first_page] = true;
+  return {};
+}
+
+Expected<void> EngineImpl::imported_page(const RequestId& id, std::uint32_t layer, std::uint32_t page_index,
+                                         std::span<std::byte> to) const {
+  const auto place = import_place(id, layer, page_index, to.size());
+  TROUPE_TRY(place);
+  runner_->export_page(layer, *place, to);
   return {};
 }
 

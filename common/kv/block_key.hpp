@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,6 +17,9 @@ inline constexpr std::uint32_t kBlocksPerPage = 4;
 
 /// Attention policy and codec of plain attention over uncompressed pages; their number format is in the model id.
 inline constexpr std::string_view kDensePolicy = "dense";
+
+/// The same over pages that were converted from another model id's numbers: nobody else finds those.
+[[nodiscard]] inline std::string converted_policy(const ModelId& from) { return "converted-" + to_hex(from); }
 
 /// Parent of a sequence's first block. `model` already holds the numerics id; `tenant` separates caches.
 [[nodiscard]] inline BlockKey root_key(const ModelId& model, std::string_view tenant) {

@@ -94,7 +94,7 @@ struct Load {
 
 /// A role announces itself to the router: at start, and again whenever the router does not know it.
 struct Join {
-  TROUPE_MESSAGE(Join, 2, 1);
+  TROUPE_MESSAGE(Join, 3, 1);
   NodeId node;
   Role role = Role::decode;
   std::string name;             ///< "decode-0": unique in the cluster, stable over restarts
@@ -102,6 +102,7 @@ struct Join {
   std::string data_address;     ///< where KV frames are received
   std::vector<ModelInfo> models;
   std::string dialled;          ///< the router's address as this node knows it; its reply repeats it
+  std::vector<ModelId> weights; ///< of each of `models`, whatever numbers it computes with; empty: not said
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("node", s.node);
@@ -111,6 +112,7 @@ struct Join {
     v("data_address", s.data_address);
     v("models", s.models);
     v.since(2, "dialled", s.dialled);
+    v.since(3, "weights", s.weights);
   }
 };
 
@@ -243,7 +245,7 @@ struct PlaceRequest {
 };
 
 struct Placement {
-  TROUPE_MESSAGE(Placement, 3, 1);
+  TROUPE_MESSAGE(Placement, 4, 1);
   RequestId request;
   Epoch epoch;
   NodeId decode;
@@ -256,6 +258,7 @@ struct Placement {
   std::string prefill_data_address; ///< where a prompt too long for a control message goes
   std::string fetch_address;        ///< a worker that holds more of the prompt; empty: none is worth asking
   std::uint32_t fetch_tokens = 0;   ///< what the router believes it holds
+  ModelId prefill_model;            ///< that `prefill` computes with other numbers, its pages are converted; zero: the same
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -270,6 +273,7 @@ struct Placement {
     v.since(2, "prefill_data_address", s.prefill_data_address);
     v.since(3, "fetch_address", s.fetch_address);
     v.since(3, "fetch_tokens", s.fetch_tokens);
+    v.since(4, "prefill_model", s.prefill_model);
   }
 };
 
@@ -315,6 +319,28 @@ struct PlacementCheck {
   }
 };
 
+/// Worker to routers: what fetching a prompt's pages from a peer took, so that they learn when that is worth while.
+struct PagesMoved {
+  TROUPE_MESSAGE(PagesMoved, 1, 1);
+  RequestId request;
+  Epoch epoch;
+  NodeId node;                  ///< that has them now
+  ModelId model;
+  std::string source;           ///< control address of the peer they came from
+  std::uint32_t tokens = 0;     ///< whose pages came
+  std::uint64_t took_us = 0;    ///< from asking to the last page
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("request", s.request);
+    v("epoch", s.epoch);
+    v("node", s.node);
+    v("model", s.model);
+    v("source", s.source);
+    v("tokens", s.tokens);
+    v("took_us", s.took_us);
+  }
+};
+
 /// How a placement ended, as far as its worker is concerned; `dropped` says nothing of the worker.
 enum class Outcome : std::uint8_t { answered, dropped, failed };
 [[nodiscard]] constexpr Outcome last_value(Outcome) { return Outcome::failed; }
@@ -354,7 +380,7 @@ struct WireSampling {
 
 /// Gateway to decode worker. A prompt too long for a control message follows as a PromptFrame on the data plane.
 struct Generate {
-  TROUPE_MESSAGE(Generate, 4, 1);
+  TROUPE_MESSAGE(Generate, 5, 1);
   RequestId request;
   Epoch epoch;
   ModelId model;
@@ -375,6 +401,7 @@ struct Generate {
   std::int32_t priority = 0;            ///< higher goes first
   std::string fetch_address;            ///< a worker to ask for the prompt's pages first; empty: none
   std::uint32_t fetch_tokens = 0;       ///< leading ones it may hold
+  ModelId prefill_model;                ///< as in the Placement
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -397,6 +424,7 @@ struct Generate {
     v.since(3, "priority", s.priority);
     v.since(4, "fetch_address", s.fetch_address);
     v.since(4, "fetch_tokens", s.fetch_tokens);
+    v.since(5, "prefill_model", s.prefill_model);
   }
 };
 
@@ -414,7 +442,7 @@ struct WireToken {
 
 /// Decode worker to gateway: everything one engine step made for that gateway, as one message.
 struct Tokens {
-  TROUPE_MESSAGE(Tokens, 2, 1);
+  TROUPE_MESSAGE(Tokens, 3, 1);
   struct Entry {
     RequestId request;
     Epoch epoch;
@@ -445,11 +473,13 @@ struct Tokens {
   NodeId node;
   std::uint64_t step = 0;
   std::vector<Entry> entries;
+  std::vector<std::uint32_t> converted = {};  ///< indices of entries whose prompts' pages came from other numbers: lossy
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("node", s.node);
     v("step", s.step);
     v("entries", s.entries, kMaxList);
+    v.since(3, "converted", s.converted, kMaxList);
   }
 };
 
@@ -532,9 +562,26 @@ struct PrefillDone {
   }
 };
 
+/// How one layer of a page lies in a frame: common/kv/page_format.hpp, which names `numbers` and `keys`.
+struct PageShape {
+  std::uint32_t page_tokens = 0;  ///< 0: not said, the pages are laid out as the receiver's
+  std::uint32_t kv_heads = 0, key_dim = 0, value_dim = 0;
+  std::uint8_t numbers = 0, keys = 0;
+  bool operator==(const PageShape&) const = default;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("page_tokens", s.page_tokens);
+    v("kv_heads", s.kv_heads);
+    v("key_dim", s.key_dim);
+    v("value_dim", s.value_dim);
+    v("numbers", s.numbers);
+    v("keys", s.keys);
+  }
+};
+
 /// Header of a data-plane frame: layers x pages of one prompt, payload layer-major, one layer's page after another.
 struct KvFrame {
-  TROUPE_MESSAGE(KvFrame, 2, 1);
+  TROUPE_MESSAGE(KvFrame, 3, 1);
   RequestId request;
   Epoch epoch;
   ModelId model;
@@ -545,6 +592,7 @@ struct KvFrame {
   std::uint32_t layer_page_bytes = 0;
   std::uint64_t checksum = 0;           ///< XXH3-64 of the payload
   LeaseId lease;                        ///< of the pages it is for; any other reservation refuses it
+  PageShape shape = {};                 ///< of the sender's pages; `pages` counts in these
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -557,6 +605,7 @@ struct KvFrame {
     v("layer_page_bytes", s.layer_page_bytes);
     v("checksum", s.checksum);
     v.since(2, "lease", s.lease);
+    v.since(3, "shape", s.shape);
   }
 };
 

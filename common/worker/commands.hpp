@@ -10,6 +10,7 @@
 #include "common/engine/engine.hpp"
 #include "common/transport/data_plane.hpp"
 #include "common/wire/messages.hpp"
+#include "common/worker/page_import.hpp"
 
 namespace troupe::worker {
 
@@ -21,8 +22,9 @@ struct Submit {
 /// Reserves pages for the first `tokens` prompt tokens; runs the request at once when the cache already
 /// covers them.
 struct ReserveImport {
-  engine::Request request;
+  engine::Request request;  ///< `pages_of` names the sender's model id where that is another
   std::uint32_t tokens = 0;
+  Conversion conversion = Conversion::exact;
 };
 struct ImportFrame {
   RequestId engine_id;
@@ -87,6 +89,7 @@ struct Imported {
 };
 struct Committed {
   RequestId engine_id;
+  std::optional<Fidelity> converted = {};  ///< what the pages went through; none: nothing
 };
 struct Prefilled {
   RequestId engine_id;

@@ -18,6 +18,9 @@ struct WorkerCounters {
   std::uint64_t fetches = 0;            ///< prompts whose pages came from a peer's cache
   std::uint64_t fetched_tokens = 0;     ///< in them, pages that were here already aside
   std::uint64_t fetch_fallbacks = 0;    ///< the peer failed, computed here instead
+  std::uint64_t imports_regrouped = 0;  ///< of both kinds: pages of another layout, the same bits
+  std::uint64_t imports_lossy = 0;      ///< whose pages were made of other numbers
+  std::uint64_t conversions_refused = 0;  ///< computed here, where lossy conversion would have spared it
   std::uint64_t sources_asked_again = 0;  ///< silent ones, for pages
   std::uint64_t exports = 0;            ///< fetches answered
   std::uint64_t exports_failed = 0;

@@ -1,18 +1,6 @@
 #include "common/worker/engine_runner.hpp"
 
-#include <algorithm>
-
-#include "common/kv/block_key.hpp"
-
 namespace troupe::worker {
-namespace {
-constexpr std::uint32_t kPageTokens = kBlockTokens * kBlocksPerPage;
-
-std::uint32_t pages_for(std::uint32_t tokens) {
-  return (tokens + kPageTokens - 1) / kPageTokens;
-}
-}  // namespace
-
 void EngineRunner::execute(Command command, std::vector<Report>& reports) {
   std::visit([&](auto& c) { run(c, reports); }, command);
 }
@@ -25,83 +13,54 @@ void EngineRunner::run(Submit& command, std::vector<Report>& reports) {
 
 void EngineRunner::run(ReserveImport& command, std::vector<Report>& reports) {
   const RequestId id = command.request.id;
-  const std::uint32_t cached = engine_.cached_tokens_for(command.request.tenant, command.request.prompt);
-  const std::uint32_t skip = std::min(cached, command.tokens) / kPageTokens * kPageTokens;
-  const bool run_here = cached >= command.tokens;
-  auto done = run_here ? engine_.submit(std::move(command.request))
-                       : engine_.reserve_import(std::move(command.request), command.tokens);
-  if (!done) {
-    reports.push_back(Refused{id, std::move(done.error())});
+  const bool foreign = !command.request.pages_of.is_zero();
+  if (engine_.cached_tokens_for(command.request.tenant, command.request.prompt) >= command.tokens) {
+    command.request.pages_of = {};
+    if (auto done = engine_.submit(std::move(command.request)); !done)
+      reports.push_back(Refused{id, std::move(done.error())});
+    else
+      reports.push_back(Reserved{id, command.tokens, true});
     return;
   }
-  if (!run_here) {
-    Importing importing{skip / kPageTokens, pages_for(command.tokens), command.tokens};
-    const std::size_t pages = importing.end_page - importing.first_page;
-    importing.got.assign(pages, std::vector<bool>(engine_.layers(), false));
-    importing.layers_missing.assign(pages, engine_.layers());
-    importing_[id] = std::move(importing);
+  auto held = engine_.reserve_import(std::move(command.request), command.tokens);
+  if (!held) {
+    reports.push_back(Refused{id, std::move(held.error())});
+    return;
   }
-  reports.push_back(Reserved{id, skip, run_here});
+  importing_.try_emplace(id, engine_, id, *held, command.tokens, command.conversion, foreign);
+  reports.push_back(Reserved{id, *held, false});
 }
 
 void EngineRunner::run(ImportFrame& command, std::vector<Report>& reports) {
   const auto found = importing_.find(command.engine_id);
   if (found == importing_.end()) return;  // cancelled meanwhile
-  if (auto done = import_frame(command, found->second); !done) {
-    reports.push_back(Refused{command.engine_id, std::move(done.error())});
+  auto taken = found->second.take(command.header,
+                                  std::as_bytes(std::span(command.payload->data(), command.payload->size())));
+  if (taken && !command.payload->intact())  // its sender gave it up and wrote over it: nobody can tell when
+    taken = fail(Errc::transfer_failed, "a KV frame was taken back while it was read");
+  if (!taken) {
+    reports.push_back(Refused{command.engine_id, std::move(taken.error())});
     return;
   }
   reports.push_back(Imported{command.engine_id, found->second.leading_tokens()});
 }
 
-std::uint32_t EngineRunner::Importing::leading_tokens() const {
-  const auto missing =
-      std::find_if(layers_missing.begin(), layers_missing.end(), [](std::uint32_t n) { return n != 0; });
-  const auto pages = first_page + static_cast<std::uint32_t>(missing - layers_missing.begin());
-  return std::min(pages * kPageTokens, tokens);
-}
-
-/// Pages are counted, not frames: what comes twice, late or cut into other frames changes nothing.
-Expected<void> EngineRunner::import_frame(const ImportFrame& command, Importing& importing) {
-  const wire::KvFrame& frame = command.header;
-  const std::size_t size = engine_.layer_page_bytes();
-  if (frame.layer_page_bytes != size || frame.layers == 0 || frame.layers > engine_.layers() ||
-      frame.first_layer > engine_.layers() - frame.layers ||
-      command.payload->size() != std::size_t{frame.layers} * frame.pages.size() * size)
-    return fail(Errc::transfer_failed, "a KV frame has another shape than this model's pages");
-  const auto bytes = std::as_bytes(std::span(command.payload->data(), command.payload->size()));
-  std::size_t at = 0;
-  for (std::uint32_t layer = frame.first_layer; layer < frame.first_layer + frame.layers; ++layer) {
-    for (const std::uint32_t page : frame.pages) {
-      if (page < importing.first_page || page >= importing.end_page)
-        return fail(Errc::transfer_failed,
-                    "a KV frame brings page " + std::to_string(page) + ", which nobody asked for");
-      const std::size_t index = page - importing.first_page;
-      if (!importing.got[index][layer]) {
-        TROUPE_TRY(engine_.import_page(command.engine_id, layer, page, bytes.subspan(at, size)));
-        importing.got[index][layer] = true;
-        --importing.layers_missing[index];
-      }
-      at += size;
-    }
-  }
-  if (!command.payload->intact())  // its sender gave it up and wrote over it: nobody can tell when
-    return fail(Errc::transfer_failed, "a KV frame was taken back while it was read");
-  return {};
-}
-
 void EngineRunner::run(CommitImport& command, std::vector<Report>& reports) {
-  if (importing_.erase(command.engine_id) == 0) return;
+  const auto found = importing_.find(command.engine_id);
+  if (found == importing_.end()) return;
+  const auto converted = found->second.converted();
+  importing_.erase(found);
   if (auto done = engine_.commit_import(command.engine_id, command.tokens); !done)
     reports.push_back(Refused{command.engine_id, std::move(done.error())});
   else
-    reports.push_back(Committed{command.engine_id});
+    reports.push_back(Committed{command.engine_id, converted});
 }
 
+/// Of whole pages: from the one that the receiver's first missing token lies in to the last begun one.
 std::unique_ptr<KvPublisher> EngineRunner::make_publisher(const TransferId& transfer,
                                                           const std::string& data_address,
-                                                          const std::string& host, std::uint32_t first_page,
-                                                          std::uint32_t end_page) {
+                                                          const std::string& host, std::uint32_t skip_tokens,
+                                                          std::uint32_t tokens) {
   Publication what;
   what.transfer = transfer;
   what.model = engine_.model_id();
@@ -109,8 +68,10 @@ std::unique_ptr<KvPublisher> EngineRunner::make_publisher(const TransferId& tran
   what.host = host;
   what.layers = engine_.layers();
   what.layer_page_bytes = static_cast<std::uint32_t>(engine_.layer_page_bytes());
-  what.first_page = first_page;
-  what.end_page = end_page;
+  what.format = engine_.page_format();
+  what.first_page = skip_tokens / what.format.page_tokens;
+  what.end_page = (tokens + what.format.page_tokens - 1) / what.format.page_tokens;
+  what.tokens = tokens;
   return std::make_unique<KvPublisher>(
       std::move(what),
       [this](std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) {
@@ -121,8 +82,8 @@ std::unique_ptr<KvPublisher> EngineRunner::make_publisher(const TransferId& tran
 
 void EngineRunner::run(Prefill& command, std::vector<Report>& reports) {
   const RequestId id = command.request.id;
-  auto publisher = make_publisher(command.transfer, command.data_address, command.host,
-                                  command.skip_tokens / kPageTokens, command.tokens / kPageTokens);
+  auto publisher = make_publisher(command.transfer, command.data_address, command.host, command.skip_tokens,
+                                  command.tokens);
   const std::uint32_t cached = engine_.cached_tokens_for(command.request.tenant, command.request.prompt);
   KvPublisher* const target = publisher.get();
   auto done = engine_.submit_prefill(
@@ -144,15 +105,13 @@ void EngineRunner::run(Export& command, std::vector<Report>& reports) {
     return;
   }
   auto publisher =
-      make_publisher(command.transfer, command.data_address, command.host, command.skip_tokens / kPageTokens,
-                     static_cast<std::uint32_t>(held.pages.size()));
+      make_publisher(command.transfer, command.data_address, command.host, command.skip_tokens, held.tokens);
   publishing_[id] = Publishing{std::move(publisher), false, 0, std::move(held)};
 }
 
 /// As far as the window lets it; the last page goes whole, whatever it holds.
 void EngineRunner::offer_held(const RequestId& id, Publishing& entry) const {
-  const auto pages = static_cast<std::uint32_t>(entry.held->pages.size());
-  engine::PrefillProgress progress{id, entry.next_layer, 0, entry.held->pages, pages * kPageTokens};
+  engine::PrefillProgress progress{id, entry.next_layer, 0, entry.held->pages, entry.held->tokens};
   for (; entry.next_layer < engine_.layers(); ++entry.next_layer) {
     progress.layer = entry.next_layer;
     if (!entry.publisher->offer(progress)) return;

@@ -32,12 +32,6 @@ class EngineRunner {
     std::optional<engine::HeldBlocks> held = {};  // of an export: offered from here, layer by layer
     std::uint32_t next_layer = 0;
   };
-  struct Importing {
-    std::uint32_t first_page = 0, end_page = 0, tokens = 0;
-    std::vector<std::vector<bool>> got = {};         // [page - first_page][layer]
-    std::vector<std::uint32_t> layers_missing = {};  // [page - first_page]
-    [[nodiscard]] std::uint32_t leading_tokens() const;
-  };
   void run(Submit& command, std::vector<Report>& reports);
   void run(ReserveImport& command, std::vector<Report>& reports);
   void run(ImportFrame& command, std::vector<Report>& reports);
@@ -47,11 +41,10 @@ class EngineRunner {
   void run(CancelRequest& command, std::vector<Report>& reports);
   void run(FailTransfer& command, std::vector<Report>& reports);
   void run(ListBlocks& command, std::vector<Report>& reports);
-  Expected<void> import_frame(const ImportFrame& command, Importing& importing);
   [[nodiscard]] std::unique_ptr<KvPublisher> make_publisher(const TransferId& transfer,
                                                             const std::string& data_address,
-                                                            const std::string& host, std::uint32_t first_page,
-                                                            std::uint32_t end_page);
+                                                            const std::string& host,
+                                                            std::uint32_t skip_tokens, std::uint32_t tokens);
   void offer_held(const RequestId& id, Publishing& entry) const;
   bool settle_publishing(std::vector<Report>& reports);
   void end_publishing(const RequestId& engine_id, std::optional<Error> error, std::vector<Report>& reports);
@@ -60,7 +53,7 @@ class EngineRunner {
   SendFrame send_;
   MakeFrameBuffer buffers_;
   std::map<RequestId, Publishing> publishing_;
-  std::map<RequestId, Importing> importing_;
+  std::map<RequestId, PageImport> importing_;
 };
 
 }  // namespace troupe::worker

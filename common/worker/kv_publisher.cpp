@@ -2,13 +2,10 @@
 
 #include <algorithm>
 
-#include "common/kv/block_key.hpp"
 #include "common/transport/frame_pool.hpp"
+#include "common/worker/page_import.hpp"
 
 namespace troupe::worker {
-namespace {
-constexpr std::uint32_t kPageTokens = kBlockTokens * kBlocksPerPage;
-}
 
 KvPublisher::KvPublisher(Publication publication, ExportPage export_page, SendFrame send,
                          MakeFrameBuffer buffers)
@@ -34,7 +31,9 @@ bool KvPublisher::offer(const engine::PrefillProgress& progress) {
   std::uint32_t& next = next_page_[progress.layer];
   // Only pages whose last slot this layer has written: a partial page comes again with the next chunk.
   const std::uint32_t covered = progress.first_page + static_cast<std::uint32_t>(progress.pages.size());
-  const std::uint32_t full = std::min({what_.end_page, progress.tokens / kPageTokens, covered});
+  const bool last = what_.tokens != 0 && progress.tokens >= what_.tokens;
+  const std::uint32_t written = last ? what_.end_page : progress.tokens / what_.format.page_tokens;
+  const std::uint32_t full = std::min({what_.end_page, written, covered});
   if (next < full && next < progress.first_page) {
     failed_ = true;
     return true;
@@ -89,6 +88,7 @@ void KvPublisher::close() {
   frame.layers = open_.layers;
   for (std::uint32_t i = 0; i < open_.pages; ++i) frame.pages.push_back(open_.first_page + i);
   frame.layer_page_bytes = what_.layer_page_bytes;
+  frame.shape = to_wire(what_.format);
   frame.checksum = frame_checksum(open_.buffer->bytes());
   ready_header_ = wire::pack(frame, what_.transfer.epoch);
   ready_ = open_.buffer->finish();

@@ -24,8 +24,10 @@ struct Publication {
   std::string host;  ///< of the receiver (DataPlane::host)
   std::uint32_t layers = 0;
   std::uint32_t layer_page_bytes = 0;
+  PageFormat format = {};        ///< said in every frame
   std::uint32_t first_page = 0;  ///< earlier ones are held by the receiver
   std::uint32_t end_page = 0;
+  std::uint32_t tokens = 0;  ///< once these are covered the last page goes, whatever else it holds
   std::uint32_t min_frame_bytes = 256 * 1024;
   std::uint32_t max_frame_bytes = 2 * 1024 * 1024;
 };

@@ -18,7 +18,9 @@ Expected<std::unique_ptr<Worker>> Worker::create(actors::Runtime& runtime, Worke
     const engine::Engine& e = *each.engine;
     models.push_back({{each.model, e.model_id(), e.context_length(), e.layers(),
                        static_cast<std::uint32_t>(e.layer_page_bytes()), each.numerics_id},
-                      each.capacity});
+                      each.capacity,
+                      e.page_format().page_tokens,
+                      each.weights});
   }
   Worker* const self = worker.get();
   auto role = runtime.spawn(worker->setup_.role_name, [&](const actors::RoleHandle& handle) {

@@ -30,6 +30,7 @@ struct EngineSetup {
   std::string numerics_id;
   std::uint32_t capacity = 0;  ///< running and waiting sequences
   std::unique_ptr<engine::Engine> engine;
+  ModelId weights = {};  ///< whatever numbers the engine computes with
 };
 
 /// What others may look at; at most a heartbeat old but for the plane's numbers.

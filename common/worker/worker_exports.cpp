@@ -2,6 +2,7 @@
 // elsewhere. Both are one mechanism: whoever takes a stream fetches its pages by their keys, like those of
 // any cached prompt.
 #include "common/base/log.hpp"
+#include "common/kv/block_key.hpp"
 #include "common/worker/worker_state.hpp"
 
 namespace troupe::worker {
@@ -25,7 +26,7 @@ void WorkerState::on_fetch(const std::string& from, wire::KvFetch order, TimePoi
     if (!engine)
       return refuse(Errc::numerics_mismatch,
                     options_.name + " holds no pages of model id " + to_hex(order.model));
-    if (order.blocks == 0 || order.blocks > wire::kMaxBlocks.max || order.skip_tokens % 64 != 0 ||
+    if (order.blocks == 0 || order.blocks > wire::kMaxBlocks.max || order.skip_tokens % kBlockTokens != 0 ||
         order.data_address.empty() || order.lease == LeaseId{})
       return refuse(Errc::wire_malformed, "a KvFetch asks for " + std::to_string(order.blocks) +
                                               " blocks from token " + std::to_string(order.skip_tokens));

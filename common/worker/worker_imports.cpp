@@ -8,7 +8,6 @@
 
 namespace troupe::worker {
 namespace {
-constexpr std::uint32_t kPageTokens = kBlockTokens * kBlocksPerPage;
 constexpr std::size_t kKeysPerFetch = 2500;  // 16 bytes each: below the control plane's size
 
 std::uint32_t left_ms(const std::optional<TimePoint>& deadline, TimePoint now) {
@@ -23,7 +22,8 @@ bool fits_message(std::uint32_t tokens) {
 }  // namespace
 
 /// tokens 0: none. The last token is always computed, for its logits.
-WorkerState::Import WorkerState::wanted_import(const wire::Generate& order) {
+WorkerState::Import WorkerState::wanted_import(const Stream& stream) {
+  const wire::Generate& order = stream.order;
   Import import;
   if (order.prompt_logprobs) return import;  // an echo needs the prompt's logits, which only computing gives
   if (!order.fetch_address.empty()) {
@@ -33,8 +33,15 @@ WorkerState::Import WorkerState::wanted_import(const wire::Generate& order) {
     return import;
   }
   if (order.prefill_address.empty()) return import;
+  const bool foreign = !order.prefill_model.is_zero() && order.prefill_model != order.model;
+  if (foreign && options_.conversion != Conversion::lossy) {
+    ++counters_.conversions_refused;
+    return import;
+  }
+  if (foreign) import.model = order.prefill_model;
   import.address = order.prefill_address;
-  import.tokens = (order.prompt_tokens - 1) / kPageTokens * kPageTokens;
+  const std::uint32_t page = models_[stream.engine].page_tokens;
+  import.tokens = (order.prompt_tokens - 1) / page * page;
   return import;
 }
 
@@ -52,8 +59,11 @@ void WorkerState::on_reserved(const Reserved& report, TimePoint now, actors::Out
   stream.phase = Phase::importing;
   stream.import.skip_tokens = report.skip_tokens;
   stream.import.lease = LeaseId{stream.engine_id.low};
-  door_.imports().expect(
-      {{key.request, key.epoch, stream.import.lease}, stream.engine, stream.engine_id, stream.order.model});
+  stream.import.asked = now;
+  door_.imports().expect({{key.request, key.epoch, stream.import.lease},
+                          stream.engine,
+                          stream.engine_id,
+                          stream.import.source(stream.order)});
   heard_source(stream, now);
   ask_source(key, stream, now, out);
 }
@@ -78,7 +88,7 @@ void WorkerState::ask_prefill(const StreamKey& key, Stream& stream, TimePoint no
   wire::PrefillRequest ask;
   ask.request = key.request;
   ask.epoch = key.epoch;
-  ask.model = order.model;
+  ask.model = stream.import.source(order);
   ask.tenant = order.tenant;
   ask.priority = order.priority;
   ask.tokens = stream.import.tokens;
@@ -190,6 +200,33 @@ void WorkerState::commit_if_whole(Stream& stream) {
   stream.phase = Phase::committing;
   door_.imports().forget(import.lease);
   door_.post(stream.engine, CommitImport{stream.engine_id, *import.sent_tokens});
+}
+
+/// Its pages are here, and it runs.
+void WorkerState::on_committed(const Committed& report, TimePoint now, actors::Outbox& out) {
+  const auto at = find_stream(report.engine_id);
+  if (at == streams_.end()) return;
+  Stream& stream = at->second;
+  const Import& import = stream.import;
+  stream.phase = Phase::running;
+  stream.order.prompt.clear();
+  const std::uint32_t came = *import.sent_tokens - import.skip_tokens;
+  if (!import.fetch) {
+    ++counters_.imports;
+  } else if (came != 0) {
+    ++counters_.fetches;
+    counters_.fetched_tokens += came;
+    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(now - import.asked).count();
+    tell_routers(
+        wire::PagesMoved{at->first.request, at->first.epoch, options_.node, stream.order.model,
+                         import.address, came, static_cast<std::uint64_t>(std::max<std::int64_t>(took, 0))},
+        out);
+  }
+  stream.converted = came != 0 && !import.model.is_zero();
+  if (stream.converted)
+    ++counters_.imports_lossy;
+  else if (report.converted)
+    ++counters_.imports_regrouped;
 }
 
 void WorkerState::release_import(const StreamKey& key, Stream& stream, actors::Outbox& out) {

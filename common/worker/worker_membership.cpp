@@ -48,7 +48,10 @@ void WorkerState::join(const RouterLink& link, actors::Outbox& out) {
   message.name = options_.name;
   message.control_address = options_.control_address;
   message.data_address = options_.data_address;
-  for (const ServedModel& model : models_) message.models.push_back(model.info);
+  for (const ServedModel& model : models_) {
+    message.models.push_back(model.info);
+    message.weights.push_back(model.weights);
+  }
   message.dialled = link.address;
   out.send(link.address, message);
 }
@@ -124,6 +127,8 @@ void WorkerState::publish_kv(std::size_t engine, const std::vector<engine::KvEve
   const auto flush = [&] {
     update.node = options_.node;
     update.model = models_[engine].info.id;
+    // One numbering for all routers: one that missed some takes the snapshot that its join asks for, and so do the
+    // others.
     update.sequence = ++feed.sequence;
     tell_routers(update, out);
     update = {};
@@ -138,13 +143,6 @@ void WorkerState::publish_kv(std::size_t engine, const std::vector<engine::KvEve
     if (++keys == kKeysPerUpdate) flush();
   }
   if (keys != 0) flush();
-}
-
-// One numbering for all: a router that missed some takes the snapshot that its join asks for, and so do the
-// others.
-void WorkerState::tell_routers(const wire::KvUpdate& update, actors::Outbox& out) const {
-  for (const RouterLink& link : routers_)
-    if (link.joined) out.send(link.address, update);
 }
 
 void WorkerState::announce_kv(std::size_t engine, const std::vector<engine::KvEvent>& events) {

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "common/base/log.hpp"
+#include "common/kv/block_key.hpp"
 #include "common/worker/worker_state.hpp"
 
 namespace troupe::worker {
@@ -20,8 +21,8 @@ void WorkerState::on_prefill_request(const std::string& from, wire::PrefillReque
   if (!engine)
     return refuse(Errc::numerics_mismatch,
                   options_.name + " does not compute model id " + to_hex(order.model));
-  if (order.tokens == 0 || order.tokens % 64 != 0 || order.skip_tokens >= order.tokens ||
-      order.skip_tokens % 64 != 0 || order.data_address.empty() ||
+  if (order.tokens == 0 || order.tokens % kBlockTokens != 0 || order.skip_tokens >= order.tokens ||
+      order.skip_tokens % kBlockTokens != 0 || order.data_address.empty() ||
       (!order.prompt_by_data && order.prompt.size() < order.tokens))
     return refuse(Errc::wire_malformed, "a PrefillRequest asks for " + std::to_string(order.tokens) +
                                             " tokens from " + std::to_string(order.skip_tokens) +

@@ -104,18 +104,7 @@ void WorkerState::on_reports(std::size_t engine, ReportBatch batch, TimePoint no
     } else if (const auto* imported = std::get_if<Imported>(&report)) {
       on_imported(*imported, now);
     } else if (const auto* committed = std::get_if<Committed>(&report)) {
-      if (const auto at = find_stream(committed->engine_id); at != streams_.end()) {
-        Stream& stream = at->second;
-        stream.phase = Phase::running;
-        stream.order.prompt.clear();
-        const std::uint32_t came = *stream.import.sent_tokens - stream.import.skip_tokens;
-        if (!stream.import.fetch) {
-          ++counters_.imports;
-        } else if (came != 0) {
-          ++counters_.fetches;
-          counters_.fetched_tokens += came;
-        }
-      }
+      on_committed(*committed, now, out);
     } else if (const auto* prefilled = std::get_if<Prefilled>(&report)) {
       on_prefilled(*prefilled, out);
     } else if (const auto* exported = std::get_if<Exported>(&report)) {

@@ -59,6 +59,7 @@ struct WorkerOptions {
   Duration ask_again = std::chrono::seconds(1);  ///< a silent source of pages is asked again
   Duration fetch_patience = std::chrono::seconds(5);  ///< and given up, if it is a peer's cache
   Duration offer_again = std::chrono::seconds(1);     ///< of a draining worker's streams to their gateways
+  Conversion conversion = Conversion::exact;          ///< of pages that come in another format
   bool kv_to_router = true;  ///< tell the router which blocks are held; else it predicts
   std::function<void(std::size_t engine, kv_events::EventBatch)>
       kv_sink;                         ///< for those who follow KV events by other ways; none: nobody does
@@ -72,6 +73,8 @@ struct WorkerOptions {
 struct ServedModel {
   wire::ModelInfo info;
   std::uint32_t capacity = 0;  ///< running and waiting sequences
+  std::uint32_t page_tokens = 64;
+  ModelId weights = {};  ///< the same for every way to compute with them; zero: not known
 };
 
 class WorkerState final : public actors::RoleState {
@@ -118,11 +121,15 @@ class WorkerState final : public actors::RoleState {
   struct Import {
     LeaseId lease;
     bool fetch = false;   ///< from a peer's cache, not from a prefill worker
+    ModelId model;        ///< of the source, where it computes with other numbers
     std::string address;  ///< its control plane
     std::uint32_t tokens = 0, skip_tokens = 0, arrived_tokens = 0;
     std::optional<std::uint32_t>
         sent_tokens;  ///< the source is done: what its frames and the skipped ones cover
-    TimePoint ask_at;
+    TimePoint asked, ask_at;
+    [[nodiscard]] const ModelId& source(const wire::Generate& order) const {
+      return model.is_zero() ? order.model : model;
+    }
   };
   struct Stream {
     wire::Generate order;
@@ -136,6 +143,7 @@ class WorkerState final : public actors::RoleState {
     std::optional<TimePoint> orphaned_at;
     bool offered = false;  ///< its gateway was asked to take it elsewhere
     Import import;
+    bool converted = false;                      ///< its prompt's pages were made of other numbers
     std::optional<std::uint32_t> cached_tokens;  ///< counted by the prefill worker
     std::uint32_t engine_cached = 0;
     std::vector<Choice> choices;
@@ -192,11 +200,12 @@ class WorkerState final : public actors::RoleState {
   void resend_from(const StreamKey& key, const Stream& stream, std::uint32_t choice, std::uint32_t index,
                    std::vector<wire::Tokens::Entry>& entries) const;
   void send_tokens(const std::string& gateway, std::vector<wire::Tokens::Entry> entries, actors::Outbox& out);
+  [[nodiscard]] bool is_converted(const wire::Tokens::Entry& entry) const;
   void refuse(const std::string& gateway, const wire::Generate& order, Error error, actors::Outbox& out);
   [[nodiscard]] std::map<StreamKey, Stream>::iterator find_stream(const RequestId& engine_id);
 
   // worker_imports.cpp: pages from a prefill worker or from a peer's cache
-  [[nodiscard]] static Import wanted_import(const wire::Generate& order);
+  [[nodiscard]] Import wanted_import(const Stream& stream);
   void on_reserved(const Reserved& report, TimePoint now, actors::Outbox& out);
   void heard_source(Stream& stream, TimePoint now) const;
   void ask_source(const StreamKey& key, Stream& stream, TimePoint now, actors::Outbox& out);
@@ -207,6 +216,7 @@ class WorkerState final : public actors::RoleState {
   void on_imported(const Imported& report, TimePoint now);
   void on_prefill_done(const wire::PrefillDone& message, TimePoint now, actors::Outbox& out);
   void commit_if_whole(Stream& stream);
+  void on_committed(const Committed& report, TimePoint now, actors::Outbox& out);
   void fall_back(const StreamKey& key, Stream& stream, const Error& why, TimePoint now, actors::Outbox& out);
   void release_import(const StreamKey& key, Stream& stream, actors::Outbox& out);
   void on_refused(std::size_t engine, const Refused& report, TimePoint now, actors::Outbox& out);
@@ -233,7 +243,11 @@ class WorkerState final : public actors::RoleState {
   void on_join_reply(const std::string& from, const wire::JoinReply& reply, TimePoint now);
   [[nodiscard]] RouterLink* link_of(const std::string& from, const std::string& dialled);
   [[nodiscard]] bool joined() const;
-  void tell_routers(const wire::KvUpdate& update, actors::Outbox& out) const;
+  template <class M>
+  void tell_routers(const M& message, actors::Outbox& out) const {
+    for (const RouterLink& link : routers_)
+      if (link.joined) out.send(link.address, message);
+  }
   void ask_snapshots();
   void publish_kv(std::size_t engine, const std::vector<engine::KvEvent>& events, actors::Outbox& out);
   void announce_kv(std::size_t engine, const std::vector<engine::KvEvent>& events);

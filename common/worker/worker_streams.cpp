@@ -120,11 +120,13 @@ engine::Request WorkerState::engine_request(const StreamKey& key, Stream& stream
 }
 
 void WorkerState::begin(const StreamKey& key, Stream& stream, TimePoint now, actors::Outbox&) {
-  stream.import = wanted_import(stream.order);
+  stream.import = wanted_import(stream);
   if (stream.import.tokens == 0) return submit(key, stream, now);
   stream.phase = Phase::reserving;
   stream.lease = now + options_.lease;
-  door_.post(stream.engine, ReserveImport{engine_request(key, stream, true), stream.import.tokens});
+  ReserveImport command{engine_request(key, stream, true), stream.import.tokens, options_.conversion};
+  command.request.pages_of = stream.import.model;
+  door_.post(stream.engine, std::move(command));
 }
 
 void WorkerState::submit(const StreamKey& key, Stream& stream, TimePoint now) {
@@ -189,6 +191,13 @@ void WorkerState::fail_stream(const StreamKey& key, Stream& stream, Error error,
   send_tokens(gateway, {error_entry(key.request, key.epoch, key.first_choice, index, error)}, out);
 }
 
+bool WorkerState::is_converted(const wire::Tokens::Entry& entry) const {
+  auto at = streams_.upper_bound({entry.request, entry.epoch, entry.choice});
+  if (at == streams_.begin()) return false;
+  --at;
+  return at->first.request == entry.request && at->first.epoch == entry.epoch && at->second.converted;
+}
+
 void WorkerState::send_tokens(const std::string& gateway, std::vector<wire::Tokens::Entry> entries,
                               actors::Outbox& out) {
   wire::Tokens message{options_.node, step_, {}};
@@ -198,13 +207,16 @@ void WorkerState::send_tokens(const std::string& gateway, std::vector<wire::Toke
     ++counters_.tokens_messages;
     out.send(gateway, message);
     message.entries.clear();
+    message.converted.clear();
     bytes = 0;
   };
   for (wire::Tokens::Entry& whole : entries) {
+    const bool converted = is_converted(whole);
     for (wire::Tokens::Entry& entry : split_entry(std::move(whole), kMessageBytes)) {
-      const std::size_t size = entry_bytes(entry);
+      const std::size_t size = entry_bytes(entry) + (converted ? sizeof(std::uint32_t) : 0);
       if (bytes + size > kMessageBytes) flush();
       bytes += size;
+      if (converted) message.converted.push_back(static_cast<std::uint32_t>(message.entries.size()));
       message.entries.push_back(std::move(entry));
     }
   }

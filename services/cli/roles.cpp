@@ -70,6 +70,12 @@ class StopSignals {
   sigset_t set_{};
 };
 
+worker::Conversion conversion_of(const std::string& text) {
+  return text == "lossy"   ? worker::Conversion::lossy
+         : text == "exact" ? worker::Conversion::exact
+                           : worker::Conversion::off;
+}
+
 /// One process: what it hosts, in the order of construction; destroyed in the reverse one.
 class Process {
  public:
@@ -176,6 +182,7 @@ class Process {
     options.node_timeout = config_.duration("cluster.node_timeout");
     options.lease = config_.duration("cluster.lease");
     options.min_prompt_tokens = static_cast<std::uint32_t>(config_.integer("disagg.min_prompt_tokens"));
+    options.convert_lossy = config_.text("disagg.convert") == "lossy";
     options.min_fetch_tokens = static_cast<std::uint32_t>(config_.integer("disagg.min_fetch_tokens"));
     options.policy = config_.text("router.policy");
     options.planner.enabled = config_.boolean("router.planner");
@@ -216,6 +223,7 @@ class Process {
     setup.options.heartbeat = config_.duration("cluster.heartbeat");
     setup.options.lease = config_.duration("cluster.lease");
     setup.options.gateway_grace = 2 * config_.duration("cluster.node_timeout");
+    setup.options.conversion = conversion_of(config_.text("disagg.convert"));
     setup.shared_bytes = config_.bytes("kv.transfer_shared_bytes");
     setup.transfer_window = static_cast<std::uint32_t>(config_.integer("kv.transfer_window"));
     std::vector<worker::EngineLabels> labels;

@@ -44,6 +44,10 @@ constexpr std::string_view kHelp =
     "given,\n"
     "                      of a prompt token attending to one before it "
     "(8000,80,30,0.065)\n"
+    "  --transfer X        microseconds of a token's pages between two workers (2)\n"
+    "  --assumed-transfer X what routers take it for until they have learnt (as --transfer)\n"
+    "  --min-fetch-tokens N of a prompt that another worker must hold to be asked for them (256)\n"
+    "  --baselines-fetch   policies that predict nothing fetch too, whatever it takes\n"
     "  --kill N            deaths of random workers, each back after ten seconds (0)\n"
     "  --lose-events P     share of cache events that are lost, as many doubled, as many overtaken (0)\n"
     "  --first-token-slo T objective the router itself refuses by (none)\n"
@@ -185,6 +189,10 @@ Expected<Settings> read_settings(Arguments arguments) {
   options.routers = read.count("--routers", 1, 1, 64);
   options.max_requests = read.count("--requests", 0, 0, 1e9);
   options.seed = read.count("--seed", 1, 0, 1e15);
+  options.transfer_token_us = read.number("--transfer", options.transfer_token_us, 0.001, 1e6);
+  options.assumed_transfer_token_us = read.number("--assumed-transfer", 0, 0, 1e6);
+  options.baselines_fetch = take_switch(arguments, "--baselines-fetch");
+  options.min_fetch_tokens = static_cast<std::uint32_t>(read.count("--min-fetch-tokens", 256, 1, 1e9));
   settings.kills = read.count("--kill", 0, 0, 1e5);
   const double faults = read.number("--lose-events", 0, 0, 0.9);
   options.faults = {faults, faults, faults};

@@ -95,7 +95,7 @@ Expected<worker::EngineSetup> load_engine(const Config& config, const ResolvedMo
                              {"kv_pages", stats.pages_total},
                              {"context", (*engine)->context_length()}});
   return worker::EngineSetup{resolved.name, backend->numerics_id(), options.max_sequences + options.queue,
-                             std::move(*engine)};
+                             std::move(*engine), (*model)->id("weights")};
 }
 
 }  // namespace

@@ -53,7 +53,12 @@ std::string make_head(const AnswerFormat::Options& options, std::string_view obj
   append_quoted(out, options.model);
   out += ",\"system_fingerprint\":";
   append_quoted(out, options.fingerprint);
-  if (options.lossy_pages) out += ",\"lossy\":[\"kv-int8\"]";
+  if (options.lossy_pages || options.converted_pages) {
+    out += ",\"lossy\":[";
+    if (options.lossy_pages) out += "\"kv-int8\"";
+    if (options.converted_pages) out += options.lossy_pages ? ",\"kv-convert\"" : "\"kv-convert\"";
+    out += "]";
+  }
   out += ",\"choices\":[";
   return out;
 }
@@ -62,9 +67,18 @@ std::string make_head(const AnswerFormat::Options& options, std::string_view obj
 
 AnswerFormat::AnswerFormat(std::shared_ptr<const Tokenizer> tokenizer, Options options)
     : tokenizer_(std::move(tokenizer)), options_(std::move(options)) {
-  event_head_ = "data: " + make_head(options_, options_.chat ? "chat.completion.chunk" : "text_completion");
   event_tail_ = options_.include_usage ? "],\"usage\":null}\n\n" : "]}\n\n";
+  make_heads();
+}
+
+void AnswerFormat::make_heads() {
+  event_head_ = "data: " + make_head(options_, options_.chat ? "chat.completion.chunk" : "text_completion");
   whole_head_ = make_head(options_, options_.chat ? "chat.completion" : "text_completion");
+}
+
+void AnswerFormat::say_converted() {
+  if (std::exchange(options_.converted_pages, true)) return;
+  make_heads();
 }
 
 void AnswerFormat::begin_event(std::string& out, std::size_t choice) const {

@@ -35,10 +35,14 @@ class AnswerFormat {
     std::string model;
     std::string fingerprint;
     bool lossy_pages = false;  ///< said in every object: the lossy techniques at work
+    bool converted_pages = false;
     bool logprobs = false;
     bool include_usage = false;
   };
   AnswerFormat(std::shared_ptr<const Tokenizer> tokenizer, Options options);
+
+  /// From now on objects say that pages were converted.
+  void say_converted();
 
   // Server-sent events, appended to `out`.
   void role_event(std::string& out, std::size_t choice) const;
@@ -56,6 +60,7 @@ class AnswerFormat {
   [[nodiscard]] std::string token_label(TokenId token) const;
 
  private:
+  void make_heads();
   void begin_event(std::string& out, std::size_t choice) const;
   void end_event(std::string& out, FinishReason reason, const std::vector<TokenId>* ids) const;
   void logprobs(std::string& out, const std::vector<PlacedToken>& tokens) const;

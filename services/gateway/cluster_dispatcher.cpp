@@ -31,9 +31,7 @@ class CountedSink final : public AnswerSink {
     shared_->requests -= 1;
     shared_->choices.leave(tenant_, choices_);
   }
-  void on_start(std::uint32_t cached, std::vector<GeneratedToken> prompt) override {
-    sink_->on_start(cached, std::move(prompt));
-  }
+  void on_start(AnswerStart start) override { sink_->on_start(std::move(start)); }
   void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) override {
     sink_->on_tokens(choice, tokens, finish);
   }

@@ -31,13 +31,19 @@ struct GenerateJob {
   std::uint64_t session = 0;      ///< placed together where that costs nothing; 0: none
 };
 
+struct AnswerStart {
+  std::uint32_t cached_tokens = 0;  ///< prompt tokens served from a cache
+  std::vector<GeneratedToken> prompt_logprobs = {};
+  bool converted_pages = false;     ///< the prompt's pages were made of another worker's numbers: lossy
+};
+
 /// Where the answer goes. Calls for one request come one at a time, in order, from a thread of the dispatcher; they must not
 /// block. After on_done or on_error nothing follows.
 class AnswerSink {
  public:
   virtual ~AnswerSink() = default;
-  /// Prompt tokens served from a cache; comes once, before the first token.
-  virtual void on_start(std::uint32_t cached_tokens, std::vector<GeneratedToken> prompt_logprobs) = 0;
+  /// Comes once, before the first token.
+  virtual void on_start(AnswerStart start) = 0;
   /// Tokens of `choice`, in order, without gaps or repeats. A stop token is delivered, then finish is `stop`.
   virtual void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) = 0;
   /// All choices have finished.

@@ -18,7 +18,10 @@ GeneratedToken from_wire(const wire::WireToken& token) {
 
 void GatewayState::on_tokens(const std::string& from, const wire::Tokens& message, TimePoint now,
                              actors::Outbox& out) {
-  for (const wire::Tokens::Entry& entry : message.entries) on_entry(from, entry, now, out);
+  for (std::uint32_t i = 0; i < message.entries.size(); ++i) {
+    const bool converted = std::ranges::find(message.converted, i) != message.converted.end();
+    on_entry(from, message.entries[i], converted, now, out);
+  }
 }
 
 void GatewayState::ask_again(Request& request, std::uint32_t choice, TimePoint now, actors::Outbox& out) {
@@ -51,8 +54,8 @@ bool GatewayState::take_echo(Request& request, const wire::Tokens::Entry& entry)
   return request.prompt_logprobs.size() >= entry.prompt_total;
 }
 
-void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& entry, TimePoint now,
-                            actors::Outbox& out) {
+void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& entry, bool converted,
+                            TimePoint now, actors::Outbox& out) {
   const auto at = requests_.find(entry.request);
   if (at == requests_.end()) {  // a cancel that was lost: say it again
     ++counters_.unknown_requests;
@@ -120,8 +123,8 @@ void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& 
   if (!request.started) {
     request.started = true;
     request.sink->on_start(
-        std::min(entry.cached_tokens, static_cast<std::uint32_t>(request.job.prompt.size())),
-        std::move(request.prompt_logprobs));
+        {std::min(entry.cached_tokens, static_cast<std::uint32_t>(request.job.prompt.size())),
+         std::move(request.prompt_logprobs), converted});
   }
   if (finish_reason != FinishReason::none) choice.finished = true;
   request.sink->on_tokens(entry.choice, fresh, finish_reason);

@@ -178,7 +178,10 @@ void GatewayState::send_generate(Request& request, std::uint32_t first_choice, s
   const bool alone =
       choices == request.choices.size() || std::count_if(request.choices.begin(), request.choices.end(),
                                                          [](const Choice& c) { return !c.finished; }) == 1;
-  if (request.placement.prefill && alone) {
+  // A stream that has begun with exact pages, or has said nothing of converted ones, goes on with exact ones.
+  const bool lossy = !request.placement.prefill_model.is_zero();
+  if (request.placement.prefill && alone && !(lossy && request.started)) {
+    order.prefill_model = request.placement.prefill_model;
     order.prefill_address = request.placement.prefill_address;
     order.prefill_data_address = request.placement.prefill_data_address;
   }

@@ -173,7 +173,7 @@ class GatewayState final : public actors::RoleState {
 
   // gateway_answers.cpp: from entries to sinks
   void on_tokens(const std::string& from, const wire::Tokens& message, TimePoint now, actors::Outbox& out);
-  void on_entry(const std::string& from, const wire::Tokens::Entry& entry, TimePoint now,
+  void on_entry(const std::string& from, const wire::Tokens::Entry& entry, bool converted, TimePoint now,
                 actors::Outbox& out);
   [[nodiscard]] bool take_echo(Request& request, const wire::Tokens::Entry& entry);
   void tell_start(Request& request, const wire::Tokens::Entry& entry, TimePoint now, actors::Outbox& out);

@@ -46,9 +46,14 @@ AnswerFormat::Options format_options(const Call& call, const PreparedRun& prepar
 class GenerateRun::Sink final : public AnswerSink {
  public:
   Sink(std::shared_ptr<GenerateRun> run, std::size_t job) : run_(std::move(run)), job_(job) {}
-  void on_start(std::uint32_t cached_tokens, std::vector<GeneratedToken> prompt_logprobs) override {
-    run_->deliver(
-        {EventKind::started, job_, 0, cached_tokens, FinishReason::none, std::move(prompt_logprobs), {}});
+  void on_start(AnswerStart start) override {
+    Event event;
+    event.kind = EventKind::started;
+    event.job = job_;
+    event.cached_tokens = start.cached_tokens;
+    event.tokens = std::move(start.prompt_logprobs);
+    event.converted_pages = start.converted_pages;
+    run_->deliver(std::move(event));
   }
   void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) override {
     run_->deliver({EventKind::tokens, job_, choice, 0, finish, {tokens.begin(), tokens.end()}, {}});
@@ -198,6 +203,7 @@ void GenerateRun::handle(Event& event) {
 }
 
 void GenerateRun::on_started(Event& event) {
+  if (event.converted_pages) format_.say_converted();
   cached_tokens_ += event.cached_tokens;
   if (call_.log && event.job == 0)
     call_.log->started(call_.request.id, event.cached_tokens, std::chrono::steady_clock::now());

@@ -61,6 +61,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
     FinishReason finish = FinishReason::none;
     std::vector<GeneratedToken> tokens;
     std::optional<Error> error;
+    bool converted_pages = false;
   };
   struct Choice {
     ChoiceText text;

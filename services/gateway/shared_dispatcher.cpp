@@ -20,7 +20,7 @@ class SharedDispatcher::Live final : public AnswerSink, public std::enable_share
     if (over_) return false;
     listeners_.emplace_back(id, sink);
     if (!started_) return true;
-    sink->on_start(cached_, prompt_);
+    sink->on_start(start_);
     for (std::uint32_t i = 0; i < choices_.size(); ++i) {
       const Choice& choice = choices_[i];
       if (!choice.tokens.empty() || choice.finish != FinishReason::none)
@@ -43,12 +43,11 @@ class SharedDispatcher::Live final : public AnswerSink, public std::enable_share
       if (id != but) sink->on_error(error);
   }
 
-  void on_start(std::uint32_t cached_tokens, std::vector<GeneratedToken> prompt_logprobs) override {
+  void on_start(AnswerStart start) override {
     const std::lock_guard lock(mutex_);
     started_ = true;
-    cached_ = cached_tokens;
-    prompt_ = std::move(prompt_logprobs);
-    for (const auto& [id, sink] : listeners_) sink->on_start(cached_, prompt_);
+    start_ = std::move(start);
+    for (const auto& [id, sink] : listeners_) sink->on_start(start_);
   }
   void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) override {
     const std::lock_guard lock(mutex_);
@@ -94,9 +93,8 @@ class SharedDispatcher::Live final : public AnswerSink, public std::enable_share
   const std::weak_ptr<Table> table_;  // which holds this; gone when the edge ended first
   std::mutex mutex_;                  // held while listeners are told, so that a newcomer misses nothing
   std::vector<std::pair<RequestId, std::shared_ptr<AnswerSink>>> listeners_;
-  std::vector<GeneratedToken> prompt_;
+  AnswerStart start_;
   std::vector<Choice> choices_;
-  std::uint32_t cached_ = 0;
   bool started_ = false;
   bool over_ = false;
 };

@@ -7,9 +7,9 @@ namespace {
 constexpr std::chrono::minutes kSupersededFor{10};
 }
 
-bool Node::serves(const ModelId& model) const {
-  return std::any_of(identity.models.begin(), identity.models.end(),
-                     [&](const auto& info) { return info.id == model; });
+const wire::ModelInfo* Node::serves_as(const ModelId& model) const {
+  const auto at = std::ranges::find(identity.models, model, &wire::ModelInfo::id);
+  return at == identity.models.end() ? nullptr : &*at;
 }
 
 const wire::Load* Node::load(const ModelId& model) const {
@@ -113,6 +113,27 @@ std::vector<const Node*> ClusterView::ready(wire::Role role, const ModelId& mode
   std::vector<const Node*> out;
   for (const auto& [id, node] : nodes_)
     if (node.identity.role == role && node.ready() && node.serves(model)) out.push_back(&node);
+  return out;
+}
+
+std::vector<wire::ModelInfo> ClusterView::relatives(wire::Role role, const ModelId& model) const {
+  const auto weights = [](const Node& node, std::size_t i) {
+    return i < node.identity.weights.size() ? node.identity.weights[i] : ModelId{};
+  };
+  ModelId own;
+  for (const auto& [id, node] : nodes_)
+    for (std::size_t i = 0; i < node.identity.models.size(); ++i)
+      if (node.identity.models[i].id == model) own = weights(node, i);
+  std::vector<wire::ModelInfo> out;
+  if (own.is_zero()) return out;
+  for (const auto& [id, node] : nodes_) {
+    if (node.identity.role != role || !node.ready()) continue;
+    for (std::size_t i = 0; i < node.identity.models.size(); ++i) {
+      const wire::ModelInfo& other = node.identity.models[i];
+      const bool known = std::ranges::any_of(out, [&](const wire::ModelInfo& o) { return o.id == other.id; });
+      if (other.id != model && weights(node, i) == own && !known) out.push_back(other);
+    }
+  }
   return out;
 }
 

@@ -24,11 +24,13 @@ struct Node {
   std::vector<wire::Load> loads;
   std::uint32_t placed = 0;  ///< choices placed here that have not ended
   std::uint32_t placed_prefills = 0;
+  std::uint32_t sending = 0;  ///< fetches that placements named it for and that are not over
   std::uint32_t foreign = 0;  ///< sequences that other routers placed here, as of its last word
   double answer_us = 0;  ///< running mean of a placement's life here; 0: none has ended
 
   [[nodiscard]] bool ready() const { return !draining && !hung; }
-  [[nodiscard]] bool serves(const ModelId& model) const;
+  [[nodiscard]] bool serves(const ModelId& model) const { return serves_as(model) != nullptr; }
+  [[nodiscard]] const wire::ModelInfo* serves_as(const ModelId& model) const;
   [[nodiscard]] const wire::Load* load(const ModelId& model) const;
 };
 
@@ -63,6 +65,8 @@ class ClusterView {
   [[nodiscard]] const std::map<NodeId, Node>& nodes() const { return nodes_; }
   /// Ready nodes of a role that serve the model, by node id.
   [[nodiscard]] std::vector<const Node*> ready(wire::Role role, const ModelId& model) const;
+  /// Models of other numbers over the weights of `model` that ready nodes of a role serve.
+  [[nodiscard]] std::vector<wire::ModelInfo> relatives(wire::Role role, const ModelId& model) const;
   /// What gateways may offer: models of decode workers, by name.
   [[nodiscard]] wire::ModelTable models() const;
   [[nodiscard]] std::optional<wire::ModelInfo> model_named(std::string_view name) const;

@@ -21,6 +21,8 @@ const Declaration kWithPrefill{"troupe_router_disaggregated_placements_total",
                                "Placements that name a prefill worker."};
 const Declaration kWithFetch{"troupe_router_fetching_placements_total",
                              "Placements that name a worker to fetch the prompt's pages from."};
+const Declaration kFetched{"troupe_router_fetched_tokens_total", "Prompt tokens whose pages workers say they fetched."};
+const Declaration kFetchTime{"troupe_router_fetch_microseconds_total", "Time that these fetches took."};
 const Declaration kRefused{"troupe_router_refusals_total", "Requests refused."};
 const Declaration kJoins{"troupe_router_joins_total", "Nodes that joined."};
 const Declaration kLosses{"troupe_router_losses_total", "Nodes that left or were lost."};
@@ -87,7 +89,7 @@ struct RouterMonitor::Seen {
 RouterMonitor::RouterMonitor(metrics::Registry& registry) : seen_(std::make_shared<Seen>()) {
   std::vector<metrics::Counter> counters{registry.counter(kPlacements, {"prefix"}),
                                          registry.counter(kPlacements, {"load"})};
-  for (const Declaration* row : {&kWithPrefill, &kWithFetch, &kRefused, &kJoins, &kLosses, &kHangs, &kUpdates, &kGaps,
+  for (const Declaration* row : {&kWithPrefill, &kWithFetch, &kFetched, &kFetchTime, &kRefused, &kJoins, &kLosses, &kHangs, &kUpdates, &kGaps,
                                  &kLeases, &kMalformed, &kPrompt, &kCached, &kPredicted, &kEvicted, &kEventBatches, &kEventGaps,
                                  &kEventReplays, &kEventSnapshots, &kEventMalformed, &kRoleChanges})
     counters.push_back(registry.counter(*row));
@@ -135,6 +137,8 @@ void RouterMonitor::observe(const RouterState& state) {
                      c.placed_by_load,
                      c.placed_with_prefill,
                      c.placed_with_fetch,
+                     c.fetched_tokens,
+                     c.fetched_us,
                      c.refused,
                      c.joins,
                      c.losses,

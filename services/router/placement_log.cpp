@@ -17,7 +17,16 @@ double rounded(double value) {
   return std::round(value * 10) / 10;
 }
 
-ordered_json to_json(const Explanation::Worker& worker) {
+ordered_json to_json(const Explanation::Holder& holder) {
+  const Source& s = holder.seen;
+  return {{"worker", holder.name},
+          {"held_tokens", s.held_tokens},
+          {"sending", s.sending},
+          {"step_us", rounded(s.step_us)},
+          {"costs_us", {{"base", rounded(s.costs.any.base)}, {"token", s.costs.any.byte * s.token_bytes}}}};
+}
+
+ordered_json to_json(const Explanation::Worker& worker, const std::vector<Explanation::Holder>& sources) {
   const Candidate& c = worker.seen;
   ordered_json out = {{"worker", worker.name},
                       {"cached_tokens", c.cached_tokens},
@@ -38,6 +47,10 @@ ordered_json to_json(const Explanation::Worker& worker) {
   out["terms_us"] = {{"queue", rounded(t.queue)},       {"prefill", rounded(t.prefill)},
                      {"transfer", rounded(t.transfer)}, {"decode", rounded(t.decode)},
                      {"others", rounded(t.others)},     {"score", rounded(t.score)}};
+  if (t.source && *t.source < sources.size()) {
+    out["terms_us"]["fetch"] = rounded(t.fetch);
+    out["fetch_from"] = sources[*t.source].name;
+  }
   out["first_token_us"] = rounded(t.first_token());
   return out;
 }
@@ -71,6 +84,7 @@ ordered_json heading(const LoggedPlacement& placement) {
     out["reason"] = e.reason;
     out["decode"] = e.decode;
     out["prefill"] = e.prefill.empty() ? ordered_json() : ordered_json(e.prefill);
+    out["fetch"] = e.fetch.empty() ? ordered_json() : ordered_json(e.fetch);
     out["took_us"] = placement.took_us ? ordered_json(rounded(*placement.took_us)) : ordered_json();
   }
   return out;
@@ -80,9 +94,11 @@ ordered_json to_json(const LoggedPlacement& placement) {
   const Explanation& e = *placement.what;
   ordered_json out = heading(placement);
   out["decode_candidates"] = ordered_json::array();
-  for (const auto& worker : e.decode_workers) out["decode_candidates"].push_back(to_json(worker));
+  for (const auto& worker : e.decode_workers) out["decode_candidates"].push_back(to_json(worker, e.sources));
   out["prefill_candidates"] = ordered_json::array();
-  for (const auto& worker : e.prefill_workers) out["prefill_candidates"].push_back(to_json(worker));
+  for (const auto& worker : e.prefill_workers) out["prefill_candidates"].push_back(to_json(worker, {}));
+  out["sources"] = ordered_json::array();
+  for (const auto& holder : e.sources) out["sources"].push_back(to_json(holder));
   return out;
 }
 

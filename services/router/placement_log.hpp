@@ -18,14 +18,20 @@ struct Explanation {
     Candidate seen;  ///< `seen.name` is not kept
     Terms terms;
   };
+  struct Holder {
+    std::string name;
+    Source seen;  ///< `seen.name` is not kept
+  };
   RequestId request;
   Epoch epoch;
   std::string model, policy, reason;
   std::string decode, prefill;  ///< names; empty: refused, and none
+  std::string fetch;            ///< whose pages are fetched; empty: nobody's
   std::string refused;          ///< the error, empty when placed
   std::uint32_t retry_after_ms = 0;
   std::uint32_t prompt_tokens = 0;
   std::vector<Worker> decode_workers, prefill_workers;
+  std::vector<Holder> sources;
 };
 
 struct LoggedPlacement {

@@ -1,6 +1,7 @@
 // From a request to a placement: what the router knows of every worker goes to the policy, what it decides
 // into the books.
 #include <algorithm>
+#include <iterator>
 
 #include "common/base/hash.hpp"
 #include "services/router/policies/able.hpp"
@@ -112,6 +113,7 @@ std::vector<Candidate> RouterState::candidates(const Nodes& nodes, const wire::P
     const Node& node = *nodes[i];
     Candidate c;
     c.node = ids[i];
+    c.model = model.id;
     c.name = node.identity.name;
     c.cached_tokens = prefix[i].blocks * options_.block_tokens;
     c.on_disk_tokens = (prefix[i].blocks - prefix[i].in_memory) * options_.block_tokens;
@@ -152,13 +154,27 @@ Expected<RouterState::Placed> RouterState::place(const wire::PlaceRequest& reque
   if (decoders.empty())
     return fail(Errc::no_ready_worker, "no decode worker for \"" + request.model + "\" is ready");
   const auto decode = candidates(decoders, request, *model, false, now);
-  const auto prefill =
+  auto prefill =
       candidates(ready_for(request, wire::Role::prefill, model->id, now), request, *model, true, now);
-  const Offer offer{decode, prefill, options_.min_prompt_tokens};
+  if (options_.convert_lossy) add_relatives(request, *model, prefill, now);
+  const auto holders = sources(request, *model, decode, prefill, now);
+  const Offer offer{decode, prefill, options_.min_prompt_tokens, holders, options_.min_fetch_tokens};
   const auto decision = policy_->place(view_of(request), offer);
   explain(request, offer, decision);
   if (!decision) return tl::unexpected<Error>(decision.error());
   return settle(request, *model, offer, *decision, now);
+}
+
+/// Prefill workers of the same weights and other numbers: their pages are converted. What they have cached goes by keys that
+/// nobody here knows.
+void RouterState::add_relatives(const wire::PlaceRequest& request, const wire::ModelInfo& model,
+                                std::vector<Candidate>& prefill, TimePoint now) {
+  wire::PlaceRequest unknown = request;
+  unknown.blocks.clear();
+  for (const wire::ModelInfo& other : view_.relatives(wire::Role::prefill, model.id)) {
+    auto more = candidates(ready_for(unknown, wire::Role::prefill, other.id, now), unknown, other, true, now);
+    std::ranges::move(more, std::back_inserter(prefill));
+  }
 }
 
 RouterState::Placed RouterState::settle(const wire::PlaceRequest& request, const wire::ModelInfo& model,
@@ -182,7 +198,8 @@ RouterState::Placed RouterState::settle(const wire::PlaceRequest& request, const
   decode.placed += placed.choices;
   prefixes_.placed(chosen.node, model.id, request.blocks, now);
   // What another worker sends needs no prefill worker.
-  const auto prefill = add_fetch(answer, request, model.id) ? std::nullopt : decision.prefill;
+  const auto prefill = decision.source ? std::nullopt : decision.prefill;
+  if (decision.source) add_fetch(placed, offer.sources[*decision.source], chosen);
   const Candidate& computes = prefill ? offer.prefill[*prefill] : chosen;
   const std::uint32_t had = std::max(computes.cached_tokens, answer.fetch_tokens);
   const double own = request.prompt_tokens - std::min(had, request.prompt_tokens);
@@ -191,46 +208,92 @@ RouterState::Placed RouterState::settle(const wire::PlaceRequest& request, const
     Node& helper = *view_.find(computes.node);
     ++helper.placed_prefills;
     ++counters_.placed_with_prefill;
-    prefixes_.placed(computes.node, model.id, request.blocks, now);
+    if (computes.model == model.id) prefixes_.placed(computes.node, model.id, request.blocks, now);
     answer.prefill = computes.node;
+    if (computes.model != model.id) answer.prefill_model = computes.model;
     answer.prefill_address = helper.identity.control_address;
     answer.prefill_data_address = helper.identity.data_address;
-    if (!decision.terms.empty()) placed.transfer_us = decision.terms[decision.index].transfer;
+  }
+  if (!decision.terms.empty()) {
+    const Terms& terms = decision.terms[decision.index];
+    placed.transfer_us = terms.transfer;
+    if (placed.fetch) placed.fetch->hidden_us = terms.fetch - terms.transfer;
   }
   book_.placed(computes.node, {request.request, own, static_cast<double>(request.prompt_tokens),
                                request.priority, now, tenant_of(request)});
   return placed;
 }
 
-/// Names the worker whose memory holds most of the prompt, where that is enough more than the chosen one's,
-/// and more than half of what that one lacks: else a prefill worker has the most to do anyway. false: there
-/// is none.
-bool RouterState::add_fetch(wire::Placement& placement, const wire::PlaceRequest& request,
-                            const ModelId& model) {
-  if (request.prompt_tokens < placement.cached_tokens + options_.min_fetch_tokens) return false;
-  const std::uint32_t half = placement.cached_tokens + (request.prompt_tokens - placement.cached_tokens) / 2;
-  std::uint32_t least = std::max(half, placement.cached_tokens + options_.min_fetch_tokens);
-  auto nodes = view_.ready(wire::Role::decode, model);
-  const auto prefillers = view_.ready(wire::Role::prefill, model);
-  nodes.insert(nodes.end(), prefillers.begin(), prefillers.end());
-  std::erase_if(nodes, [&](const Node* node) {
-    const NodeId& id = node->identity.node;
-    return id == placement.decode ||
-           std::find(request.avoid.begin(), request.avoid.end(), id) != request.avoid.end();
+/// Workers whose memory holds enough of the prompt for others to fetch it, the fullest first. A guess is no source, and
+/// whoever failed this request is asked for nothing.
+std::vector<Source> RouterState::sources(const wire::PlaceRequest& request, const wire::ModelInfo& model,
+                                         std::span<const Candidate> decode, std::span<const Candidate> prefill,
+                                         TimePoint now) const {
+  constexpr std::size_t kMostSources = 4;
+  constexpr double kStepTokens = 512;
+  std::vector<const Candidate*> holders;
+  for (const auto list : {decode, prefill})
+    for (const Candidate& c : list) {
+      const bool avoided = std::ranges::find(request.avoid, c.node) != request.avoid.end();
+      if (!c.predicted && !avoided && c.cached_tokens - c.on_disk_tokens >= options_.min_fetch_tokens)
+        holders.push_back(&c);
+    }
+  std::ranges::stable_sort(holders, [](const Candidate* a, const Candidate* b) {
+    return std::pair(a->cached_tokens - a->on_disk_tokens, b->load) > std::pair(b->cached_tokens - b->on_disk_tokens, a->load);
   });
-  std::vector<NodeId> ids;
-  for (const Node* node : nodes) ids.push_back(node->identity.node);
-  const auto held = prefixes_.cached(model, ids, request.blocks);
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    const std::uint32_t tokens = std::min(held[i].in_memory * kBlockTokens, request.prompt_tokens);
-    if (held[i].predicted || tokens < least) continue;
-    least = tokens + 1;
-    placement.fetch_tokens = tokens;
-    placement.fetch_address = nodes[i]->identity.control_address;
+  if (holders.size() > kMostSources) holders.resize(kMostSources);
+  std::vector<Source> out;
+  for (const Candidate* c : holders) {
+    Source source{c->node, c->name, std::min(c->cached_tokens - c->on_disk_tokens, request.prompt_tokens)};
+    source.costs = transfers_.costs(c->node, now);
+    source.token_bytes = static_cast<double>(model.layers) * model.layer_page_bytes / kPageTokens;
+    source.sending = view_.find(c->node)->sending;
+    source.step_us = c->costs.token * std::min(c->queued_tokens, kStepTokens) + c->costs.row * c->decode_rows;
+    out.push_back(std::move(source));
   }
-  if (placement.fetch_tokens == 0) return false;
+  return out;
+}
+
+void RouterState::add_fetch(Placed& placed, const Source& source, const Candidate& chosen) {
+  Node& holder = *view_.find(source.node);
+  placed.answer.fetch_tokens = source.held_tokens;
+  placed.answer.fetch_address = holder.identity.control_address;
+  const std::uint32_t tokens = source.held_tokens - std::min(source.held_tokens, chosen.cached_tokens);
+  placed.fetch = {source.node, source.bytes(1), source.waits_us(tokens), source.fetch_us(chosen.node, tokens), 0, tokens};
+  ++holder.sending;
   ++counters_.placed_with_fetch;
-  return true;
+}
+
+void RouterState::end_fetch(Placed& placed) {
+  if (!placed.fetch) return;
+  if (Node* source = view_.find(placed.fetch->source)) source->sending -= std::min(source->sending, 1u);
+  placed.fetch.reset();
+}
+
+/// Whoever placed it: other routers' fetches, and those of moved streams, teach as well.
+void RouterState::on_moved(const wire::PagesMoved& moved, TimePoint now) {
+  counters_.fetched_tokens += moved.tokens;
+  counters_.fetched_us += moved.took_us;
+  const Node* target = view_.find(moved.node);
+  const wire::ModelInfo* model = target == nullptr ? nullptr : target->serves_as(moved.model);
+  if (model == nullptr || moved.tokens == 0) return;
+  const auto took = static_cast<double>(moved.took_us);
+  double token_bytes = static_cast<double>(model->layers) * model->layer_page_bytes / kPageTokens, waits_us = 0;
+  std::optional<NodeId> source;
+  const auto placed = placements_.find(moved.request);
+  if (placed != placements_.end() && placed->second.answer.epoch == moved.epoch && placed->second.fetch) {
+    const Placed::Fetch& fetch = *placed->second.fetch;
+    source = fetch.source;
+    token_bytes = fetch.bytes;
+    waits_us = fetch.waits_us;
+    placed->second.transfer_us = std::max(0.0, took - fetch.hidden_us);  // what the first token waited for, not what was thought
+    end_fetch(placed->second);
+  } else {
+    for (const auto& [id, node] : view_.nodes())
+      if (node.identity.control_address == moved.source) source = id;
+  }
+  if (!source || view_.find(*source) == nullptr) return;
+  transfers_.learn(*source, moved.node, token_bytes * moved.tokens, std::max(took / 2, took - waits_us), now);
 }
 
 void RouterState::count(const wire::PlaceRequest& request, const Candidate& chosen, Placed& placed) {
@@ -259,15 +322,23 @@ void RouterState::explain(const wire::PlaceRequest& request, const Offer& offer,
   } else {
     e.reason = decision->reason;
     e.decode = offer.decode[decision->index].name;
-    if (decision->prefill) e.prefill = offer.prefill[*decision->prefill].name;
+    if (decision->source)
+      e.fetch = offer.sources[*decision->source].name;
+    else if (decision->prefill)
+      e.prefill = offer.prefill[*decision->prefill].name;
   }
   e.decode_workers =
       workers_of(offer.decode, decision ? std::span<const Terms>(decision->terms) : std::span<const Terms>());
   e.prefill_workers = workers_of(offer.prefill, {});
+  for (const Source& source : offer.sources) {
+    e.sources.push_back({std::string(source.name), source});
+    e.sources.back().seen.name = {};
+  }
   log_.add(std::move(e));
 }
 
-void RouterState::release(const RequestId& request, const Placed& placed, TimePoint now) {
+void RouterState::release(const RequestId& request, Placed& placed, TimePoint now) {
+  end_fetch(placed);
   book_.done(placed.computes(), request, now);
   if (Node* decode = view_.find(placed.answer.decode))
     decode->placed -= std::min(decode->placed, placed.choices);
@@ -285,11 +356,21 @@ void RouterState::on_started(const wire::RequestStarted& started, TimePoint now)
   book_.done(placed.computes(), started.request, now);
   const auto took = static_cast<double>(started.first_token_us);
   log_.started(started.request, started.epoch, took);
+  if (placed.fetch) {  // no word of its pages came
+    const Placed::Fetch fetch = *placed.fetch;
+    end_fetch(placed);
+    // It was asked, waited for and given up: as slow as all that, at least. Of computing it says nothing.
+    if (started.cached_tokens < placed.answer.fetch_tokens / 2 && took > 2 * fetch.predicted_us) {
+      if (view_.find(fetch.source) != nullptr)
+        transfers_.learn(fetch.source, placed.answer.decode, fetch.bytes * fetch.tokens, took, now);
+      return;
+    }
+  }
   // What the worker really had counts, not what the index believed. Of a prefill worker nobody tells.
   if (!placed.answer.prefill)
     placed.what.own_tokens = placed.prompt_tokens - std::min(placed.prompt_tokens, started.cached_tokens);
   if (view_.find(placed.computes()) == nullptr) return;
-  costs_.learn(placed.computes(), placed.model, placed.answer.prefill.has_value(), placed.what,
+  costs_.learn(placed.computes(), placed.computing_model(), placed.answer.prefill.has_value(), placed.what,
                std::max(0.0, took - placed.transfer_us), now);
 }
 

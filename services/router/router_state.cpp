@@ -23,6 +23,7 @@ RouterState::RouterState(const RouterOptions& options, std::unique_ptr<RouterPol
       view_(options.node_timeout, options.hang_limit, options.max_nodes),
       suspects_(options.verdict_after),
       prefixes_({.max_blocks = options.max_index_blocks, .ask_again = options.heartbeat}),
+      transfers_({.byte = 1e6 / options.transfer_bytes_per_second}),
       log_(options.explained_placements),
       ticket_(options.node.high ^ options.node.low),
       feeds_(options.event_sources, [this](const std::string& topic) { return publisher_of(topic); }),
@@ -39,6 +40,7 @@ void RouterState::receive(const std::string& from, const wire::Envelope& message
   delivery.on<wire::PlaceRequest>([&](const wire::PlaceRequest& m) { on_place(from, m, now, out); });
   delivery.on<wire::RequestEnded>([&](const wire::RequestEnded& m) { on_ended(m, now); });
   delivery.on<wire::RequestStarted>([&](const wire::RequestStarted& m) { on_started(m, now); });
+  delivery.on<wire::PagesMoved>([&](const wire::PagesMoved& m) { on_moved(m, now); });
   delivery.on<wire::Leave>([&](const wire::Leave& m) {
     auto left = view_.leave(m.node, m.reason);
     if (!left) return;
@@ -169,12 +171,13 @@ void RouterState::gone(const GoneNode& gone_node, TimePoint now, actors::Outbox&
   book_.forget(who.node);
   costs_.forget(who.node);
   drain_.forget(who.node);
+  transfers_.forget(who.node);
   feeds_.forget(who.node);
   if (who.role != wire::Role::gateway) {
     if (gone_node.end == GoneNode::End::lost) suspects_.lost(who.node, who.name, now);
     tell_gone(who.node, gone_node.reason, gone_node.end == GoneNode::End::died, out);
   } else {  // nobody will say that its requests ended
-    for (const auto& [id, placed] : placements_)
+    for (auto& [id, placed] : placements_)
       if (placed.gateway == who.control_address) release(id, placed, now);
     std::erase_if(placements_,
                   [&](const auto& entry) { return entry.second.gateway == who.control_address; });

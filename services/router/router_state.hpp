@@ -21,6 +21,7 @@
 #include "services/router/policies/policy.hpp"
 #include "services/router/prefix_view.hpp"
 #include "services/router/prompt_drain.hpp"
+#include "services/router/transfer_models.hpp"
 #include "services/router/ttft_models.hpp"
 #include "services/router/worker_tables.hpp"
 
@@ -36,8 +37,8 @@ struct RouterOptions {
   Duration verdict_after = std::chrono::milliseconds(500);  ///< a lost worker that is not back by then died
   Duration lease = std::chrono::seconds(30);                ///< of a placement beyond its request's deadline
   std::uint32_t min_prompt_tokens = 256;  ///< fewer uncached ones are prefilled where they are decoded
-  std::uint32_t min_fetch_tokens =
-      256;  ///< another worker must hold so many more for its pages to be fetched
+  std::uint32_t min_fetch_tokens = 256;  ///< another worker must hold so many more for its pages to be fetched
+  bool convert_lossy = false;  ///< prefill workers of the same weights and other numbers compute prompts, too
   std::size_t max_nodes = 1024;
   std::size_t max_index_blocks = 1u << 20;  ///< of all models together
   std::size_t max_placements = 1u << 16;
@@ -56,6 +57,7 @@ struct RouterCounters {
   std::uint64_t placed_by_prefix = 0, placed_by_load = 0;
   std::uint64_t placed_with_prefill = 0;
   std::uint64_t placed_with_fetch = 0;
+  std::uint64_t fetched_tokens = 0, fetched_us = 0;  ///< as workers tell
   std::uint64_t refused = 0;
   std::uint64_t joins = 0, losses = 0, hangs = 0;
   std::uint64_t kv_updates = 0, kv_gaps = 0;
@@ -90,6 +92,7 @@ class RouterState final : public actors::RoleState {
   [[nodiscard]] const Planner& planner() const { return planner_; }
   [[nodiscard]] const PlacementLog& log() const { return log_; }
   [[nodiscard]] const TtftModels& costs() const { return costs_; }
+  [[nodiscard]] const TransferModels& transfers() const { return transfers_; }
   [[nodiscard]] std::size_t placements() const { return placements_.size(); }
   void drain() { draining_ = true; }
 
@@ -105,8 +108,19 @@ class RouterState final : public actors::RoleState {
     bool started = false;
     TtftFeatures what;       ///< as predicted from
     double transfer_us = 0;  ///< of what was predicted
+    struct Fetch {
+      NodeId source;
+      double bytes = 0;  ///< that count for a token (Source::bytes)
+      double waits_us = 0, predicted_us = 0;
+      double hidden_us = 0;  ///< of `predicted_us`, behind the queue
+      std::uint32_t tokens = 0;
+    };
+    std::optional<Fetch> fetch;  ///< until it is over
     /// The worker that computes the prompt.
     [[nodiscard]] const NodeId& computes() const { return answer.prefill ? *answer.prefill : answer.decode; }
+    [[nodiscard]] const ModelId& computing_model() const {
+      return answer.prefill_model.is_zero() ? model : answer.prefill_model;
+    }
   };
   RouterState(const RouterOptions& options, std::unique_ptr<RouterPolicy> policy);
 
@@ -127,15 +141,22 @@ class RouterState final : public actors::RoleState {
   [[nodiscard]] RequestView view_of(const wire::PlaceRequest& request);
   [[nodiscard]] std::vector<Candidate> candidates(const Nodes& nodes, const wire::PlaceRequest& request,
                                                   const wire::ModelInfo& model, bool prefill, TimePoint now);
+  void add_relatives(const wire::PlaceRequest& request, const wire::ModelInfo& model, std::vector<Candidate>& prefill,
+                     TimePoint now);
   [[nodiscard]] Placed settle(const wire::PlaceRequest& request, const wire::ModelInfo& model,
                               const Offer& offer, const Decision& decision, TimePoint now);
-  bool add_fetch(wire::Placement& placement, const wire::PlaceRequest& request, const ModelId& model);
+  [[nodiscard]] std::vector<Source> sources(const wire::PlaceRequest& request, const wire::ModelInfo& model,
+                                            std::span<const Candidate> decode, std::span<const Candidate> prefill,
+                                            TimePoint now) const;
+  void add_fetch(Placed& placed, const Source& source, const Candidate& chosen);
+  void end_fetch(Placed& placed);
+  void on_moved(const wire::PagesMoved& moved, TimePoint now);
   void count(const wire::PlaceRequest& request, const Candidate& chosen, Placed& placed);
   void explain(const wire::PlaceRequest& request, const Offer& offer, const Expected<Decision>& decision);
   [[nodiscard]] std::uint32_t retry_after_ms(const Error& error) const;
   void act(std::size_t source, const FeedActions& actions, actors::Outbox& out);
   [[nodiscard]] std::optional<Publisher> publisher_of(const std::string& topic) const;
-  void release(const RequestId& request, const Placed& placed, TimePoint now);
+  void release(const RequestId& request, Placed& placed, TimePoint now);
   void gone(const GoneNode& node, TimePoint now, actors::Outbox& out);
   void tell_gone(const NodeId& node, const std::string& reason, bool died, actors::Outbox& out);
   void push_models(actors::Outbox& out);
@@ -152,6 +173,7 @@ class RouterState final : public actors::RoleState {
   PlacementBook book_;
   TtftModels costs_;
   PromptDrain drain_;
+  TransferModels transfers_;
   PlacementLog log_;
   std::uint64_t ticket_;  // drawn by: differs between routers
   double answer_us_ = 0;  // running mean of a placement's life

@@ -4,11 +4,9 @@
 //   TTFT = base + queued * tokens ahead + token * own uncached tokens + row * decode rows * steps
 //
 // where `steps` are the chunks that tokens ahead and own ones take: a decode row is paid once in each.
-// Recursive least squares with directional forgetting over relative errors (seconds-long prompts do not drown
-// the short ones), errors beyond three deviations clipped until they come in a row, coefficients kept within
-// physical bounds.
-#include <array>
 #include <cstdint>
+
+#include "services/router/online_fit.hpp"
 
 namespace troupe::router {
 
@@ -37,26 +35,12 @@ class TtftModel {
 
   void learn(const TtftFeatures& what, double took_us);
   [[nodiscard]] TtftCoefficients costs() const;
-  [[nodiscard]] std::uint64_t observations() const { return observations_; }
+  [[nodiscard]] std::uint64_t observations() const { return fit_.observations(); }
   /// Running mean of the error before each lesson, as a logarithm.
-  [[nodiscard]] double relative_error() const { return deviation_; }
+  [[nodiscard]] double relative_error() const { return fit_.relative_error(); }
 
  private:
-  static constexpr std::size_t kTerms = 4;
-  using Vector = std::array<double, kTerms>;
-  void bound();
-  void doubt();
-  void rescale(double logarithm);
-  [[nodiscard]] double error_limit() const;
-  [[nodiscard]] double change(double error);
-  void update(const Vector& x, double error, double noise);
-
-  Vector theta_{};
-  std::array<Vector, kTerms> covariance_{};
-  double deviation_ = 0.5;
-  int run_ = 0;  // of clipped errors of one sign
-  double run_least_ = 0;
-  std::uint64_t observations_ = 0;
+  OnlineFit<4> fit_;
 };
 
 }  // namespace troupe::router

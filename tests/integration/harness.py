@@ -162,13 +162,14 @@ def serve(*arguments, model):
     return Server(["serve", "--model", model, "--http-port", str(port), *arguments], port)
 
 
-def cluster(*arguments, model, prefill=1, decode=1, routers=1, gateways=1, options=None):
+def cluster(*arguments, model, prefill=1, decode=1, routers=1, gateways=1, options=None, own=None):
     """Four or more processes through `troupe up`, every port free; metrics of process NAME at server.metrics[NAME],
-    the gateways' APIs at server.gateways, the first of them at server.port."""
+    the gateways' APIs at server.gateways, the first of them at server.port. `own`: options of single processes by name."""
     ports = [free_port() for _ in range(gateways)]
     names = (["router"] if routers == 1 else [f"router-{i}" for i in range(routers)]) + [f"prefill-{i}" for i in range(prefill)] + [f"decode-{i}" for i in range(decode)]
     metrics = {name: free_port() for name in names}
-    processes = [{"role": name.split("-")[0], "name": name, "port": 0, "options": {"metrics": {"port": metrics[name]}}}
+    processes = [{"role": name.split("-")[0], "name": name, "port": 0,
+                  "options": {"metrics": {"port": metrics[name]}, **(own or {}).get(name, {})}}
                  for name in names]
     processes += [{"role": "gateway", "name": f"gateway-{i}", "port": 0, "options": {"http": {"port": port}}}
                   for i, port in enumerate(ports)]

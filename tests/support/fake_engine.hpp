@@ -1,9 +1,9 @@
 #pragma once
 // An engine without a model: its tokens are a function of the last tokens, the seed, the choice and the
 // position, so that a resumed, re-placed or imported stream must continue identically. Pages carry a pattern
-// of the tokens they hold, block by block; a commit compares what was imported with what would have been computed.
+// of the tokens they hold, block by block; a commit compares what was imported with what would have been computed, unless it
+// comes from other numbers.
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstring>
 #include <functional>
@@ -15,12 +15,15 @@
 #include "common/base/hash.hpp"
 #include "common/engine/engine.hpp"
 #include "common/kv/block_key.hpp"
+#include "common/kv/page_converter.hpp"
 
 namespace troupe::test {
 
 struct FakeEngineOptions {
   std::uint32_t layers = 3;
-  std::uint32_t layer_page_bytes = 4096;
+  std::uint32_t page_tokens = 64;
+  PageNumbers numbers = PageNumbers::f16;
+  KeyOrder keys = KeyOrder::by_channel;
   std::uint32_t max_sequences = 64;
   std::uint32_t queue = 64;
   std::uint32_t pages = 100000;
@@ -60,9 +63,13 @@ class FakeEngine final : public engine::Engine {
   const Model& model() const override {
     detail::check_failed("model", __FILE__, __LINE__, "a fake engine has none");
   }
-  ModelId model_id() const override { return ModelId{77, 88}; }
+  /// Numbers are part of it, how pages lie is not.
+  ModelId model_id() const override { return ModelId{77, 88 + static_cast<std::uint64_t>(options_.numbers)}; }
   std::uint32_t context_length() const override { return options_.context; }
-  std::size_t layer_page_bytes() const override { return options_.layer_page_bytes; }
+  std::size_t layer_page_bytes() const override { return page_format().layer_page_bytes(); }
+  PageFormat page_format() const override {
+    return {options_.page_tokens, 1, 16, 16, options_.numbers, options_.keys};
+  }
   std::uint32_t layers() const override { return options_.layers; }
 
   std::unique_ptr<backend::ThreadHold> hold_thread() override {
@@ -85,7 +92,7 @@ class FakeEngine final : public engine::Engine {
     sequence.ready = true;
     sequence.prefill_tokens = tokens;
     sequence.progress = std::move(progress);
-    for (std::uint32_t page = 0; page * 64 < tokens; ++page) sequence.pages.push_back(next_page_++);
+    for (std::uint32_t page = 0; page * options_.page_tokens < tokens; ++page) sequence.pages.push_back(next_page_++);
     const auto text = std::make_shared<std::vector<TokenId>>(sequence.request.prompt);
     for (std::size_t i = 0; i < sequence.pages.size(); ++i)
       page_text_[sequence.pages[i]] = {text, static_cast<std::uint32_t>(i)};
@@ -96,24 +103,34 @@ class FakeEngine final : public engine::Engine {
     released.insert(id);
     cancel(id);
   }
-  Expected<void> reserve_import(engine::Request request, std::uint32_t tokens) override {
+  Expected<std::uint32_t> reserve_import(engine::Request request, std::uint32_t tokens) override {
     TROUPE_TRY(admit(request));
     Sequence sequence;
     sequence.request = std::move(request);
     sequence.import_tokens = tokens;
-    sequence.computed = cached_tokens_for(sequence.request.tenant, sequence.request.prompt) / 64 * 64;
+    if (sequence.request.pages_of.is_zero())
+      sequence.computed = cached_tokens_for(sequence.request.tenant, sequence.request.prompt) / options_.page_tokens *
+                          options_.page_tokens;
     sequence.cached = sequence.computed;
+    const std::uint32_t held = sequence.computed;
     add(std::move(sequence));
-    return {};
+    return held;
   }
   Expected<void> import_page(const RequestId& id, std::uint32_t layer, std::uint32_t page_index,
                              std::span<const std::byte> bytes) override {
     const auto at = sequences_.find(id);
     if (at == sequences_.end()) return fail(Errc::transfer_failed, "unknown request");
-    if (bytes.size() != options_.layer_page_bytes) return fail(Errc::transfer_failed, "wrong size");
-    Pattern words{};
-    std::memcpy(words.data(), bytes.data(), sizeof words);
-    at->second.imported[{layer, page_index}] = words;
+    if (bytes.size() != layer_page_bytes()) return fail(Errc::transfer_failed, "wrong size");
+    at->second.imported[{layer, page_index}].assign(bytes.begin(), bytes.end());
+    return {};
+  }
+  Expected<void> imported_page(const RequestId& id, std::uint32_t layer, std::uint32_t page_index,
+                               std::span<std::byte> to) const override {
+    const auto at = sequences_.find(id);
+    if (at == sequences_.end()) return fail(Errc::transfer_failed, "unknown request");
+    const auto page = at->second.imported.find({layer, page_index});
+    if (page == at->second.imported.end()) return fail(Errc::transfer_failed, "nothing came of that page");
+    std::ranges::copy(page->second, to.begin());
     return {};
   }
   Expected<void> commit_import(const RequestId& id, std::uint32_t tokens) override {
@@ -122,20 +139,21 @@ class FakeEngine final : public engine::Engine {
     Sequence& sequence = at->second;
     tokens = std::clamp(tokens, sequence.computed, sequence.import_tokens);
     const auto came = std::span(sequence.request.prompt).first(tokens);
-    for (std::uint32_t page = sequence.computed / 64; page * 64 < tokens; ++page) {
+    const bool foreign = !sequence.request.pages_of.is_zero();
+    for (std::uint32_t page = sequence.computed / options_.page_tokens; page * options_.page_tokens < tokens; ++page) {
       for (std::uint32_t layer = 0; layer < options_.layers; ++layer) {
         const auto found = sequence.imported.find({layer, page});
-        const Pattern expected = pattern(came, layer, page);
-        for (std::size_t block = 0; block < expected.size() && page * 64 + block * kBlockTokens < tokens; ++block)
-          if (found == sequence.imported.end() || found->second[block] != expected[block])
-            return fail(Errc::transfer_failed, "page " + std::to_string(page) + " is missing or wrong");
+        const std::uint32_t within = std::min(options_.page_tokens, tokens - page * options_.page_tokens);
+        if (found == sequence.imported.end() ||
+            (!foreign && slots_of(found->second, within) != slots_of(page_bytes(came, layer, page), within)))
+          return fail(Errc::transfer_failed, "page " + std::to_string(page) + " is missing or wrong");
       }
     }
     sequence.computed = tokens;
     sequence.cached = tokens;
     imported_tokens += tokens;
     sequence.ready = true;
-    store_blocks(sequence.request.tenant, came, pending_kv_);
+    store_blocks(sequence, came, pending_kv_);
     return {};
   }
   std::uint32_t cached_tokens_for(std::string_view tenant, std::span<const TokenId> prompt) const override {
@@ -149,9 +167,7 @@ class FakeEngine final : public engine::Engine {
   }
   void export_page(std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) const override {
     const auto& [text, index] = page_text_.at(page);
-    const Pattern words = pattern(*text, layer, index);
-    std::memset(to.data(), 0, to.size());
-    std::memcpy(to.data(), words.data(), sizeof words);
+    std::ranges::copy(page_bytes(*text, layer, index), to.begin());
   }
   engine::HeldBlocks hold_blocks(const RequestId& id, std::span<const BlockKey> keys) override {
     release_blocks(id);
@@ -163,7 +179,7 @@ class FakeEngine final : public engine::Engine {
       text->insert(text->end(), found->second.begin(), found->second.end());
     }
     held.tokens = static_cast<std::uint32_t>(text->size());
-    for (std::uint32_t page = 0; page * 64 < held.tokens; ++page) {
+    for (std::uint32_t page = 0; page * options_.page_tokens < held.tokens; ++page) {
       held.pages.push_back(next_page_++);
       page_text_[held.pages.back()] = {text, page};
     }
@@ -238,7 +254,6 @@ class FakeEngine final : public engine::Engine {
   std::set<RequestId> released;
 
  private:
-  using Pattern = std::array<std::uint64_t, kBlocksPerPage>;
   struct Sequence {
     engine::Request request;
     bool ready = false, done = false, announced = false;
@@ -246,7 +261,7 @@ class FakeEngine final : public engine::Engine {
     std::function<bool(const engine::PrefillProgress&)> progress;
     std::uint32_t next_layer = 0;
     std::vector<std::uint32_t> pages;
-    std::map<std::pair<std::uint32_t, std::uint32_t>, Pattern> imported;
+    std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<std::byte>> imported;
     std::vector<std::vector<TokenId>> texts;  // per choice: prompt and answer
     std::vector<bool> finished;
   };
@@ -265,20 +280,42 @@ class FakeEngine final : public engine::Engine {
     sequences_.emplace(id, std::move(sequence));
     order_.push_back(id);
   }
-  /// One word a block, 0 beyond the text: what the block's KV would be made of.
-  Pattern pattern(std::span<const TokenId> text, std::uint32_t layer, std::uint32_t page) const {
-    Pattern words{};
-    for (std::size_t block = 0; block < words.size(); ++block) {
-      const std::size_t end = page * 64 + (block + 1) * kBlockTokens;
+  /// What a page's KV would be made of: four numbers a block in K and in V of its first slot, 0 elsewhere and beyond the
+  /// text; in f16, then as this engine holds numbers.
+  std::vector<std::byte> page_bytes(std::span<const TokenId> text, std::uint32_t layer, std::uint32_t page) const {
+    PageFormat halves = page_format();
+    halves.numbers = PageNumbers::f16;
+    halves.keys = KeyOrder::by_token;
+    std::vector<std::byte> bytes(halves.layer_page_bytes());
+    for (std::uint32_t slot = 0; slot < options_.page_tokens; slot += kBlockTokens) {
+      const std::size_t end = std::size_t{page} * options_.page_tokens + slot + kBlockTokens;
       if (end > text.size()) break;
-      words[block] = Hasher().number(layer).bytes(std::as_bytes(text.first(end))).finish<ModelId>().low;
+      const std::uint64_t word =
+          Hasher().number(layer).bytes(std::as_bytes(text.first(end))).finish<ModelId>().low & 0xBFFFBFFFBFFFBFFF;  // finite
+      const std::size_t keys = std::size_t{slot} * halves.key_dim * 2;
+      const std::size_t values = std::size_t{options_.page_tokens} * halves.key_dim * 2 + std::size_t{slot} * halves.value_dim * 2;
+      std::memcpy(bytes.data() + keys, &word, sizeof word);
+      std::memcpy(bytes.data() + values, &word, sizeof word);
     }
-    return words;
+    std::vector<std::byte> own(layer_page_bytes());
+    const auto moved = PageConverter::create(halves, page_format())->move(bytes, 0, own, 0, options_.page_tokens);
+    TROUPE_CHECK(moved.has_value(), "a page of the fake engine's own");
+    return own;
   }
-  void store_blocks(std::string_view tenant, std::span<const TokenId> text, std::vector<engine::KvEvent>& kv) {
-    if (!options_.cache) return;
+  /// The first `slots` of a page, for comparing.
+  std::vector<std::byte> slots_of(const std::vector<std::byte>& page, std::uint32_t slots) const {
+    PageFormat exact = page_format();
+    exact.page_tokens = (slots + kBlockTokens - 1) / kBlockTokens * kBlockTokens;
+    std::vector<std::byte> out(exact.layer_page_bytes());
+    const auto moved = PageConverter::create(page_format(), exact)->move(page, 0, out, 0, slots);
+    TROUPE_CHECK(moved.has_value(), "slots of a page");
+    return out;
+  }
+  /// Of pages made from other numbers nothing is found again.
+  void store_blocks(const Sequence& sequence, std::span<const TokenId> text, std::vector<engine::KvEvent>& kv) {
+    if (!options_.cache || !sequence.request.pages_of.is_zero()) return;
     std::size_t end = 0;
-    for (const BlockKey& key : block_keys(model_id(), tenant, text)) {
+    for (const BlockKey& key : block_keys(model_id(), sequence.request.tenant, text)) {
       const auto tokens = text.subspan(end, kBlockTokens);
       end += kBlockTokens;
       if (blocks_.emplace(key, std::vector<TokenId>(tokens.begin(), tokens.end())).second) kv.push_back({key, true});
@@ -295,7 +332,7 @@ class FakeEngine final : public engine::Engine {
       out.rows += rows;
       sequence.computed += rows;
       computed_tokens += rows;
-      store_blocks(sequence.request.tenant, std::span(sequence.request.prompt).first(sequence.computed), out.kv);
+      store_blocks(sequence, std::span(sequence.request.prompt).first(sequence.computed), out.kv);
       if (sequence.computed < prompt_size) return;
     }
     generate(id, sequence, out);
@@ -315,7 +352,7 @@ class FakeEngine final : public engine::Engine {
     }
     sequence.next_layer = 0;
     sequence.computed = tokens;
-    store_blocks(sequence.request.tenant, std::span(sequence.request.prompt).first(tokens), out.kv);
+    store_blocks(sequence, std::span(sequence.request.prompt).first(tokens), out.kv);
     if (tokens < sequence.prefill_tokens) return;
     sequence.done = true;
     out.prefilled.push_back(id);
@@ -329,7 +366,7 @@ class FakeEngine final : public engine::Engine {
     for (std::uint32_t i = 0; i < request.choices; ++i) {
       if (sequence.finished[i]) continue;
       auto& text = sequence.texts[i];
-      if (text.size() % kBlockTokens == 0) store_blocks(sequence.request.tenant, text, out.kv);
+      if (text.size() % kBlockTokens == 0) store_blocks(sequence, text, out.kv);
       engine::TokenEvent event;
       event.id = id;
       event.epoch = request.epoch;

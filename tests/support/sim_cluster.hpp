@@ -21,11 +21,12 @@ namespace troupe::test {
 /// An answer as the edge would collect it; fails loudly on a call out of turn.
 class RecordingSink final : public gateway::AnswerSink {
  public:
-  void on_start(std::uint32_t cached, std::vector<GeneratedToken> prompt) override {
+  void on_start(gateway::AnswerStart start) override {
     TROUPE_CHECK(!started && !over(), "on_start out of turn");
     started = true;
-    cached_tokens = cached;
-    prompt_logprobs = std::move(prompt);
+    cached_tokens = start.cached_tokens;
+    prompt_logprobs = std::move(start.prompt_logprobs);
+    converted = start.converted_pages;
   }
   void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) override {
     TROUPE_CHECK(started && !over(), "on_tokens out of turn");
@@ -43,7 +44,7 @@ class RecordingSink final : public gateway::AnswerSink {
   }
   [[nodiscard]] bool over() const { return done || error.has_value(); }
 
-  bool started = false, done = false;
+  bool started = false, done = false, converted = false;
   std::uint32_t cached_tokens = 0;
   std::vector<GeneratedToken> prompt_logprobs;
   std::map<std::uint32_t, std::vector<TokenId>> answers;
@@ -111,7 +112,8 @@ class SimCluster {
                FramePayload payload) { return send_frame(to, header, request, std::move(payload)); },
         [this](const std::vector<gateway::ServedModel>& table) { models = table; });
   }
-  Worker& add_worker(wire::Role role, const std::string& name, FakeEngineOptions engine = {}) {
+  Worker& add_worker(wire::Role role, const std::string& name, FakeEngineOptions engine = {},
+                     worker::Conversion conversion = worker::Conversion::exact) {
     auto made = std::make_unique<Worker>();
     Worker& worker = *made;
     worker.sim = this;
@@ -130,9 +132,16 @@ class SimCluster {
     options.router_address = "tcp://router";
     if (spare_alive) options.other_routers = {"tcp://router-b"};
     options.node = node(name);
+    options.conversion = conversion;
     worker::ServedModel model;
-    model.info = {"fake",        worker.engine->model_id(), 1u << 20,
-                  engine.layers, engine.layer_page_bytes,   "fake-numerics"};
+    model.info = {"fake",
+                  worker.engine->model_id(),
+                  1u << 20,
+                  engine.layers,
+                  static_cast<std::uint32_t>(worker.engine->layer_page_bytes()),
+                  "fake-numerics"};
+    model.page_tokens = engine.page_tokens;
+    model.weights = {77, 88};
     model.capacity = engine.max_sequences + engine.queue;
     worker.state = std::make_unique<worker::WorkerState>(options, std::vector{model}, worker);
     workers[name] = std::move(made);

@@ -20,6 +20,10 @@ inline constexpr std::uint32_t kReadsPerComputed = 16;
 [[nodiscard]] Expected<std::vector<std::size_t>> able_to_take(const RequestView& request,
                                                               std::span<const Candidate> candidates);
 
+/// Of `source`, what `worker` does not hold; 0: fewer than are worth fetching.
+[[nodiscard]] std::uint32_t tokens_to_fetch(const RequestView& request, const Offer& offer,
+                                            const Candidate& worker, const Source& source);
+
 /// queue_full with when to try again, kept between 50 ms and 10 min.
 [[nodiscard]] tl::unexpected<Error> refused_for(Duration wait, std::string detail);
 

@@ -11,6 +11,7 @@
 #include "common/base/clock.hpp"
 #include "common/base/error.hpp"
 #include "common/base/ids.hpp"
+#include "services/router/transfer_models.hpp"
 #include "services/router/ttft_model.hpp"
 
 namespace troupe::router {
@@ -43,7 +44,24 @@ struct Candidate {
   double drain_us = 0;                ///< a queued token's, as its queue was seen to shrink; 0: unknown
   double transfer_us = 0;             ///< of one token's pages to it
   std::uint32_t on_disk_tokens = 0;   ///< of cached_tokens, those it reads from disk first
+  ModelId model = {};                 ///< that it computes with; of prefill workers it may be a relative's
   std::uint64_t retry_ms = 1000;      ///< until a place of `capacity` is predicted to be free
+};
+
+/// A worker whose memory holds the beginning of the prompt: others may fetch it from there.
+struct Source {
+  NodeId node;
+  std::string_view name;
+  std::uint32_t held_tokens = 0;
+  SourceCosts costs = {};
+  double token_bytes = 0;
+  std::uint32_t sending = 0;  ///< fetches that it was named for and that are not over: they share its line
+  double step_us = 0;         ///< of its steps now: frames leave between them
+  /// Until the pages of `tokens` tokens are at `target`.
+  [[nodiscard]] double fetch_us(const NodeId& target, double tokens) const;
+  /// Bytes that count for that, those of the other fetches included; and the waits between frames.
+  [[nodiscard]] double bytes(double tokens) const { return token_bytes * tokens * (1.0 + sending); }
+  [[nodiscard]] double waits_us(double tokens) const;
 };
 
 /// What can be chosen from.
@@ -51,18 +69,22 @@ struct Offer {
   std::span<const Candidate> decode;
   std::span<const Candidate> prefill = {};
   std::uint32_t min_prompt_tokens = 256;  ///< fewer uncached ones are prefilled where they are decoded
+  std::span<const Source> sources = {};
+  std::uint32_t min_fetch_tokens = 256;  ///< fewer more than the worker holds itself are not fetched
 };
 
 /// Why a worker scored what it scored, in microseconds; each policy fills what it weighs.
 struct Terms {
   double queue = 0;     ///< until its own prompt's turn
   double prefill = 0;   ///< its uncached tokens
-  double transfer = 0;  ///< pages that come from a prefill worker, as far as computing does not hide it
+  double transfer = 0;  ///< pages that come from another worker, as far as computing does not hide it
   double decode = 0;    ///< decode rows in the same steps, and waiting for pages
   double others = 0;    ///< what it costs those that are there or come after
   double score = 0;     ///< the least is chosen
   bool able = false;    ///< it has a place
   std::optional<std::size_t> prefill_worker = {};
+  std::optional<std::size_t> source = {};  ///< into Offer::sources: fetched from, the rest computed here
+  double fetch = 0;                        ///< all of the fetch, with what the queue hides
   /// Predicted time to first token.
   [[nodiscard]] double first_token() const { return queue + prefill + transfer + decode; }
 };
@@ -71,6 +93,7 @@ struct Decision {
   std::size_t index = 0;                    ///< into Offer::decode
   std::string_view reason;                  ///< of a closed set: it becomes a metric label
   std::optional<std::size_t> prefill = {};  ///< into Offer::prefill; none: the decode worker prefills
+  std::optional<std::size_t> source = {};   ///< into Offer::sources; with it, no prefill worker
   std::vector<Terms> terms = {};            ///< of every decode candidate; empty: the policy predicts nothing
 };
 
@@ -84,7 +107,8 @@ class RouterPolicy {
 };
 
 /// A policy that ranks one list: decode workers, and with the same rule prefill workers when enough of the
-/// prompt is uncached on the chosen decode worker.
+/// prompt is uncached on the chosen decode worker. It predicts no times: the prompt is fetched from the
+/// worker that holds most of it, where that is more than half of what the chosen one lacks.
 class RankingPolicy : public RouterPolicy {
  public:
   [[nodiscard]] Expected<Decision> place(const RequestView& request, const Offer& offer) const final;

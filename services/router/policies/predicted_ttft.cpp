@@ -22,6 +22,8 @@ constexpr double kSharedSteps = 64;
 constexpr double kReplicateEarly = 1.05;
 // About equal: within what predictions are worth.
 constexpr double kEqualShare = 0.02, kEqualUs = 500;
+// A fetch that fails costs its time and the computing: it must be predicted to be so much better.
+constexpr double kFetchBetter = 0.9;
 // Layers that a transfer is sent in: the last one is not hidden.
 constexpr double kTransferParts = 32;
 // A prediction must miss the deadline by so much before a request is refused for it.
@@ -77,6 +79,42 @@ Terms remote_terms(const RequestView& request, const Candidate& worker, const Ca
   return terms;
 }
 
+/// The source's pages while the prompts ahead are computed; then the rest of the prompt here.
+Terms fetch_terms(const RequestView& request, const Candidate& worker, const Source& source,
+                  std::uint32_t tokens) {
+  Candidate with_pages = worker;
+  with_pages.cached_tokens += tokens;
+  with_pages.on_disk_tokens = 0;
+  Terms terms = local_terms(request, with_pages);
+  terms.decode += page_wait(uncached(request, worker), request, worker) -
+                  page_wait(uncached(request, with_pages), request, with_pages);  // reserved all the same
+  terms.fetch = source.fetch_us(worker.node, tokens);
+  const double hidden = worker.costs.queued * worker.queued_tokens;
+  terms.transfer = std::max(terms.fetch - hidden, terms.fetch / kTransferParts);
+  terms.score = terms.first_token() + terms.others;
+  return terms;
+}
+
+/// Sets `terms` to fetching from the best source, where that is better than they are.
+void consider_sources(const RequestView& request, const Offer& offer, const Candidate& worker, Terms& terms) {
+  double least = kFetchBetter * terms.score;
+  Terms best = terms;
+  for (std::size_t i = 0; i < offer.sources.size(); ++i) {
+    const std::uint32_t tokens = tokens_to_fetch(request, offer, worker, offer.sources[i]);
+    if (tokens == 0) continue;
+    Terms fetched = fetch_terms(request, worker, offer.sources[i], tokens);
+    if (!offer.prefill.empty()) {  // the rest is computed beside streams, like what is not fetched
+      fetched.others += kStreamsShare * fetched.prefill;
+      fetched.score += kStreamsShare * fetched.prefill;
+    }
+    if (fetched.score >= least) continue;
+    least = fetched.score;
+    fetched.source = i;
+    best = fetched;
+  }
+  terms = best;
+}
+
 std::optional<std::size_t> best_helper(const RequestView& request, const Offer& offer) {
   const auto able = able_to_take(request, offer.prefill);
   if (!able) return std::nullopt;
@@ -105,19 +143,23 @@ Expected<Decision> PredictedTtft::place(const RequestView& request, const Offer&
   for (const std::size_t i : *able) {
     const Candidate& worker = offer.decode[i];
     Terms& terms = decision.terms[i] = local_terms(request, worker);
-    if (!helper || uncached(request, worker) < offer.min_prompt_tokens) continue;
-    terms.others += kStreamsShare * terms.prefill;
-    terms.score += kStreamsShare * terms.prefill;
-    Terms remote = remote_terms(request, worker, offer.prefill[*helper]);
-    if (remote.score >= terms.score) continue;
-    terms = remote;
-    terms.prefill_worker = helper;
+    if (helper && uncached(request, worker) >= offer.min_prompt_tokens) {
+      terms.others += kStreamsShare * terms.prefill;
+      terms.score += kStreamsShare * terms.prefill;
+      Terms remote = remote_terms(request, worker, offer.prefill[*helper]);
+      if (remote.score < terms.score) {
+        terms = remote;
+        terms.prefill_worker = helper;
+      }
+    }
+    consider_sources(request, offer, worker, terms);
   }
   TROUPE_TRY(forbid_late(request, offer, decision.terms));
   const std::size_t best = *std::ranges::min_element(
       *able, {}, [&](std::size_t i) { return std::pair(!decision.terms[i].able, decision.terms[i].score); });
   decision.index = among_equals(request, offer, decision.terms, best);
   decision.prefill = decision.terms[decision.index].prefill_worker;
+  decision.source = decision.terms[decision.index].source;
   decision.reason = offer.decode[decision.index].cached_tokens != 0 ? "prefix" : "load";
   return decision;
 }

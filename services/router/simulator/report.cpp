@@ -62,6 +62,8 @@ SimulationSummary summarize(const Trace& trace, const SimulationOptions& options
   s.prediction_error = result.prediction_error;
   s.preemptions = result.preemptions;
   s.disaggregated = result.disaggregated;
+  s.fetches = result.fetches;
+  s.fetched_tokens = result.fetched_tokens;
   s.snapshots = result.snapshots;
   double prompt = 0, cached = 0, last = 0;
   std::vector<double> between;
@@ -92,7 +94,7 @@ SimulationSummary summarize(const Trace& trace, const SimulationOptions& options
 
 std::string table_text(const std::vector<SimulationSummary>& all) {
   Table table({"TRACE", "LOAD", "POLICY", "HITS", "TTFT p50", "p90", "p99", "ITL p50", "p99", "GOOD",
-               "GOODPUT", "REFUSED", "REPLAYS", "PREDICTION"});
+               "GOODPUT", "REFUSED", "REPLAYS", "FETCHES", "PREDICTION"});
   for (const SimulationSummary& s : all) {
     const double share =
         s.requests == 0 ? 0 : 100.0 * static_cast<double>(s.good) / static_cast<double>(s.requests);
@@ -100,6 +102,7 @@ std::string table_text(const std::vector<SimulationSummary>& all) {
                time_text(s.first_p50), time_text(s.first_p90), time_text(s.first_p99),
                time_text(s.between_p50), time_text(s.between_p99), format("%.1f %%", share),
                format("%.2f/s", s.goodput), std::to_string(s.refused), std::to_string(s.replays),
+               std::to_string(s.fetches),
                s.prediction_error > 0 ? format("+-%.0f %%", 100 * s.prediction_error) : "-"});
   }
   return table.text();
@@ -143,6 +146,8 @@ std::string summaries_json(const std::vector<SimulationSummary>& all) {
                    {"prediction_error", s.prediction_error},
                    {"preemptions", s.preemptions},
                    {"disaggregated", s.disaggregated},
+                   {"fetches", s.fetches},
+                   {"fetched_tokens", s.fetched_tokens},
                    {"snapshots", s.snapshots}});
   return out.dump(2) + "\n";
 }

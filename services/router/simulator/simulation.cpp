@@ -45,6 +45,7 @@ struct Worker {
   bool alive = true, stepping = false;
   TimePoint step_ends{};
   std::uint64_t coming = 0;
+  TimePoint line_free{};                 // its line sends one fetch after the other
   std::vector<std::uint64_t> sequences;  // of KvUpdates, per router
   NodeId node;
   std::string address;
@@ -67,7 +68,12 @@ class Simulator {
       router.explained_placements = 1;
       router.first_token_slo = options_.first_token_slo;
       router.max_nodes = options_.workers.size() + 16;
-      router.transfer_bytes_per_second = 1e6 / options_.transfer_token_us;  // a token is one byte here
+      const double assumed = options_.assumed_transfer_token_us;
+      router.transfer_bytes_per_second =
+          1e6 / (assumed > 0 ? assumed : options_.transfer_token_us);  // a token is a byte
+      const bool fetches =
+          options_.baselines_fetch || options_.policy == builtin_router_policies().front().name;
+      router.min_fetch_tokens = fetches ? options_.min_fetch_tokens : UINT32_MAX;
       auto made = RouterState::create(router);
       if (!made) return tl::unexpected<Error>(made.error());
       routers_.push_back(std::move(*made));
@@ -169,8 +175,50 @@ class Simulator {
     flight.prefill = placement.prefill ? worker_at(*placement.prefill) : std::nullopt;
     flight.predicted_us = predicted(router_of(index).log().placements().back());
     if (placement.prefill) ++result_.disaggregated;
+    if (!placement.fetch_address.empty()) return fetch(index, placement);
     submit(index, placement.prefill ? flight.prefill : flight.decode, placement.prefill ? 0 : left_of(index),
            false);
+  }
+
+  /// The decode worker asks its peer for what it lacks: frames leave after the peer's step and what its line
+  /// has to send before, and the rest of the prompt is computed.
+  void fetch(std::size_t index, const wire::Placement& placement) {
+    Flight& flight = flights_[index];
+    const auto peer = std::ranges::find(workers_, placement.fetch_address, &Worker::address);
+    if (!flight.decode || peer == workers_.end() || !peer->alive)
+      return submit(index, flight.decode, left_of(index), false);
+    const std::uint32_t held = peer->model->cache().match(flight.blocks) * trace_.block_tokens;
+    const std::uint32_t own =
+        workers_[*flight.decode].model->cache().match(flight.blocks) * trace_.block_tokens;
+    const std::uint32_t tokens = held - std::min(held, own);
+    if (tokens == 0) return submit(index, flight.decode, left_of(index), false);
+    TimePoint begin = std::max(queue_.now() + 2 * options_.line, peer->line_free);
+    if (peer->stepping) begin = std::max(begin, peer->step_ends);
+    peer->line_free = begin + from_us(tokens * options_.transfer_token_us);
+    const auto from = static_cast<std::size_t>(peer - workers_.begin());
+    queue_.at(peer->line_free + options_.line,
+              [this, index, held, tokens, from, epoch = flight.epoch, placement,
+               life = workers_[*flight.decode].life, peer_life = peer->life] {
+                Flight& f = flights_[index];
+                if (f.over || f.epoch != epoch || workers_[*f.decode].life != life) return;
+                if (workers_[from].life != peer_life)  // it died on the way: the prompt is computed
+                  return submit(index, f.decode, left_of(index), false);
+                ++result_.fetches;
+                result_.fetched_tokens += tokens;
+                wire::PagesMoved moved{{1, index + 1},
+                                       {epoch},
+                                       placement.decode,
+                                       kModel,
+                                       placement.fetch_address,
+                                       tokens,
+                                       to_us(queue_.now() - f.sent)};
+                for (std::size_t r = 0; r < routers_.size(); ++r) deliver(*f.decode, r, moved);
+                submit(index, f.decode, left_of(index), false, held);
+              });
+  }
+
+  static Duration from_us(double us) {
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(us * 1000));
   }
 
   static double predicted(const LoggedPlacement& placement) {
@@ -185,7 +233,8 @@ class Simulator {
   }
 
   /// A sequence is on its way to a worker.
-  void submit(std::size_t index, std::optional<std::size_t> to, std::uint32_t output, bool imported) {
+  void submit(std::size_t index, std::optional<std::size_t> to, std::uint32_t output, bool imported,
+              std::uint32_t fetched = 0) {
     if (!to) return replay(index);
     Worker& worker = workers_[*to];
     Sequence sequence{static_cast<std::uint32_t>(index),
@@ -193,7 +242,8 @@ class Simulator {
                       prompt_of(index),
                       output,
                       &flights_[index].blocks,
-                      imported};
+                      imported,
+                      fetched};
     worker.coming += sequence.prompt_tokens;
     queue_.after(options_.line, [this, i = *to, life = worker.life, sequence] {
       Worker& there = workers_[i];
@@ -286,6 +336,7 @@ class Simulator {
     worker.alive = true;
     worker.stepping = false;
     worker.coming = 0;
+    worker.line_free = {};
     worker.node = {worker.life + 1, i + 1};
     worker.address = "tcp://w" + std::to_string(i);
     worker.sequences.assign(routers_.size(), 0);

@@ -36,7 +36,10 @@ struct SimulationOptions {
   std::uint64_t seed = 1;
   Duration heartbeat = std::chrono::milliseconds(500);
   Duration line = std::chrono::microseconds(500);  ///< one way
-  double transfer_token_us = 2;                    ///< of pages between workers
+  double transfer_token_us = 2;                    ///< of pages between workers, as its lines are
+  double assumed_transfer_token_us = 0;  ///< as routers think before they have learnt; 0: as they are
+  std::uint32_t min_fetch_tokens = 256;  ///< the routers' own
+  bool baselines_fetch = false;          ///< as published they do not; else by their rule of thumb
   EventFaults faults;
   std::vector<Death> deaths;
   Duration noticed = std::chrono::milliseconds(50);     ///< a death, by the connection that ends
@@ -61,7 +64,8 @@ struct SimulationResult {
   std::vector<RequestOutcome> requests;  ///< in the trace's order
   Duration elapsed{};                    ///< from the first arrival to the last end
   std::uint64_t preemptions = 0, disaggregated = 0;
-  std::uint64_t snapshots = 0;  ///< asked after gaps
+  std::uint64_t fetches = 0, fetched_tokens = 0;  ///< prompts whose pages came from a peer's cache
+  std::uint64_t snapshots = 0;                    ///< asked after gaps
   double prediction_error = 0;  ///< mean relative error of predicted first tokens, second half
   bool interrupted = false;
 };

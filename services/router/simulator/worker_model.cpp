@@ -54,8 +54,10 @@ bool WorkerModel::admit(Sequence& sequence) {
   sequence.pinned = found;
   sequence.pages = wanted;
   sequence.cached = sequence.computed = cached;
-  if (sequence.imported) {
-    sequence.computed = sequence.prompt_tokens - 1;
+  const std::uint32_t came = sequence.imported ? sequence.prompt_tokens : sequence.fetched;
+  if (came > cached) {
+    sequence.computed = std::min(came, sequence.prompt_tokens - 1);
+    if (!sequence.imported) sequence.cached = sequence.computed;
     seal(sequence, sequence.computed);
   }
   return true;
@@ -96,7 +98,7 @@ bool WorkerModel::grow(std::size_t index) {
     youngest.prompt_tokens += youngest.made;
     youngest.output_tokens -= youngest.made;
     const std::uint32_t made = youngest.made;
-    youngest.made = youngest.cached = youngest.computed = 0;
+    youngest.made = youngest.cached = youngest.computed = youngest.fetched = 0;
     youngest.epoch |= made != 0 ? 0x80000000u : 0;  // its first token was seen
     waiting_.push_front(youngest);
     if (itself) return false;

@@ -45,6 +45,7 @@ struct Sequence {
   std::uint32_t output_tokens = 0;                     ///< still to make; 0 on a prefill worker
   const std::vector<std::uint64_t>* blocks = nullptr;  ///< keys, chained, of whole blocks of the prompt
   bool imported = false;                               ///< its pages come computed from a prefill worker
+  std::uint32_t fetched = 0;  ///< leading tokens whose pages come from a peer's cache
   // of the worker:
   std::uint32_t cached = 0, computed = 0, made = 0, pages = 0, pinned = 0;  ///< pinned: blocks
 };

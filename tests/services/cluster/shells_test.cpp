@@ -19,8 +19,8 @@ using namespace std::chrono_literals;
 /// A RecordingSink that another thread can wait for.
 class WaitingSink final : public gateway::AnswerSink {
  public:
-  void on_start(std::uint32_t cached, std::vector<GeneratedToken> prompt) override {
-    change([&] { inner.on_start(cached, std::move(prompt)); });
+  void on_start(gateway::AnswerStart start) override {
+    change([&] { inner.on_start(std::move(start)); });
   }
   void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) override {
     change([&] { inner.on_tokens(choice, tokens, finish); });

@@ -32,6 +32,10 @@ TEST_F(Chat, SaysWhenPagesAreCompressedWithLoss) {
   EXPECT_FALSE(post_json("/v1/chat/completions", chat_body()).contains("lossy"));
   dispatcher_.set_models({{"small", ModelId{1, 2}, kContext, 1, "arith3-act32r-kvi8"}});
   EXPECT_EQ(post_json("/v1/chat/completions", chat_body())["lossy"], json::array({"kv-int8"}));
+  dispatcher_.converted_pages = true;
+  EXPECT_EQ(post_json("/v1/chat/completions", chat_body())["lossy"], json::array({"kv-int8", "kv-convert"}));
+  dispatcher_.set_models({{"small", ModelId{1, 2}, kContext, 1, "arith3-act32r-kvf16"}});
+  EXPECT_EQ(post_json("/v1/chat/completions", chat_body())["lossy"], json::array({"kv-convert"}));
 }
 
 TEST_F(Chat, RendersTheTemplateAndTokenizesIt) {

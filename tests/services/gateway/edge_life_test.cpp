@@ -27,7 +27,7 @@ TEST_F(EdgeLife, AClientThatLeavesCancelsItsRequest) {
     client.request("POST", "/v1/chat/completions", streaming ? streaming_chat() : chat_body().dump());
     const OpenJob open = dispatcher_.next_job();
     ASSERT_TRUE(open.sink);
-    open.sink->on_start(0, {});
+    open.sink->on_start({0, {}});
     open.sink->on_tokens(0, byte_tokens("x"), FinishReason::none);
     if (streaming) {
       ASSERT_TRUE(client.wait_for("\"x\""));
@@ -59,7 +59,7 @@ TEST_F(EdgeLife, OneStoppedChoiceLetsTheOthersFinish) {
   client.request("POST", "/v1/chat/completions", body.dump());
   const OpenJob open = dispatcher_.next_job();
   ASSERT_TRUE(open.sink);
-  open.sink->on_start(0, {});
+  open.sink->on_start({0, {}});
   open.sink->on_tokens(0, byte_tokens("aXb"), FinishReason::none);
   open.sink->on_tokens(1, byte_tokens("cd"), FinishReason::none);
   open.sink->on_tokens(0, byte_tokens("more"), FinishReason::none);
@@ -80,7 +80,7 @@ TEST_F(EdgeLife, DrainFinishesStreamsAndRefusesNewWork) {
   streaming.request("POST", "/v1/chat/completions", streaming_chat());
   const OpenJob open = dispatcher_.next_job();
   ASSERT_TRUE(open.sink);
-  open.sink->on_start(0, {});
+  open.sink->on_start({0, {}});
   open.sink->on_tokens(0, byte_tokens("ab"), FinishReason::none);
   ASSERT_TRUE(streaming.wait_for("\"ab\""));
 
@@ -109,7 +109,7 @@ TEST_F(EdgeLife, StopAtTheDeadlineCancelsWhatRuns) {
   EXPECT_FALSE(edge_->stop(std::chrono::milliseconds(20)));
   EXPECT_TRUE(dispatcher_.wait_for_cancels(1));
   edge_.reset();
-  open.sink->on_start(0, {});  // a sink may outlive the edge
+  open.sink->on_start({0, {}});  // a sink may outlive the edge
   open.sink->on_done();
 }
 

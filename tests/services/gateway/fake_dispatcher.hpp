@@ -1,6 +1,7 @@
 #pragma once
 // A Dispatcher that a test scripts: either answers every job by itself from a thread, or leaves jobs for the
 // test to drive.
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -58,6 +59,8 @@ class FakeDispatcher final : public gateway::Dispatcher {
     const std::lock_guard lock(mutex_);
     models_ = std::move(models);
   }
+
+  std::atomic<bool> converted_pages = false;  ///< said of every answer that begins
 
   /// Manual jobs, in order of arrival. Fails by returning an empty sink after 10 s.
   OpenJob next_job() {
@@ -136,7 +139,7 @@ class FakeDispatcher final : public gateway::Dispatcher {
   void play(Scripted& work) {
     const ScriptedAnswer& answer = work.answer;
     if (answer.error_before_tokens) return work.sink->on_error(*answer.error_before_tokens);
-    work.sink->on_start(answer.cached_tokens, answer.prompt_logprobs);
+    work.sink->on_start({answer.cached_tokens, answer.prompt_logprobs, converted_pages});
     std::vector<std::size_t> at(answer.choices.size(), 0);
     for (bool more = true; more;) {
       more = false;

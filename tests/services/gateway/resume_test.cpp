@@ -143,7 +143,7 @@ TEST_F(Resume, AStreamThatRunsIsJoinedAndComputedOnce) {
   client.request("POST", "/v1/chat/completions", streamed().dump());
   const OpenJob open = first_.dispatcher.next_job();
   ASSERT_TRUE(open.sink);
-  open.sink->on_start(0, {});
+  open.sink->on_start({0, {}});
   open.sink->on_tokens(0, byte_tokens("abc"), FinishReason::none);
   ASSERT_TRUE(client.wait_for("\"c\""));
   const std::string head = client.received();
@@ -200,7 +200,7 @@ TEST_F(Resume, TwoAtOnceUnderOneKeyAreComputedOnce) {
   one.request("POST", "/v1/chat/completions", streamed().dump(), key);
   const OpenJob open = first_.dispatcher.next_job();
   ASSERT_TRUE(open.sink);
-  open.sink->on_start(2, {});
+  open.sink->on_start({2, {}});
   open.sink->on_tokens(0, byte_tokens("abc"), FinishReason::none);
   two.request("POST", "/v1/chat/completions", streamed().dump(), key);
   ASSERT_TRUE(two.wait_for("\"c\""));
@@ -218,7 +218,7 @@ TEST_F(Resume, TheFirstByteWaitsForTheRecordAndTheTokensDoNot) {
   client.request("POST", "/v1/chat/completions", streamed().dump());
   const OpenJob open = first_.dispatcher.next_job();  // it computes meanwhile
   ASSERT_TRUE(open.sink);
-  open.sink->on_start(0, {});
+  open.sink->on_start({0, {}});
   open.sink->on_tokens(0, byte_tokens("abc"), FinishReason::length);
   open.sink->on_done();
   EXPECT_EQ(HttpClient(first_.edge->port()).call("GET", "/healthz").status, 200);

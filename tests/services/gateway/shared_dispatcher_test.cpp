@@ -13,9 +13,9 @@ using gateway::SharedDispatcher;
 
 class Listener final : public gateway::AnswerSink {
  public:
-  void on_start(std::uint32_t cached_tokens, std::vector<GeneratedToken>) override {
+  void on_start(gateway::AnswerStart start) override {
     ++starts;
-    cached = cached_tokens;
+    cached = start.cached_tokens;
   }
   void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) override {
     for (const GeneratedToken& token : tokens) heard[choice].push_back(token.token);
@@ -63,7 +63,7 @@ class SharedDispatcherTest : public ::testing::Test {
 TEST_F(SharedDispatcherTest, WhoComesLaterHearsEverythingAndItIsComputedOnce) {
   const auto first = listen(1, 7);
   const OpenJob open = inner_.next_job();
-  open.sink->on_start(5, {});
+  open.sink->on_start({5, {}});
   open.sink->on_tokens(0, tokens({10, 11}), FinishReason::none);
   open.sink->on_tokens(1, tokens({20}), FinishReason::stop);
   const auto second = listen(2, 7);
@@ -84,7 +84,7 @@ TEST_F(SharedDispatcherTest, WhoComesLaterHearsEverythingAndItIsComputedOnce) {
 TEST_F(SharedDispatcherTest, AfterTheEndItIsComputedAgain) {
   (void)listen(1, 7);
   const OpenJob open = inner_.next_job();
-  open.sink->on_start(0, {});
+  open.sink->on_start({0, {}});
   open.sink->on_done();
   (void)listen(2, 7);
   EXPECT_EQ(inner_.seen().size(), 2u);
@@ -96,7 +96,7 @@ TEST_F(SharedDispatcherTest, OnlyTheLastOnesCancelIsOne) {
   const auto second = listen(2, 7);
   shared_.cancel({1, 1});
   EXPECT_EQ(inner_.cancels(), 0u);
-  open.sink->on_start(0, {});
+  open.sink->on_start({0, {}});
   EXPECT_EQ(first->starts, 0);
   EXPECT_EQ(second->starts, 1);
   shared_.cancel({2, 1});

@@ -14,6 +14,14 @@ inline Candidate worker(std::uint64_t id, std::string_view name, std::uint32_t c
   return c;
 }
 
+/// A holder of `held` tokens of 20 kB each; its line takes `token_us` for one.
+inline Source source(const Candidate& of, std::uint32_t held, double token_us) {
+  Source s{of.node, of.name, held};
+  s.token_bytes = 20000;
+  s.costs.any = {3000, token_us / s.token_bytes};
+  return s;
+}
+
 inline RequestView prompt(std::uint32_t tokens, std::uint64_t ticket = 0) {
   RequestView view;
   view.prompt_tokens = tokens;

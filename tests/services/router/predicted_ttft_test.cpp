@@ -146,5 +146,77 @@ TEST(PredictedTtft, ADeadlineThatCannotBeMetIsRefusedAtOnce) {
   EXPECT_EQ(placed({worker(1, "a", 0, 9000)}, request).index, 0u) << "a prediction may err by half";
 }
 
+// Fetching: a token takes 100 us to compute on every worker here.
+
+Decision placed_with(const std::vector<Candidate>& all, const std::vector<Source>& sources,
+                     const RequestView& request = prompt(1000), const std::vector<Candidate>& helpers = {}) {
+  Offer offer{all, helpers};
+  offer.sources = sources;
+  const auto decision = PredictedTtft({}).place(request, offer);
+  EXPECT_TRUE(decision.has_value());
+  return decision.value_or(Decision{});
+}
+
+TEST(PredictedTtft, FetchesOverAFastLinkAndComputesOverASlowOne) {
+  const std::vector<Candidate> all = {worker(1, "a"),
+                                      worker(2, "b", 960, 20000)};  // the holder is busy for 2 s
+  const auto fast = placed_with(all, {source(all[1], 960, 2)});
+  EXPECT_EQ(fast.index, 0u);
+  ASSERT_EQ(fast.source, std::optional<std::size_t>(0));
+  const Terms& terms = fast.terms.at(0);
+  EXPECT_NEAR(terms.fetch, 3000 + 960 * 2, 1);
+  EXPECT_NEAR(terms.transfer, terms.fetch, 1) << "nothing hides it";
+  EXPECT_NEAR(terms.prefill, 40 * 100, 1) << "the rest is computed";
+  EXPECT_FALSE(fast.prefill.has_value());
+  const auto slow = placed_with(all, {source(all[1], 960, 300)});
+  EXPECT_EQ(slow.index, 0u);
+  EXPECT_FALSE(slow.source.has_value());
+  EXPECT_NEAR(slow.terms.at(0).prefill, 1000 * 100, 1);
+}
+
+TEST(PredictedTtft, OfSeveralHoldersTheOneWhosePagesAreHereFirst) {
+  const std::vector<Candidate> all = {worker(1, "a"), worker(2, "b", 960, 30000), worker(3, "c", 900, 30000)};
+  std::vector<Source> sources = {source(all[1], 960, 20), source(all[2], 900, 20)};
+  EXPECT_EQ(placed_with(all, sources).source, std::optional<std::size_t>(0)) << "it holds most";
+  sources[0].sending = 3;
+  EXPECT_EQ(placed_with(all, sources).source, std::optional<std::size_t>(1)) << "its line is shared by four";
+  sources[0].sending = 0;
+  sources[0].step_us = 60000;
+  EXPECT_EQ(placed_with(all, sources).source, std::optional<std::size_t>(1))
+      << "its frames wait for its steps";
+  sources[0].step_us = 0;
+  sources[1].costs.links = {{all[0].node, {3000, 0}}};
+  EXPECT_EQ(placed_with(all, sources).source, std::optional<std::size_t>(1))
+      << "this link is known to be fast";
+}
+
+TEST(PredictedTtft, AQueueHidesATransfer) {
+  const std::vector<Candidate> all = {worker(1, "a", 0, 5000)};  // 0.5 s
+  const Terms terms = placed_with(all, {source(worker(2, "b"), 960, 50)}).terms.at(0);
+  ASSERT_TRUE(terms.source.has_value());
+  EXPECT_NEAR(terms.fetch, 3000 + 960 * 50, 1);
+  EXPECT_NEAR(terms.transfer, terms.fetch / 32, 1);
+}
+
+TEST(PredictedTtft, TheFloorHoldsHoweverFastTheLink) {
+  const std::vector<Candidate> all = {worker(1, "a", 700)};
+  EXPECT_FALSE(placed_with(all, {source(worker(2, "b"), 950, 0.01)}).source.has_value())
+      << "250 more than it has";
+  EXPECT_TRUE(placed_with(all, {source(worker(2, "b"), 960, 0.01)}).source.has_value());
+  EXPECT_FALSE(placed_with(all, {source(all[0], 960, 0.01)}).source.has_value())
+      << "nobody fetches from himself";
+}
+
+TEST(PredictedTtft, APrefillWorkerComputesWhereThatIsSoonerThanFetching) {
+  const std::vector<Candidate> all = {worker(1, "a", 0, 100)};
+  const std::vector<Source> few = {source(worker(2, "b"), 300, 50)};
+  const auto computed = placed_with(all, few, prompt(4000), {worker(9, "p")});
+  EXPECT_TRUE(computed.prefill.has_value());
+  EXPECT_FALSE(computed.source.has_value());
+  const auto fetched = placed_with(all, {source(worker(2, "b"), 3900, 2)}, prompt(4000), {worker(9, "p")});
+  EXPECT_FALSE(fetched.prefill.has_value());
+  EXPECT_TRUE(fetched.source.has_value());
+}
+
 }  // namespace
 }  // namespace troupe::router

@@ -172,5 +172,111 @@ TEST(RouterPlacing, AGoneWorkersBookIsClosed) {
   EXPECT_EQ(r.state->costs().size(), 0u);
 }
 
+/// Two decode workers; the first holds 1,600 tokens of a prompt and is full.
+struct FetchRig : Rig {
+  FetchRig() {
+    join(1, wire::Role::decode);
+    join(2, wire::Role::decode);
+    for (std::uint64_t i = 0; i < 100; ++i) blocks.push_back({i, 7});
+    (void)send("tcp://n1", wire::KvUpdate{{1, 1}, kModel, 1, true, blocks, {}});
+    (void)send("tcp://n2", wire::KvUpdate{{2, 2}, kModel, 1, true, {}, {}});
+    beat(1, 8);
+  }
+  wire::Placement placed(std::uint64_t id) { return only<wire::Placement>(place(id, 1700, 1, {}, blocks)); }
+  void moved(std::uint64_t id, std::uint64_t us, std::uint32_t tokens = 1600) {
+    (void)send("tcp://n2", wire::PagesMoved{{id, id}, {1}, {2, 2}, kModel, "tcp://n1", tokens, us});
+  }
+  [[nodiscard]] std::uint32_t sending() const { return state->view().find({1, 1})->sending; }
+  std::vector<BlockKey> blocks;
+};
+
+TEST(RouterPlacing, WhatFetchesTakeMovesTheChoice) {
+  FetchRig r;
+  EXPECT_EQ(r.placed(1).fetch_address, "tcp://n1");
+  EXPECT_EQ(r.placed(1).fetch_tokens, 1600u);
+  for (std::uint64_t id = 2; id <= 12; ++id) r.moved(id, 900000);  // 170 ms would compute them
+  const auto computed = r.placed(50);
+  EXPECT_EQ(computed.decode, (NodeId{2, 2}));
+  EXPECT_EQ(computed.fetch_address, "") << "computing is sooner";
+  r.ended(50);
+  for (std::uint64_t id = 60; id <= 120; ++id)
+    r.moved(id, 4000);  // of others' placements, or of moved streams
+  EXPECT_EQ(r.placed(51).fetch_address, "tcp://n1");
+}
+
+TEST(RouterPlacing, FetchesUnderWayAreCountedUntilTheyAreOver) {
+  FetchRig r;
+  (void)r.placed(1);
+  (void)r.placed(2);
+  (void)r.placed(3);
+  EXPECT_EQ(r.sending(), 3u);
+  r.moved(1, 5000);
+  EXPECT_EQ(r.sending(), 2u);
+  r.moved(1, 5000);
+  EXPECT_EQ(r.sending(), 2u) << "a repeat";
+  r.started(2, 50000, 1600);
+  EXPECT_EQ(r.sending(), 1u) << "its word was lost";
+  r.ended(3);
+  EXPECT_EQ(r.sending(), 0u);
+  r.ended(1);
+  r.ended(2);
+  EXPECT_EQ(r.sending(), 0u);
+  EXPECT_EQ(r.state->counters().fetched_tokens, 3200u);
+}
+
+TEST(RouterPlacing, AFetchThatCameToNothingTeaches) {
+  FetchRig r;
+  const double before = r.state->transfers().costs({1, 1}, r.clock.now()).to({2, 2}).us(1e6);
+  (void)r.placed(1);
+  r.started(1, 5200000, 0);  // its peer was given up, and the prompt computed
+  EXPECT_GT(r.state->transfers().costs({1, 1}, r.clock.now()).to({2, 2}).us(1e6), 2 * before);
+}
+
+TEST(RouterPlacing, TheExplanationNamesTheSourceAndItsTerm) {
+  FetchRig r;
+  (void)r.placed(1);
+  const auto shown = nlohmann::json::parse(to_json(r.state->log().placements())).at("placements").at(0);
+  EXPECT_EQ(shown.at("fetch"), "n1");
+  EXPECT_EQ(shown.at("sources").at(0).at("worker"), "n1");
+  EXPECT_EQ(shown.at("sources").at(0).at("held_tokens"), 1600);
+  for (const auto& candidate : shown.at("decode_candidates")) {
+    if (candidate.at("worker") != "n2") continue;
+    EXPECT_EQ(candidate.at("fetch_from"), "n1");
+    EXPECT_GT(candidate.at("terms_us").at("fetch").get<double>(), 3000);
+  }
+}
+
+TEST(RouterPlacing, PrefillWorkersOfOtherNumbersAreOfferedOnlyWhereLossyIsAskedFor) {
+  for (const bool lossy : {false, true}) {
+    RouterOptions options;
+    options.convert_lossy = lossy;
+    Rig r(options);
+    wire::Join join;
+    const ModelId other{6, 6}, weights{1, 2};
+    join.models = {{"m", kModel, 8192, 1, 1, "n"}};
+    join.weights = {weights};
+    join.role = wire::Role::decode;
+    join.node = {1, 1};
+    join.name = join.control_address = join.data_address = "tcp://n1";
+    (void)r.send("tcp://n1", join);
+    join.models = {{"m", other, 8192, 1, 1, "n8"}};
+    join.role = wire::Role::prefill;
+    join.node = {2, 2};
+    join.name = join.control_address = join.data_address = "tcp://n2";
+    (void)r.send("tcp://n2", join);
+    join.weights = {ModelId{3, 4}};  // of another model altogether
+    join.models = {{"m", {7, 7}, 8192, 1, 1, "n"}};
+    join.node = {3, 3};
+    join.name = join.control_address = join.data_address = "tcp://n3";
+    (void)r.send("tcp://n3", join);
+    const auto placed = Rig::only<wire::Placement>(r.place(1, 1000));
+    EXPECT_EQ(placed.decode, (NodeId{1, 1}));
+    ASSERT_EQ(placed.prefill.has_value(), lossy);
+    if (!lossy) continue;
+    EXPECT_EQ(*placed.prefill, (NodeId{2, 2}));
+    EXPECT_EQ(placed.prefill_model, other);
+  }
+}
+
 }  // namespace
 }  // namespace troupe::router

@@ -159,5 +159,46 @@ TEST_F(Simulation, AnInterruptEndsIt) {
   EXPECT_TRUE(run().interrupted);
 }
 
+TEST_F(Simulation, FetchesWhereThatIsPredictedToBeSooner) {
+  options_.load = 0.7;
+  options_.min_fetch_tokens = 1u << 30;
+  const SimulationSummary never = summary("predicted_ttft");
+  EXPECT_EQ(never.fetches, 0u);
+  options_.min_fetch_tokens = 256;
+  const SimulationSummary fast = summary("predicted_ttft");
+  EXPECT_GT(fast.fetches, fast.requests / 20);
+  EXPECT_EQ(fast.finished, fast.requests);
+  EXPECT_GT(fast.hit_ratio, never.hit_ratio);
+  EXPECT_LT(fast.first_p50, never.first_p50);
+  options_.transfer_token_us = 20000;  // computing takes 80
+  EXPECT_EQ(summary("predicted_ttft").fetches, 0u);
+}
+
+TEST_F(Simulation, RoutersThatThinkTheirLinesFastLearnThatTheyAreNot) {
+  options_.load = 0.7;
+  options_.transfer_token_us = 2000;
+  options_.assumed_transfer_token_us = 2;
+  const SimulationSummary learning = summary("predicted_ttft");
+  EXPECT_GT(learning.fetches, 0u);
+  EXPECT_LT(learning.fetches, learning.requests / 5);
+  EXPECT_EQ(learning.finished, learning.requests);
+}
+
+TEST_F(Simulation, ASourcesDeathOnTheWayLosesNothing) {
+  options_.load = 0.7;
+  options_.transfer_token_us = 20;
+  for (int i = 0; i < 12; ++i)
+    options_.deaths.push_back({std::chrono::seconds(3 + 2 * i), static_cast<std::size_t>(i % 4), 1s});
+  const SimulationResult result = run();
+  EXPECT_GT(result.fetches, 0u);
+  for (const RequestOutcome& request : result.requests) EXPECT_TRUE(request.finished);
+}
+
+TEST_F(Simulation, BaselinesFetchOnlyWhenAsked) {
+  EXPECT_EQ(summary("least_loaded").fetches, 0u);
+  options_.baselines_fetch = true;
+  EXPECT_GT(summary("least_loaded").fetches, 0u);
+}
+
 }  // namespace
 }  // namespace troupe::router
