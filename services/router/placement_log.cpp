@@ -56,13 +56,15 @@ ordered_json to_json(const Explanation::Worker& worker, const std::vector<Explan
 }
 
 /// The best score first; those that could not take it last.
-ordered_json best_of(std::vector<Explanation::Worker> workers, std::size_t most) {
+ordered_json best_of(std::vector<Explanation::Worker> workers, const std::vector<Explanation::Holder>& sources,
+                     std::size_t most) {
   std::stable_sort(workers.begin(), workers.end(), [](const auto& a, const auto& b) {
     if (a.terms.able != b.terms.able) return a.terms.able;
     return a.terms.able && a.terms.score < b.terms.score;
   });
   ordered_json out = ordered_json::array();
-  for (std::size_t i = 0; i < std::min(most, workers.size()); ++i) out.push_back(to_json(workers[i]));
+  for (std::size_t i = 0; i < std::min(most, workers.size()); ++i)
+    out.push_back(to_json(workers[i], sources));
   return out;
 }
 
@@ -148,8 +150,8 @@ std::string to_json(const std::deque<LoggedPlacement>& placements) {
 std::string to_json(const LoggedPlacement& placement, std::size_t candidates) {
   const Explanation& e = *placement.what;
   ordered_json out = heading(placement);
-  out["decode_candidates"] = best_of(e.decode_workers, candidates);
-  out["prefill_candidates"] = best_of(e.prefill_workers, candidates);
+  out["decode_candidates"] = best_of(e.decode_workers, e.sources, candidates);
+  out["prefill_candidates"] = best_of(e.prefill_workers, {}, candidates);
   out["candidates"] = e.decode_workers.size() + e.prefill_workers.size();
   return dumped(out);
 }
