@@ -135,6 +135,15 @@ std::vector<Option> rows() {
       {"engine.hydragen", boolean, "true", kWorkers,
        "Attend to KV pages that several sequences begin with once a step for all of them."},
 
+      {"speculation.drafter", choice, "off", kWorkers,
+       "Who guesses the next tokens of requests that name no drafter, so that a step verifies several. No answer changes. auto: "
+       "all of them compete, by measured step times and acceptance; off: nobody.",
+       "", "", "", {"off", "auto", "prompt-lookup", "suffix-automaton", "input-copy", "token-recycling"}},
+      {"speculation.max_draft", integer, "8", kWorkers,
+       "Most guesses of one sequence that a step verifies; fewer where fewer pay.", "rows", "1", "64"},
+      {"speculation.store_tokens", integer, "65536", kWorkers,
+       "Tokens of finished answers that drafters remember for each tenant. 0: none.", "tokens", "0", "100000000"},
+
       {"kv.bytes", bytes, "0", kWorkers,
        "Memory for KV pages of one worker; 0 takes a share of what the cgroup leaves after the weights.", "",
        "0", "16TiB"},

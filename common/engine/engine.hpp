@@ -26,6 +26,7 @@
 #include "common/model/model.hpp"
 #include "common/prefix_index/tier.hpp"
 #include "common/sampling/params.hpp"
+#include "common/speculation/speculator.hpp"
 
 namespace troupe::engine {
 
@@ -44,6 +45,7 @@ struct EngineOptions {
   std::uint32_t most_overtakes = 256; ///< admissions of later requests that a waiting one bears, whatever the priorities
   kv::disk::TierOptions disk;         ///< pages below the pool; needs prefix_cache. What fails there is logged and counted
   bool hydragen = true;               ///< attend to pages that sequences share once a step for all of them; same bits
+  speculation::SpeculationOptions speculation;  ///< same bits too
 };
 
 /// What to run. With choices > 1 the prompt is computed once and forked.
@@ -64,6 +66,7 @@ struct Request {
   /// Its imported pages are made from those of this model id, which computes with other numbers: they are not what this
   /// engine would compute, so they and whatever follows them have keys of their own. Zero: pages are this engine's.
   ModelId pages_of = {};
+  std::string drafter;                    ///< off, auto or a name of speculation/builtin.cpp; empty: the engine's option
 };
 
 /// When a choice passed its stages here. Pages that come from elsewhere count as admitted when room was reserved for them.
@@ -83,6 +86,8 @@ struct TokenEvent {
   std::uint32_t cached_tokens = 0;        ///< prompt tokens not computed here; exact from the first event on
   std::vector<GeneratedToken> prompt_tokens;  ///< in the first event when prompt_logprobs was asked
   std::optional<StageTimes> times = {};   ///< of a choice that came to its end
+  std::uint32_t drafted_tokens = 0;       ///< rows this step computed for guesses
+  std::uint32_t accepted_tokens = 0;      ///< of them, those that are in `tokens`
 };
 
 /// A block became servable, or stopped being so. Feeds the router's index.
@@ -137,6 +142,7 @@ struct EngineStats {
   std::uint64_t swapped_bytes = 0;    ///< held there now
   kv::disk::TierStats disk;
   StepRows step_rows;
+  std::vector<speculation::DraftCounters> drafts;  ///< by builtin_drafters()
 };
 
 class Engine {

@@ -89,12 +89,24 @@ class EngineImpl final : public Engine {
   void flush_feeds(StepOutput& out);
   void fill_batch(const std::vector<Planned>& plan);
   void after_layer(const std::vector<Planned>& plan, std::uint32_t layer);
+  void add_rows(const Planned& item);
+  std::uint32_t logits_kept(const Sequence& sequence) const;
   void take_logits(Sequence& sequence, std::uint32_t index, const RowLogits& logits, StepOutput& out);
-  void draw(Sequence& sequence, const RowLogits& logits, StepOutput& out);
+  bool draw(Sequence& sequence, const RowLogits& logits, StepOutput& out);
   GeneratedToken next_token(const Sequence& sequence, const RowLogits& logits) const;
-  void finish(Sequence& sequence, TokenEvent event, FinishReason reason, StepOutput& out);
+  void end(Sequence& sequence, TokenEvent& event, FinishReason reason);
   TokenEvent event_for(Sequence& sequence) const;
+  TokenEvent& open_event(Sequence& sequence, StepOutput& out);
   void drop_finished();
+
+  // engine_draft.cpp: rows of guesses
+  speculation::DraftContext draft_context(const Sequence& sequence) const;
+  bool draft(const std::vector<Sequence*>& candidates, std::vector<RowDemand>& demands, std::span<const std::uint32_t> rows);
+  std::uint32_t draft_room(const Sequence& sequence, std::uint32_t& spare_pages) const;
+  void add_draft_rows(Sequence& sequence, std::uint32_t begin);
+  void rank(Sequence& sequence, std::uint32_t row, const RowLogits& logits);
+  static std::vector<speculation::RankedRow> path_last(const Sequence& sequence);
+  void settle(const Planned& item, StepOutput& out);
 
   // engine_schedule.cpp: who computes
   void admit();
@@ -129,6 +141,7 @@ class EngineImpl final : public Engine {
   std::list<Fetch> fetching_;                       ///< as they were begun
   SwapStore swap_;
   PreemptionCost preemption_;
+  speculation::Speculator speculator_;  ///< outlives the sequences
   std::list<SequencePtr> waiting_;    ///< as they came; preempted ones at the front
   std::list<SequencePtr> running_;    ///< as they were admitted
   std::map<RequestId, SequencePtr> importing_;
@@ -138,7 +151,8 @@ class EngineImpl final : public Engine {
   std::vector<Sequence*> finished_;   ///< in this step
   StepScheduler scheduler_;
   TenantCounters places_, rows_;      ///< fair shares of admissions, and of prompt rows
-  std::uint64_t arrivals_ = 0;
+  std::uint64_t arrivals_ = 0, sequences_ = 0;
+  const Sequence* drew_last_ = nullptr;  ///< in this step
   StepBatch batch_;
   std::vector<std::pair<Sequence*, std::uint32_t>> logit_owner_;  ///< of batch_.logit_rows: sequence and token index
   std::atomic<std::uint64_t> progress_{0};

@@ -112,15 +112,22 @@ std::vector<EngineImpl::Planned> EngineImpl::plan(StepOutput& out) {
   std::vector<RowDemand> demands;
   for (const Sequence* sequence : candidates)
     demands.push_back({sequence->remaining(), sequence->decoding(), sequence->pages->length()});
-  const auto [rows, budget] = scheduler_.plan(demands);
-  out.budget = budget;
+  StepScheduler::Plan shares = scheduler_.plan(demands);
+  if (draft(candidates, demands, shares.rows)) shares = scheduler_.plan(demands);
+  const std::vector<std::uint32_t>& rows = shares.rows;
+  out.budget = shares.budget;
   std::vector<Planned> planned;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     Sequence& sequence = *candidates[i];
     if (rows[i] == 0) continue;
     const std::uint32_t begin = sequence.pages->length();
-    if (!sequence.pages->reserve(begin + rows[i])) continue;  // an imported prompt's tail: waits for pages
-    planned.push_back({&sequence, begin, rows[i], demands[i].decoding});
+    std::uint32_t given = rows[i];
+    if (sequence.draft && (given != sequence.draft->verification.rows() || !sequence.pages->reserve(begin + given))) {
+      sequence.draft.reset();  // another's rows took the page meanwhile
+      given = 1;
+    }
+    if (!sequence.pages->reserve(begin + given)) continue;  // an imported prompt's tail: waits for pages
+    planned.push_back({&sequence, begin, given, demands[i].decoding});
   }
   // Nobody fits beside the others: the last in rank gives way, and the next step finds its pages.
   if (planned.empty() && candidates.size() > 1)
@@ -156,7 +163,7 @@ void EngineImpl::learn(const std::vector<Planned>& planned, Duration time) {
   StepLoad load;
   std::uint64_t streams = 0;
   for (const Planned& item : planned) {
-    streams += item.decode ? 1 : 0;
+    streams += item.decode ? item.rows : 0;
     const StepLoad part = chunk_load(item.begin, item.rows);
     load.rows += part.rows;
     load.context += part.context;
@@ -181,6 +188,7 @@ bool EngineImpl::make_room(Sequence& sequence, std::uint32_t length) {
 void EngineImpl::preempt(std::list<SequencePtr>::iterator victim) {
   swap_out(**victim);
   (*victim)->pages.reset();
+  (*victim)->seat.reset();
   (*victim)->standing.preempted = true;
   stats_.preemptions += 1;
   waiting_.splice(waiting_.begin(), running_, victim);

@@ -15,6 +15,7 @@ StepOutput EngineImpl::step(const std::function<bool()>& interrupted) {
   const std::vector<Planned> planned = plan(out);
   if (!planned.empty()) {
     fill_batch(planned);
+    drew_last_ = nullptr;
     const TimePoint started = clock_.now();
     const bool whole = runner_->forward(
         batch_,
@@ -31,9 +32,10 @@ StepOutput EngineImpl::step(const std::function<bool()>& interrupted) {
         // Computed again in a later step, to the same bits and in the same pages: layers that were done may have been
         // offered to a receiver, which reads them later.
         item.sequence->pages->rewind(item.begin);
+        item.sequence->draft.reset();
         continue;
       }
-      if (item.sequence->pages) item.sequence->pages->computed(item.begin + item.rows);
+      settle(item, out);
     }
     if (whole) {
       out.rows = batch_.rows();
@@ -95,21 +97,33 @@ void EngineImpl::fill_batch(const std::vector<Planned>& planned) {
   batch_.attention.share_prefixes = options_.hydragen;
   logit_owner_.clear();
   for (const Planned& item : planned) {
-    Sequence& sequence = *item.sequence;
-    copy(sequence.pages->append(std::span(sequence.tokens).subspan(item.begin, item.rows)));
-    const std::uint32_t index = batch_.add_sequence(sequence.pages->pages());
-    for (std::uint32_t at = item.begin; at < item.begin + item.rows; ++at) {
-      const bool last = at + 1 == sequence.tokens.size();
-      const bool wants = !sequence.prefill_only() && (last || (sequence.request->prompt_logprobs && at + 1 < sequence.request->prompt.size()));
-      if (wants) logit_owner_.emplace_back(&sequence, at);
-      // What is drawn from may need few of the logits; what is reported about a prompt needs all.
-      const std::uint32_t keep =
-          last ? best_needed(sequence.request->sampling, model_->config().vocab, backend::Backend::kMostBest) : 0;
-      batch_.add_row(index, sequence.tokens[at], sequence.pages->position_of(at), sequence.pages->slot_of(at), at, wants, keep);
-    }
-    const auto prompt = static_cast<std::uint32_t>(sequence.request->prompt.size());
+    if (item.sequence->draft)
+      add_draft_rows(*item.sequence, item.begin);
+    else
+      add_rows(item);
+    const auto prompt = static_cast<std::uint32_t>(item.sequence->request->prompt.size());
     if (item.begin < prompt) stats_.prompt_tokens += std::min(item.rows, prompt - item.begin);
   }
+}
+
+void EngineImpl::add_rows(const Planned& item) {
+  Sequence& sequence = *item.sequence;
+  copy(sequence.pages->append(std::span(sequence.tokens).subspan(item.begin, item.rows)));
+  const std::uint32_t index = batch_.add_sequence(sequence.pages->pages());
+  for (std::uint32_t at = item.begin; at < item.begin + item.rows; ++at) {
+    const bool last = at + 1 == sequence.tokens.size();
+    const bool wants = !sequence.prefill_only() && (last || (sequence.request->prompt_logprobs && at + 1 < sequence.request->prompt.size()));
+    if (wants) logit_owner_.emplace_back(&sequence, at);
+    // What is drawn from may need few of the logits; what is reported about a prompt needs all.
+    batch_.add_row(index, sequence.tokens[at], sequence.pages->position_of(at), sequence.pages->slot_of(at), at, wants,
+                   last ? logits_kept(sequence) : 0);
+  }
+}
+
+/// Best logits that a row leaves behind; 0: all.
+std::uint32_t EngineImpl::logits_kept(const Sequence& sequence) const {
+  const std::uint32_t drawn = best_needed(sequence.request->sampling, model_->config().vocab, backend::Backend::kMostBest);
+  return drawn == 0 ? 0 : std::max(drawn, sequence.seat ? speculator_.rows_wanted(sequence.number) : 0);
 }
 
 void EngineImpl::after_layer(const std::vector<Planned>& planned, std::uint32_t layer) {
@@ -138,7 +152,17 @@ void EngineImpl::take_logits(Sequence& sequence, std::uint32_t index, const RowL
       sequence.prompt_report.push_back(report(logits.all, sequence.tokens[index + 1], sequence.request->sampling.logprobs));
     return;
   }
+  if (sequence.draft) {
+    // A row of a guess counts when the draws before it led there.
+    speculation::Verification& verification = sequence.draft->verification;
+    const std::uint32_t row = index - sequence.draft->begin;
+    rank(sequence, row, logits);
+    if (verification.next_row() != row) return;
+    draw(sequence, logits, out) ? verification.drew(sequence.tokens.back()) : verification.stop();
+    return;
+  }
   if (index + 1 != sequence.tokens.size()) return;
+  rank(sequence, 0, logits);
   // The prompt is computed: the other choices start from the same pages and the same logits.
   for (std::uint32_t i = 0; i < sequence.forks; ++i) {
     auto fork = std::make_unique<Sequence>();
@@ -146,6 +170,7 @@ void EngineImpl::take_logits(Sequence& sequence, std::uint32_t index, const RowL
     fork->choice = sequence.choice + 1 + i;
     fork->tokens = sequence.tokens;
     fork->standing = sequence.standing;
+    fork->number.value = sequences_++;
     fork->started = true;
     fork->times = sequence.times;
     fork->cached_tokens = sequence.cached_tokens;
@@ -166,15 +191,32 @@ GeneratedToken EngineImpl::next_token(const Sequence& sequence, const RowLogits&
   if (!logits.all.empty())
     return sample(logits.all, params, sequence.history ? &*sequence.history : nullptr, sequence.choice, position);
   std::array<TokenLogit, backend::Backend::kMostBest> best;
-  std::transform(logits.best.begin(), logits.best.end(), best.begin(),
+  // Drafters may have asked for more than decides the draw.
+  const auto drawn = logits.best.first(std::min<std::size_t>(
+      logits.best.size(), best_needed(params, model_->config().vocab, backend::Backend::kMostBest)));
+  std::transform(drawn.begin(), drawn.end(), best.begin(),
                  [](const backend::Scored& one) { return TokenLogit{one.id, one.value}; });
-  return sample_best(std::span(best).first(logits.best.size()), params, sequence.choice, position);
+  return sample_best(std::span(best).first(drawn.size()), params, sequence.choice, position);
 }
 
-void EngineImpl::draw(Sequence& sequence, const RowLogits& logits, StepOutput& out) {
+/// The event of this sequence in this step; a step may draw several of its tokens, one after another.
+TokenEvent& EngineImpl::open_event(Sequence& sequence, StepOutput& out) {
+  if (drew_last_ != &sequence) {
+    drew_last_ = &sequence;
+    sequence.event = out.tokens.size();
+    out.tokens.push_back(event_for(sequence));
+  }
+  return out.tokens[sequence.event];
+}
+
+/// Draws the next token; false: it was the last one.
+bool EngineImpl::draw(Sequence& sequence, const RowLogits& logits, StepOutput& out) {
   const Request& request = *sequence.request;
-  TokenEvent event = event_for(sequence);
-  if (request.max_tokens <= sequence.emitted) return finish(sequence, std::move(event), FinishReason::length, out);
+  TokenEvent& event = open_event(sequence, out);
+  if (request.max_tokens <= sequence.emitted) {
+    end(sequence, event, FinishReason::length);
+    return false;
+  }
   GeneratedToken token = next_token(sequence, logits);
   const TokenId id = token.token;
   event.tokens.push_back(std::move(token));
@@ -185,18 +227,17 @@ void EngineImpl::draw(Sequence& sequence, const RowLogits& logits, StepOutput& o
   stats_.generated_tokens += 1;
   places_.charge_answer(request.tenant, 1);
   if (std::find(request.stop_tokens.begin(), request.stop_tokens.end(), id) != request.stop_tokens.end())
-    return finish(sequence, std::move(event), FinishReason::stop, out);
-  if (sequence.emitted >= request.max_tokens || sequence.tokens.size() >= context_)
-    return finish(sequence, std::move(event), FinishReason::length, out);
-  out.tokens.push_back(std::move(event));
+    end(sequence, event, FinishReason::stop);
+  else if (sequence.emitted >= request.max_tokens || sequence.tokens.size() >= context_)
+    end(sequence, event, FinishReason::length);
+  return event.finish == FinishReason::none;
 }
 
-void EngineImpl::finish(Sequence& sequence, TokenEvent event, FinishReason reason, StepOutput& out) {
+void EngineImpl::end(Sequence& sequence, TokenEvent& event, FinishReason reason) {
   event.finish = reason;
   sequence.times.last_token = clock_.now();
   if (sequence.times.first_token == TimePoint{}) sequence.times.first_token = sequence.times.last_token;  // nothing was drawn
   event.times = sequence.times;
-  out.tokens.push_back(std::move(event));
   finished_.push_back(&sequence);
 }
 

@@ -13,6 +13,13 @@ std::uint32_t pages_for(std::uint64_t tokens) { return static_cast<std::uint32_t
 /// Rows of a step that nothing exceeds.
 std::uint32_t step_rows(const EngineOptions& options) { return std::max(options.token_budget, options.max_sequences); }
 
+speculation::DrafterOptions drafter_options(const Model& model, const speculation::SpeculationOptions& options) {
+  speculation::DrafterOptions out;
+  out.vocab = model.config().vocab;
+  out.store_tokens = options.store_tokens;
+  return out;
+}
+
 }  // namespace
 
 Expected<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> model, std::shared_ptr<backend::Backend> backend,
@@ -29,6 +36,7 @@ Expected<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mo
   }
   if (options.token_budget == 0 || options.chunk == 0 || options.max_sequences == 0)
     return fail(Errc::config_invalid, "token_budget, chunk and max_sequences must be positive");
+  TROUPE_TRY(speculation::check_drafter(options.speculation.drafter, *options.speculation.table));
   auto runner = ModelRunner::create(model, backend, step_rows(options), static_cast<std::uint32_t>(pages), on_load);
   TROUPE_TRY(runner);
   return std::make_unique<EngineImpl>(std::move(model), std::move(backend), options, clock, std::move(*runner));
@@ -42,6 +50,7 @@ EngineImpl::EngineImpl(std::shared_ptr<const Model> model, std::shared_ptr<backe
       disk_(open_disk()),
       write_back_(disk_ ? std::make_unique<WriteBack>(pool_, *runner_, *disk_, options.disk.write) : nullptr),
       swap_(options.swap_bytes), preemption_(options.preemption),
+      speculator_(options.speculation, drafter_options(*model_, options.speculation)),
       scheduler_({options.token_budget, options.chunk, step_rows(options), options.schedule}, options.itl_slo),
       places_(options.tenant_weights), rows_(options.tenant_weights) {}
 
@@ -52,6 +61,7 @@ EngineImpl::~EngineImpl() {
 
 Expected<void> EngineImpl::check(const Request& request) const {
   TROUPE_TRY(validate(request.sampling, model_->config().vocab));
+  TROUPE_TRY(speculation::check_drafter(request.drafter, *options_.speculation.table));
   if (request.prompt.empty()) return fail(Errc::invalid_argument, "a prompt has at least one token");
   if (request.choices == 0) return fail(Errc::invalid_argument, "choices must be positive");
   if (request.resumed_tokens >= request.prompt.size() || (request.resumed_tokens > 0 && request.choices != 1))
@@ -77,6 +87,7 @@ EngineImpl::SequencePtr EngineImpl::make_sequence(Request request) {
   sequence->times.queued = clock_.now();
   sequence->standing.priority = request.priority;
   sequence->standing.arrival = arrivals_++;
+  sequence->number.value = sequences_++;
   sequence->choice = request.first_choice;
   sequence->forks = request.choices - 1;
   sequence->emitted = request.resumed_tokens;
@@ -284,6 +295,7 @@ EngineStats EngineImpl::stats() const {
   for (const auto* list : {&waiting_, &running_})
     for (const SequencePtr& sequence : *list)
       stats.queued_prompt_tokens += sequence->decoding() ? 0 : sequence->remaining();
+  stats.drafts.assign(speculator_.counters().begin(), speculator_.counters().end());
   if (disk_ != nullptr) stats.disk = disk_->stats();
   stats.disk.paused |= disk_ == nullptr && !options_.disk.path.empty();
   for (const Fetch& fetch : fetching_) stats.pages_reserved += static_cast<std::uint32_t>(fetch.pages.pages().size());

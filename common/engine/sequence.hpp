@@ -11,6 +11,7 @@
 #include "common/engine/schedule/preemption.hpp"
 #include "common/kv/sequence_pages.hpp"
 #include "common/sampling/sampler.hpp"
+#include "common/speculation/speculator.hpp"
 
 namespace troupe::engine {
 
@@ -58,6 +59,25 @@ struct SwappedPages {
   std::uint32_t tokens = 0;  ///< computed in them
 };
 
+/// Makes drafters forget a sequence when it ends or gives way.
+class DraftSeat {
+ public:
+  DraftSeat(speculation::Speculator& speculator, speculation::SequenceNumber number) : speculator_(speculator), number_(number) {}
+  DraftSeat(const DraftSeat&) = delete;
+  DraftSeat& operator=(const DraftSeat&) = delete;
+  ~DraftSeat() { speculator_.forget(number_); }
+
+ private:
+  speculation::Speculator& speculator_;
+  speculation::SequenceNumber number_;
+};
+
+/// A sequence's draft in the step under way.
+struct Drafted {
+  speculation::Verification verification;
+  std::uint32_t begin = 0;  ///< logical index of the root
+};
+
 struct Sequence {
   std::shared_ptr<const Request> request;
   std::uint32_t choice = 0;
@@ -78,6 +98,11 @@ struct Sequence {
   bool prefilled = false;                  ///< prefill-only and reported; pages stay pinned
   std::unique_ptr<ImportState> import;     ///< while pages are expected
   std::vector<GeneratedToken> prompt_report;
+  speculation::SequenceNumber number;      ///< for drafters
+  std::unique_ptr<DraftSeat> seat;         ///< while drafters know it
+  std::optional<Drafted> draft;            ///< of the step under way
+  std::vector<speculation::RankedRow> ranked;  ///< of the step under way, for drafters that want it; [row]
+  std::size_t event = 0;                   ///< of the step under way, into StepOutput::tokens
 
   [[nodiscard]] bool prefill_only() const { return feed != nullptr; }
   [[nodiscard]] std::uint32_t wanted() const { return prefill_only() ? target : static_cast<std::uint32_t>(tokens.size()); }

@@ -2,6 +2,7 @@
 // What one forward pass computes: any number of query rows of any sequences, causal or tree-shaped. Prefill chunks, decode,
 // verification and beams are all this.
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "common/backend/backend.hpp"
@@ -48,6 +49,14 @@ struct StepBatch {
     positions.push_back(static_cast<std::int32_t>(position));
     slots.push_back(static_cast<std::int32_t>(slot));
     attention.rows.push_back({sequence, index + 1, 0, 0});
+  }
+  /// A row of a draft at logical index `index`, which sees the first `prefix` of its sequence and then those of `seen`, itself last.
+  void add_draft_row(std::uint32_t sequence, TokenId token, std::uint32_t position, std::uint32_t slot, std::uint32_t prefix,
+                     std::span<const std::uint32_t> seen, std::uint32_t keep) {
+    add_row(sequence, token, position, slot, prefix, true, keep);
+    attention.rows.back() = {sequence, prefix, static_cast<std::uint32_t>(attention.extras.size()),
+                             static_cast<std::uint32_t>(seen.size())};
+    attention.extras.insert(attention.extras.end(), seen.begin(), seen.end());
   }
 };
 

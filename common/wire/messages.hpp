@@ -380,7 +380,7 @@ struct WireSampling {
 
 /// Gateway to decode worker. A prompt too long for a control message follows as a PromptFrame on the data plane.
 struct Generate {
-  TROUPE_MESSAGE(Generate, 5, 1);
+  TROUPE_MESSAGE(Generate, 6, 1);
   RequestId request;
   Epoch epoch;
   ModelId model;
@@ -402,6 +402,7 @@ struct Generate {
   std::string fetch_address;            ///< a worker to ask for the prompt's pages first; empty: none
   std::uint32_t fetch_tokens = 0;       ///< leading ones it may hold
   ModelId prefill_model;                ///< as in the Placement
+  std::string drafter;                  ///< off, auto or a name; empty: the worker's option
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -425,6 +426,7 @@ struct Generate {
     v.since(4, "fetch_address", s.fetch_address);
     v.since(4, "fetch_tokens", s.fetch_tokens);
     v.since(5, "prefill_model", s.prefill_model);
+    v.since(6, "drafter", s.drafter);
   }
 };
 
@@ -442,7 +444,7 @@ struct WireToken {
 
 /// Decode worker to gateway: everything one engine step made for that gateway, as one message.
 struct Tokens {
-  TROUPE_MESSAGE(Tokens, 3, 1);
+  TROUPE_MESSAGE(Tokens, 4, 1);
   struct Entry {
     RequestId request;
     Epoch epoch;
@@ -455,6 +457,8 @@ struct Tokens {
     std::vector<WireToken> prompt_tokens;
     std::uint32_t prompt_first = 0;     ///< index of prompt_tokens[0]: a long echo comes in parts
     std::uint32_t prompt_total = 0;     ///< prompt tokens reported in all
+    std::uint32_t drafted = 0;          ///< guesses computed for this choice under this epoch so far
+    std::uint32_t accepted = 0;         ///< of them, those that came true
     template <class V, class S>
     static void fields(V&& v, S& s) {
       v("request", s.request);
@@ -468,6 +472,8 @@ struct Tokens {
       v("prompt_tokens", s.prompt_tokens, kMaxPromptTokens);
       v.since(2, "prompt_first", s.prompt_first);
       v.since(2, "prompt_total", s.prompt_total);
+      v.since(4, "drafted", s.drafted);
+      v.since(4, "accepted", s.accepted);
     }
   };
   NodeId node;

@@ -188,15 +188,78 @@ const std::vector<GaugeRow>& gauges() {
   return kRows;
 }
 
+/// What is counted of one drafter's rows.
+struct DraftRow {
+  metrics::Counter counter;
+  std::function<std::uint64_t(const speculation::DraftCounters&)> read;
+  std::size_t drafter;
+};
+
+/// Rows of guesses, by drafter, and by their place behind the verified token.
+std::vector<DraftRow> draft_rows(metrics::Registry& registry, std::string_view role) {
+  std::vector<DraftRow> rows;
+  using Counters = speculation::DraftCounters;
+  static const std::vector<std::string> kPositions = [] {
+    std::vector<std::string> names;
+    for (std::size_t i = 1; i <= Counters::kPositions; ++i) names.push_back(std::to_string(i));
+    return names;
+  }();
+  metrics::Label drafter{"drafter", {}}, position{"position", {kPositions.begin(), kPositions.end()}};
+  for (const speculation::DrafterEntry& entry : speculation::builtin_drafters())
+    drafter.values.push_back(entry.name);
+  const Declaration proposed{"troupe_worker_draft_rows_total", "Guesses that steps computed rows for.",
+                             Kind::counter, {kRole, drafter}};
+  const Declaration accepted{"troupe_worker_draft_accepted_total", "Guesses that came true.", Kind::counter,
+                             {kRole, drafter}};
+  const Declaration wasted{"troupe_worker_draft_wasted_total", "Rows of guesses that did not come true.",
+                           Kind::counter, {kRole, drafter}};
+  const Declaration offered_at{"troupe_worker_draft_position_steps_total",
+                               "Steps of a sequence with a guess this far behind the verified token; the "
+                               "last position and beyond.",
+                               Kind::counter, {kRole, drafter, position}};
+  const Declaration accepted_at{"troupe_worker_draft_position_accepted_total", "Such steps whose guess came true.", Kind::counter,
+                                {kRole, drafter, position}};
+  for (std::size_t i = 0; i < drafter.values.size(); ++i) {
+    const std::string_view name = drafter.values[i];
+    const auto add = [&](const metrics::Counter& counter, std::function<std::uint64_t(const Counters&)> read) {
+      rows.push_back({counter, std::move(read), i});
+    };
+    add(registry.counter(proposed, {role, name}), [](const Counters& c) { return c.proposed; });
+    add(registry.counter(accepted, {role, name}), [](const Counters& c) { return c.accepted; });
+    add(registry.counter(wasted, {role, name}), [](const Counters& c) { return c.proposed - c.accepted; });
+    for (std::size_t at = 0; at < Counters::kPositions; ++at) {
+      const std::string_view place = kPositions[at];
+      add(registry.counter(offered_at, {role, name, place}), [at](const Counters& c) { return c.proposed_at[at]; });
+      add(registry.counter(accepted_at, {role, name, place}), [at](const Counters& c) { return c.accepted_at[at]; });
+    }
+  }
+  return rows;
+}
+
+/// Of all engines, which share the table of drafters.
+std::uint64_t sum_drafts(const WorkerSnapshot& s, const DraftRow& row) {
+  std::uint64_t total = 0;
+  for (const engine::EngineStats& stats : s.stats)
+    if (row.drafter < stats.drafts.size()) total += row.read(stats.drafts[row.drafter]);
+  return total;
+}
+
 /// The series of one role.
 struct RoleSeries {
-  RoleSeries(metrics::Registry& registry, std::string_view role) {
+  RoleSeries(metrics::Registry& registry, std::string_view role) : drafts(draft_rows(registry, role)) {
     for (const CounterRow& row : counters()) counter.push_back(registry.counter(row.row, {role}));
     for (const GaugeRow& row : gauges()) gauge.push_back(registry.gauge(row.row, {role}));
   }
   std::vector<metrics::Counter> counter;
   std::vector<metrics::Gauge> gauge;
+  std::vector<DraftRow> drafts;
 };
+
+/// Adds to a counter what a total has grown by.
+void add_growth(const metrics::Counter& counter, std::uint64_t value, std::uint64_t& before) {
+  if (value > before) counter.add(static_cast<double>(value - before));
+  before = std::max(before, value);
+}
 
 class Mirror {
  public:
@@ -209,17 +272,17 @@ class Mirror {
     shown_ = role;
     auto& series = roles_[role];
     if (!series) series.emplace(registry_, kRole.values[role]);
-    for (std::size_t i = 0; i < counted_.size(); ++i) {
-      const std::uint64_t value = counters()[i].read(now);
-      if (value > counted_[i]) series->counter[i].add(static_cast<double>(value - counted_[i]));
-      counted_[i] = std::max(counted_[i], value);
-    }
+    for (std::size_t i = 0; i < counted_.size(); ++i)
+      add_growth(series->counter[i], counters()[i].read(now), counted_[i]);
+    drafts_.resize(series->drafts.size(), 0);
+    for (std::size_t i = 0; i < drafts_.size(); ++i)
+      add_growth(series->drafts[i].counter, sum_drafts(now, series->drafts[i]), drafts_[i]);
     for (std::size_t i = 0; i < series->gauge.size(); ++i) series->gauge[i].set(gauges()[i].read(now));
   }
 
  private:
   metrics::Registry& registry_;
-  std::vector<std::uint64_t> counted_;
+  std::vector<std::uint64_t> counted_, drafts_;  ///< so far
   std::array<std::optional<RoleSeries>, 2> roles_;  ///< as in kRole; made when the worker first has it
   std::optional<std::size_t> shown_;
 };

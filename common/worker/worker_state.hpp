@@ -110,6 +110,7 @@ class WorkerState final : public actors::RoleState {
     std::uint32_t first_index = 0;
     std::vector<GeneratedToken> tokens;
     FinishReason finish = FinishReason::none;
+    std::uint32_t drafted = 0, accepted = 0;
   };
   struct StreamKey {
     RequestId request;

@@ -116,6 +116,7 @@ engine::Request WorkerState::engine_request(const StreamKey& key, Stream& stream
   request.sampling = order.sampling.p;
   request.prompt_logprobs = order.prompt_logprobs;
   request.deadline = stream.deadline;
+  request.drafter = order.drafter;
   return request;
 }
 
@@ -166,6 +167,8 @@ void WorkerState::on_token_event(engine::TokenEvent event, TimePoint now, Batche
     stream.error = event.error;
   }
   choice.tokens.insert(choice.tokens.end(), event.tokens.begin(), event.tokens.end());
+  entry.drafted = choice.drafted += event.drafted_tokens;
+  entry.accepted = choice.accepted += event.accepted_tokens;
   if (event.finish != FinishReason::none) choice.finish = event.finish;
   if (event.times && options_.on_finished) options_.on_finished(stream.engine, *event.times);
   batches[stream.gateway].push_back(std::move(entry));
@@ -261,6 +264,8 @@ void WorkerState::resend_from(const StreamKey& key, const Stream& stream, std::u
     for (const GeneratedToken& token : stream.prompt_tokens) entry.prompt_tokens.push_back(to_wire(token));
   entry.prompt_total = static_cast<std::uint32_t>(stream.prompt_tokens.size());
   entry.finish = choice.finish;
+  entry.drafted = choice.drafted;
+  entry.accepted = choice.accepted;
   if (stream.error) {
     entry.finish = FinishReason::error;
     entry.error = wire::WireError{stream.error->code, stream.error->detail.substr(0, wire::kMaxDetail.max)};

@@ -58,6 +58,7 @@ int bench_command(Arguments arguments, Io& io);
 int chat_command(Arguments arguments, Io& io);
 int up_command(Arguments arguments, Io& io);
 int bench_engine_command(Arguments arguments, Io& io);
+int bench_speculation_command(Arguments arguments, Io& io);
 int bench_quality_command(Arguments arguments, Io& io);
 int simulate_command(Arguments arguments, Io& io);
 int trace_command(Arguments arguments, Io& io);

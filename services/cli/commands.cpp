@@ -24,6 +24,8 @@ const std::vector<Command>& commands() {
        bench_engine_command},
       {"bench quality", "[--model NAME|FILE] [flags]", "perplexity and divergence of the fast path from the float32 one",
        bench_quality_command},
+      {"bench speculation", "[--model NAME|FILE] [flags]", "decoding with drafts beside decoding without, in one run",
+       bench_speculation_command},
       {"simulate", "[--trace FILE] [--policy A,B|all] [flags]",
        "router policies over traces, in virtual time", simulate_command},
       {"models", "list | pull NAME... | inspect NAME|FILE", "known models, their files and what is in them",

@@ -48,6 +48,9 @@ Expected<engine::EngineOptions> engine_options(const Config& config) {
   options.tenant_weights = std::move(*weights);
   options.prefix_cache = config.boolean("kv.prefix_cache");
   options.hydragen = config.boolean("engine.hydragen");
+  options.speculation.drafter = config.text("speculation.drafter");
+  options.speculation.most_draft = number(config, "speculation.max_draft");
+  options.speculation.store_tokens = number(config, "speculation.store_tokens");
   return options;
 }
 

@@ -28,7 +28,15 @@ void append_usage(std::string& out, const Usage& usage) {
   append_number(out, usage.prompt_tokens + usage.completion_tokens);
   out += ",\"prompt_tokens_details\":{\"cached_tokens\":";
   append_number(out, usage.cached_tokens);
-  out += "}}";
+  out += '}';
+  if (usage.drafts.drafted > 0) {
+    out += ",\"completion_tokens_details\":{\"accepted_prediction_tokens\":";
+    append_number(out, usage.drafts.accepted);
+    out += ",\"rejected_prediction_tokens\":";
+    append_number(out, usage.drafts.drafted - usage.drafts.accepted);
+    out += '}';
+  }
+  out += '}';
 }
 
 void append_ids(std::string& out, const std::vector<TokenId>* ids) {

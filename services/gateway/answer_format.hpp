@@ -9,6 +9,7 @@
 #include "common/sampling/params.hpp"
 #include "common/tokenizer/tokenizer.hpp"
 #include "services/gateway/choice_text.hpp"
+#include "services/gateway/dispatcher.hpp"
 #include "services/gateway/http_errors.hpp"
 
 namespace troupe::gateway {
@@ -17,6 +18,7 @@ struct Usage {
   std::uint64_t prompt_tokens = 0;
   std::uint64_t completion_tokens = 0;
   std::uint64_t cached_tokens = 0;
+  DraftUsage drafts;  ///< told when anything was drafted
 };
 
 /// One finished choice of a whole answer.

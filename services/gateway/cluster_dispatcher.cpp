@@ -35,7 +35,7 @@ class CountedSink final : public AnswerSink {
   void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) override {
     sink_->on_tokens(choice, tokens, finish);
   }
-  void on_done() override { sink_->on_done(); }
+  void on_done(const DraftUsage& drafts) override { sink_->on_done(drafts); }
   void on_error(const Error& error) override { sink_->on_error(error); }
 
  private:

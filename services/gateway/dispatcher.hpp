@@ -29,6 +29,13 @@ struct GenerateJob {
   std::int32_t priority = 0;      ///< higher goes first
   RequestId share = {};           ///< jobs of one `share` are computed once (shared_dispatcher.hpp); zero: by itself
   std::uint64_t session = 0;      ///< placed together where that costs nothing; 0: none
+  std::string drafter = {};       ///< off, auto or a name; empty: the worker's option
+};
+
+/// Guesses at a request's tokens (speculation): how many were computed, and how many came true.
+struct DraftUsage {
+  std::uint64_t drafted = 0;
+  std::uint64_t accepted = 0;
 };
 
 struct AnswerStart {
@@ -47,7 +54,7 @@ class AnswerSink {
   /// Tokens of `choice`, in order, without gaps or repeats. A stop token is delivered, then finish is `stop`.
   virtual void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) = 0;
   /// All choices have finished.
-  virtual void on_done() = 0;
+  virtual void on_done(const DraftUsage& drafts = {}) = 0;
   virtual void on_error(const Error& error) = 0;
 };
 

@@ -54,6 +54,18 @@ bool GatewayState::take_echo(Request& request, const wire::Tokens::Entry& entry)
   return request.prompt_logprobs.size() >= entry.prompt_total;
 }
 
+/// A placement counts from its beginning, and may say so more than once.
+void GatewayState::note_drafts(Choice& choice, const wire::Tokens::Entry& entry) {
+  if (entry.epoch != choice.drafts_epoch) {
+    choice.drafts_epoch = entry.epoch;
+    choice.earlier.drafted += choice.drafts.drafted;
+    choice.earlier.accepted += choice.drafts.accepted;
+    choice.drafts = {};
+  }
+  choice.drafts.drafted = std::max<std::uint64_t>(choice.drafts.drafted, entry.drafted);
+  choice.drafts.accepted = std::max<std::uint64_t>(choice.drafts.accepted, entry.accepted);
+}
+
 void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& entry, bool converted,
                             TimePoint now, actors::Outbox& out) {
   const auto at = requests_.find(entry.request);
@@ -93,6 +105,7 @@ void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& 
   if (!old && request.move && (!entry.tokens.empty() || entry.finish != FinishReason::none))
     moved(request, entry.choice, out);
   if (choice.finished) return;
+  if (!old) note_drafts(choice, entry);
   const auto have = static_cast<std::uint32_t>(choice.emitted.size());
   const auto end = static_cast<std::uint32_t>(entry.first_index + entry.tokens.size());
   if (entry.first_index > have) {
@@ -140,7 +153,12 @@ void GatewayState::finish(Requests::iterator at, actors::Outbox& out) {
   end_move(request, out);
   out.send(request.placement.decode_address, wire::RequestEnded{request.job.id, request.epoch, wire::Outcome::answered}, request.epoch);
   out.send(router(), wire::RequestEnded{request.job.id, request.asked, wire::Outcome::answered}, request.asked);
-  request.sink->on_done();
+  DraftUsage drafts;
+  for (const Choice& choice : request.choices) {
+    drafts.drafted += choice.earlier.drafted + choice.drafts.drafted;
+    drafts.accepted += choice.earlier.accepted + choice.drafts.accepted;
+  }
+  request.sink->on_done(drafts);
 }
 
 void GatewayState::fail_request(Requests::iterator at, const Error& error, actors::Outbox& out) {

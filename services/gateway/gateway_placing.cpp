@@ -171,6 +171,7 @@ void GatewayState::send_generate(Request& request, std::uint32_t first_choice, s
   order.prompt_logprobs = job.prompt_logprobs && !request.started;
   order.deadline_ms = left_ms(job.deadline, now);
   order.priority = job.priority;
+  order.drafter = job.drafter;
   order.fetch_address = request.placement.fetch_address;
   order.fetch_tokens = request.placement.fetch_tokens;
   // One import per request and epoch: of several resumed choices only a single one may use the prefill

@@ -102,6 +102,8 @@ class GatewayState final : public actors::RoleState {
     TimePoint heard;                  ///< the worker last spoke of it
     std::optional<TimePoint> probed;  ///< asked and not answered since
     std::optional<TimePoint> gap_asked;
+    Epoch drafts_epoch;               ///< of `drafts`
+    DraftUsage drafts, earlier;       ///< of this placement, and of those before
   };
   enum class Phase : std::uint8_t { placing, prompting, running };
   /// A running request on its way from a draining worker to another one.
@@ -176,6 +178,7 @@ class GatewayState final : public actors::RoleState {
   void on_entry(const std::string& from, const wire::Tokens::Entry& entry, bool converted, TimePoint now,
                 actors::Outbox& out);
   [[nodiscard]] bool take_echo(Request& request, const wire::Tokens::Entry& entry);
+  static void note_drafts(Choice& choice, const wire::Tokens::Entry& entry);
   void tell_start(Request& request, const wire::Tokens::Entry& entry, TimePoint now, actors::Outbox& out);
   void ask_again(Request& request, std::uint32_t choice, TimePoint now, actors::Outbox& out);
   void finish(Requests::iterator at, actors::Outbox& out);

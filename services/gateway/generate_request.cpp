@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "common/base/hash.hpp"
+#include "common/speculation/speculator.hpp"
 #include "services/gateway/messages.hpp"
 #include "services/gateway/openai_schema.hpp"
 
@@ -180,6 +181,12 @@ Status read_nested(const Json& object, GenerateRequest& out) {
   if (const Json* own = find_value(object, "troupe")) {
     TROUPE_PARSE(check_fields(*own, kTroupe, "troupe."));
     out.token_ids = flag(*own, "token_ids");
+    if (const Json* drafts = find_value(*own, "speculation")) {
+      TROUPE_PARSE(check_fields(*drafts, kSpeculation, "troupe.speculation."));
+      if (const Json* name = find_value(*drafts, "drafter")) out.drafter = name->get<std::string>();
+      if (const auto known = speculation::check_drafter(out.drafter); !known)
+        return refuse("invalid_value", "troupe.speculation.drafter", "troupe.speculation.drafter: " + known.error().detail);
+    }
   }
   return {};
 }

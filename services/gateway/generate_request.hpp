@@ -39,6 +39,7 @@ struct GenerateRequest {
   bool echo = false;
   bool logprobs = false;   ///< report them; sampling.logprobs says how many alternatives
   bool token_ids = false;  ///< troupe.token_ids: list the ids behind each choice
+  std::string drafter;     ///< troupe.speculation.drafter; empty: the worker's option
 };
 
 /// Errors: malformed_json, invalid_utf8, invalid_type, invalid_value, missing_required_parameter,

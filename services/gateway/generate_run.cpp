@@ -58,7 +58,9 @@ class GenerateRun::Sink final : public AnswerSink {
   void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) override {
     run_->deliver({EventKind::tokens, job_, choice, 0, finish, {tokens.begin(), tokens.end()}, {}});
   }
-  void on_done() override { run_->deliver({EventKind::done, job_, 0, 0, FinishReason::none, {}, {}}); }
+  void on_done(const DraftUsage& drafts) override {
+    run_->deliver({EventKind::done, job_, 0, 0, FinishReason::none, {}, {}, drafts});
+  }
   void on_error(const Error& error) override {
     run_->deliver({EventKind::failed, job_, 0, 0, FinishReason::none, {}, error});
   }
@@ -140,6 +142,7 @@ Expected<void> GenerateRun::dispatch(std::size_t job) {
   work.priority = request.priority;
   work.session = request.session;
   work.tenant = tenant_of(call_.request.header("Authorization"));
+  work.drafter = request.drafter;
   work.prompt_logprobs = request.echo && request.logprobs;
   work.deadline = deadline_;
   if (prepared_.recorded)
@@ -192,6 +195,8 @@ void GenerateRun::handle(Event& event) {
       cached_agreed_ = true;
       return finish_if_complete();
     case EventKind::done:
+      drafts_.drafted += event.drafts.drafted;
+      drafts_.accepted += event.drafts.accepted;
       break;
   }
   if (!job_finished(event.job)) {
@@ -473,6 +478,8 @@ Usage GenerateRun::usage() const {
   for (const auto& prompt : prepared_.prompts) used.prompt_tokens += prompt.size();
   for (const Choice& choice : choices_) used.completion_tokens += choice.text.completion_tokens();
   used.cached_tokens = cached_tokens_;
+  // They depend on the schedule: an answer that may be asked for again, byte for byte, does not tell them.
+  if (!prepared_.recorded) used.drafts = drafts_;
   return used;
 }
 

@@ -62,6 +62,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
     std::vector<GeneratedToken> tokens;
     std::optional<Error> error;
     bool converted_pages = false;
+    DraftUsage drafts = {};
   };
   struct Choice {
     ChoiceText text;
@@ -114,6 +115,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   std::vector<Job> jobs_;
   std::string out_;
   std::uint64_t cached_tokens_ = 0;
+  DraftUsage drafts_;
   std::size_t started_jobs_ = 0;
   bool cached_agreed_ = false;  ///< nobody will report another number for this request
   bool streaming_ = false;      ///< the head has been sent

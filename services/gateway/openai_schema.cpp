@@ -61,6 +61,8 @@ constexpr std::array kFields{
     Field{"include_obfuscation", kStreamOptions, kBoolean, ignored},
     Field{"troupe", kGenerate, kObject},
     Field{"token_ids", kTroupe, kBoolean},
+    Field{"speculation", kTroupe, kObject},
+    Field{"drafter", kSpeculation, kString},
 
     // Accepted and without influence on the answer
     Field{"safety_identifier", kGenerate, kString, ignored},

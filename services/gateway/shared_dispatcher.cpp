@@ -58,8 +58,8 @@ class SharedDispatcher::Live final : public AnswerSink, public std::enable_share
     }
     for (const auto& [id, sink] : listeners_) sink->on_tokens(choice, tokens, finish);
   }
-  void on_done() override {
-    end([](AnswerSink& sink) { sink.on_done(); });
+  void on_done(const DraftUsage& drafts) override {
+    end([&](AnswerSink& sink) { sink.on_done(drafts); });
   }
   void on_error(const Error& error) override {
     end([&](AnswerSink& sink) { sink.on_error(error); });

@@ -34,9 +34,10 @@ class RecordingSink final : public gateway::AnswerSink {
     for (const GeneratedToken& token : tokens) answers[choice].push_back(token.token);
     if (finish != FinishReason::none) finishes[choice] = finish;
   }
-  void on_done() override {
+  void on_done(const gateway::DraftUsage& used) override {
     TROUPE_CHECK(!over(), "on_done twice");
     done = true;
+    drafts = used;
   }
   void on_error(const Error& e) override {
     TROUPE_CHECK(!over(), "on_error out of turn");
@@ -50,6 +51,7 @@ class RecordingSink final : public gateway::AnswerSink {
   std::map<std::uint32_t, std::vector<TokenId>> answers;
   std::map<std::uint32_t, FinishReason> finishes;
   std::optional<Error> error;
+  gateway::DraftUsage drafts;
 };
 
 struct SimFaults {

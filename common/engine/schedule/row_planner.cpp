@@ -17,6 +17,11 @@ std::vector<std::uint32_t> plan_rows(std::span<const RowDemand> demands, const R
   if (!prompts_alone) {
     for (std::size_t i = 0; i < demands.size(); ++i)
       if (demands[i].decoding) give(i, std::min(1u, limits.capacity - used));
+    for (std::size_t i = 0; i < demands.size(); ++i) {
+      if (rows[i] == 0 || !demands[i].decoding || demands[i].drafted > limits.capacity - used) continue;
+      rows[i] += demands[i].drafted;
+      used += demands[i].drafted;
+    }
   }
   const std::uint32_t budget = std::min(limits.budget, limits.capacity);
   const std::uint32_t chunk = prompts_alone ? budget : limits.chunk;

@@ -14,6 +14,7 @@ struct RowDemand {
   std::uint32_t remaining = 0;  ///< tokens that wait to be computed; 1 while decoding
   bool decoding = false;
   std::uint32_t before = 0;     ///< tokens computed already
+  std::uint32_t drafted = 0;    ///< rows of guesses beside the one that is decoding: all of them or none
 };
 
 struct RowLimits {

@@ -7,6 +7,7 @@
 
 #include "common/base/clock.hpp"
 #include "common/engine/schedule/row_planner.hpp"
+#include "common/engine/schedule/step_residuals.hpp"
 #include "common/engine/schedule/step_time_model.hpp"
 
 namespace troupe::engine {
@@ -34,10 +35,16 @@ class StepScheduler {
 
   /// `streams`: how many of the rows were theirs.
   void finished(const StepLoad& load, std::uint64_t streams, Duration time) {
-    model_.add(load, std::chrono::duration<double>(time).count());
+    const double seconds = std::chrono::duration<double>(time).count();
+    if (streams == load.rows && model_.ready()) residuals_.add(load.rows, model_.predict(load), seconds);
+    model_.add(load, seconds);
     if (streams > 0 && streams < load.rows && time > Duration::zero()) most_mixed_rows_ = std::max(most_mixed_rows_, load.rows);
   }
   [[nodiscard]] const StepTimeModel& model() const { return model_; }
+  /// Seconds of a step of streams alone, their drafts included, corrected by what such steps took; 0 before the model is ready.
+  [[nodiscard]] double stream_seconds(const StepLoad& load) const {
+    return model_.ready() ? model_.predict(load) * residuals_.ratio(load.rows) : 0;
+  }
 
   static constexpr std::uint32_t kTile = 8;              ///< budgets are multiples: products work on whole tiles of rows
   static constexpr std::uint32_t kLeastPromptRows = 8;
@@ -47,6 +54,7 @@ class StepScheduler {
   RowLimits limits_;
   Duration itl_slo_;
   StepTimeModel model_;
+  StepResiduals residuals_;
   std::uint64_t most_mixed_rows_ = 0;  // of a step of streams and prompts
 };
 

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "common/config/options.hpp"
+#include "common/speculation/drafter.hpp"
 
 namespace troupe {
 namespace {
@@ -22,6 +24,22 @@ TEST(Techniques, RowsAreWholeAndNamesUnique) {
 TEST(Techniques, NameAnOptionThatExists) {
   for (const Technique& technique : techniques())
     EXPECT_TRUE(product_schema().find(technique.option)) << technique.option;
+}
+
+TEST(Techniques, DraftersAreInTheTableAndInTheOption) {
+  const Option* option = nullptr;
+  for (const Option& one : product_schema().options())
+    if (one.name == "speculation.drafter") option = &one;
+  ASSERT_NE(option, nullptr);
+  std::vector<std::string> choices = {"off", "auto"};
+  for (const speculation::DrafterEntry& drafter : speculation::builtin_drafters()) {
+    choices.emplace_back(drafter.name);
+    const auto row = std::find_if(techniques().begin(), techniques().end(), [&](const Technique& t) { return t.name == drafter.name; });
+    ASSERT_NE(row, techniques().end()) << drafter.name;
+    EXPECT_EQ(row->effect, drafter.effect);
+    EXPECT_EQ(row->paper, drafter.source);
+  }
+  EXPECT_EQ(std::vector<std::string>(option->choices.begin(), option->choices.end()), choices);
 }
 
 TEST(Techniques, NameTheirClass) {

@@ -24,10 +24,21 @@ TEST(WorkerMetrics, EachScrapeShowsTheSnapshot) {
   now.stats[1].disk.hits = 1;
   now.stats[1].disk.paused = true;
   now.counters.imports = 5;
+  for (engine::EngineStats& stats : now.stats) {
+    stats.drafts.resize(speculation::builtin_drafters().size());
+    stats.drafts[0].proposed = 10;
+    stats.drafts[0].accepted = 6;
+    stats.drafts[0].accepted_at[1] = 2;
+  }
   text = registry.serialize();
   EXPECT_NE(text.find("troupe_worker_imports_total{role=\"decode\"} 5"), std::string::npos) << text;
   EXPECT_NE(text.find("troupe_kv_disk_hits_total{role=\"decode\"} 3"), std::string::npos) << text;
   EXPECT_NE(text.find("troupe_kv_disk_paused_tiers{role=\"decode\"} 1"), std::string::npos) << text;
+  const std::string first = "{drafter=\"" + std::string(speculation::builtin_drafters()[0].name) + "\"";
+  EXPECT_NE(text.find("troupe_worker_draft_rows_total" + first + ",role=\"decode\"} 20"), std::string::npos) << text;
+  EXPECT_NE(text.find("troupe_worker_draft_wasted_total" + first + ",role=\"decode\"} 8"), std::string::npos) << text;
+  EXPECT_NE(text.find("troupe_worker_draft_position_accepted_total" + first + ",position=\"2\",role=\"decode\"} 4"), std::string::npos)
+      << text;
 }
 
 TEST(WorkerMetrics, FollowTheRole) {

@@ -25,8 +25,8 @@ class WaitingSink final : public gateway::AnswerSink {
   void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) override {
     change([&] { inner.on_tokens(choice, tokens, finish); });
   }
-  void on_done() override {
-    change([&] { inner.on_done(); });
+  void on_done(const gateway::DraftUsage& drafts) override {
+    change([&] { inner.on_done(drafts); });
   }
   void on_error(const Error& error) override {
     change([&] { inner.on_error(error); });

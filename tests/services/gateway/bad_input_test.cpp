@@ -206,6 +206,10 @@ std::vector<Case> cases() {
       {"unknown troupe key", kChat, chat(R"("troupe":{"magic":1})"), 400, "unknown_parameter",
        "troupe.magic"},
       {"troupe of wrong type", kChat, chat(R"("troupe":1)"), 400, "invalid_type", "troupe"},
+      {"unknown drafter", kChat, chat(R"("troupe":{"speculation":{"drafter":"oracle"}})"), 400, "invalid_value",
+       "troupe.speculation.drafter"},
+      {"unknown speculation key", kChat, chat(R"("troupe":{"speculation":{"magic":1}})"), 400, "unknown_parameter",
+       "troupe.speculation.magic"},
       {"user a number", kChat, chat(R"("user":5)"), 400, "invalid_type", "user"},
 
       // Tokens
@@ -306,6 +310,9 @@ TEST_F(BadInput, HarmlessAndDefaultValuesAreAccepted) {
                              R"("seed":9223372036854775807)",
                              R"("troupe":{})",
                              R"("troupe":null)",
+                             R"("troupe":{"speculation":{}})",
+                             R"("troupe":{"speculation":{"drafter":"off"}})",
+                             R"("troupe":{"speculation":{"drafter":"prompt-lookup"}})",
                              R"("logprobs":false)",
                              R"("stream":false)",
                              R"("stream_options":null)",

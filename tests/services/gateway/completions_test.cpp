@@ -54,6 +54,26 @@ TEST_F(Completions, TakeIdsAndArraysWithIndicesByPromptThenChoice) {
   EXPECT_EQ(streamed, expected);
 }
 
+TEST_F(Completions, ADrafterIsPassedOnAndUsageTellsWhatCameTrue) {
+  start();
+  dispatcher_.set_script([](const gateway::GenerateJob& job) {
+    ScriptedAnswer answer;
+    answer.choices.assign(job.choices, byte_tokens("abcdefgh"));
+    if (job.drafter != "off") answer.drafts = {10, 6};
+    return answer;
+  });
+  json request = body();
+  request["troupe"]["speculation"]["drafter"] = "prompt-lookup";
+  const json drafted = post_json("/v1/completions", request);
+  EXPECT_EQ(dispatcher_.seen().back().drafter, "prompt-lookup");
+  EXPECT_EQ(drafted["usage"]["completion_tokens_details"]["accepted_prediction_tokens"], 6);
+  EXPECT_EQ(drafted["usage"]["completion_tokens_details"]["rejected_prediction_tokens"], 4);
+  request["troupe"]["speculation"]["drafter"] = "off";
+  EXPECT_FALSE(post_json("/v1/completions", request)["usage"].contains("completion_tokens_details"));
+  EXPECT_EQ(post_json("/v1/completions", body())["choices"][0]["text"], drafted["choices"][0]["text"]);
+  EXPECT_EQ(dispatcher_.seen().back().drafter, "") << "the worker's option decides";
+}
+
 TEST_F(Completions, OneArrayOfIdsIsOnePrompt) {
   start();
   post_json("/v1/completions", body({97, 98, 99}));

@@ -28,6 +28,7 @@ struct ScriptedAnswer {
   std::optional<Error> error_at_start;       ///< answered by start()
   std::optional<Error> error_before_tokens;  ///< through the sink, before on_start
   std::optional<Error> error_after_tokens;   ///< through the sink, instead of on_done
+  gateway::DraftUsage drafts = {};           ///< told at the end
 };
 
 struct OpenJob {
@@ -156,7 +157,7 @@ class FakeDispatcher final : public gateway::Dispatcher {
       }
     }
     if (is_cancelled(work.job.id)) return;
-    answer.error_after_tokens ? work.sink->on_error(*answer.error_after_tokens) : work.sink->on_done();
+    answer.error_after_tokens ? work.sink->on_error(*answer.error_after_tokens) : work.sink->on_done(answer.drafts);
   }
 
   mutable std::mutex mutex_;

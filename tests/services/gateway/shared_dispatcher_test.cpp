@@ -21,7 +21,7 @@ class Listener final : public gateway::AnswerSink {
     for (const GeneratedToken& token : tokens) heard[choice].push_back(token.token);
     if (finish != FinishReason::none) finishes[choice] = finish;
   }
-  void on_done() override { ++ends; }
+  void on_done(const gateway::DraftUsage&) override { ++ends; }
   void on_error(const Error& e) override {
     ++ends;
     error = e;

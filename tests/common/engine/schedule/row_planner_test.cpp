@@ -32,6 +32,13 @@ TEST(RowPlanner, AnEmptyDemandGetsNothing) {
   EXPECT_EQ(plan_rows(demands, {8, 8, 8}), (Rows{0, 3}));
 }
 
+TEST(RowPlanner, DraftsGoBesideTheirStreamsBeforePromptsAllOrNone) {
+  const RowDemand demands[] = {{1, true, 10, 4}, {1, true, 10, 0}, {1, true, 10, 3}, {100, false}};
+  EXPECT_EQ(plan_rows(demands, {20, 64, 100}), (Rows{5, 1, 4, 10}));
+  EXPECT_EQ(plan_rows(demands, {20, 64, 6}), (Rows{1, 1, 4, 0})) << "four do not fit beside the streams, three do";
+  EXPECT_EQ(plan_rows(demands, {20, 64, 2}), (Rows{1, 1, 0, 0}));
+}
+
 TEST(RowPlanner, PrefillFirstMakesStreamsWaitForWholePrompts) {
   const RowDemand demands[] = {{1, true}, {100, false}, {100, false}};
   EXPECT_EQ(plan_rows(demands, {150, 16, 512, SchedulePolicy::prefill_first}), (Rows{0, 100, 50}));
