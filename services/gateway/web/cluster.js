@@ -11,6 +11,9 @@ function stateOf(node) {
   return node.busy ? ["busy", "busy"] : ["ready", "ok"];
 }
 
+/** A worker that was given no name has its address in it: "decode@tcp://127.0.0.1:7001" is shown as "decode :7001". */
+export const shortName = (name) => name.replace(/@tcp:\/\/.*:(\d+)$/, " :$1");
+
 const sum = (node, field) => node.loads.reduce((all, load) => all + load[field], 0);
 
 /** Places boxes of a row of the map; a full row wraps below. */
@@ -47,6 +50,11 @@ function flowStrength({from, to, kind}) {
   return Math.min((worker.placed ?? 0) + (worker.placed_prefills ?? 0), 6);
 }
 
+function fitting(name) {
+  const short = shortName(name);
+  return short.length > 16 ? `${short.slice(0, 15)}…` : short;
+}
+
 function drawMap(nodes, width) {
   const {boxes, flows, height} = layout(nodes, width);
   const words = kRoles.map((role) => [role, boxes.filter((b) => b.node.role === role).length]).filter(([, n]) => n)
@@ -67,7 +75,7 @@ function drawMap(nodes, width) {
       return svg("g", {class: `box ${kind}`, transform: `translate(${x} ${y})`},
         svg("rect", {x: -66, y: -20, width: 132, height: 40, rx: 8}),
         svg("circle", {cx: -54, cy: -5, r: 4}),
-        svg("text", {x: -44, y: -1, class: "name"}, node.name.length > 15 ? `${node.name.slice(0, 14)}…` : node.name),
+        svg("text", {x: -44, y: -1, class: "name"}, fitting(node.name)),
         svg("text", {x: -44, y: 13, class: "under"}, under));
     }));
 }
@@ -75,7 +83,7 @@ function drawMap(nodes, width) {
 /** One worker: state, queue, pages, rates, and the buttons. Kept and changed, so that focus and scroll stay. */
 class WorkerCard {
   constructor(name) {
-    this.title = h("h3", null, name);
+    this.title = h("h3", null, shortName(name));
     this.badge = h("span", {class: "badge"});
     this.role = h("span", {class: "muted"});
     this.figures = h("div", {class: "figures"});
@@ -97,8 +105,8 @@ class WorkerCard {
     this.drain.hidden = !may;
     this.kill.hidden = operations !== "kill";
     this.drain.textContent = node.draining ? "Undrain" : "Drain";
-    this.drain.setAttribute("aria-label", `${this.drain.textContent} ${this.name}`);
-    this.kill.setAttribute("aria-label", `Kill ${this.name}`);
+    this.drain.setAttribute("aria-label", `${this.drain.textContent} ${shortName(this.name)}`);
+    this.kill.setAttribute("aria-label", `Kill ${shortName(this.name)}`);
     const {generated, prompts} = live.rates(this.name);
     this.figures.replaceChildren(...node.loads.flatMap((load) => this.load(load)),
       h("dl", {class: "numbers"},
@@ -136,13 +144,13 @@ class WorkerCard {
   async toggle() {
     if (this.node.draining) return this.order("undrain");
     const running = sum(this.node, "running");
-    const yes = await confirmed(`Drain ${this.name}?`, "It takes nothing new, and its streams move to other workers while they go " +
+    const yes = await confirmed(`Drain ${shortName(this.name)}?`, "It takes nothing new, and its streams move to other workers while they go " +
       `on${running ? ` (${running} now)` : ""}. You can undrain it here.`, "Drain");
     this.drain.focus();
     if (yes) await this.order("drain");
   }
   async killIt() {
-    const yes = await confirmed(`Kill ${this.name}?`, "Its process ends at once, as by a crash. Its streams go on at other workers; " +
+    const yes = await confirmed(`Kill ${shortName(this.name)}?`, "Its process ends at once, as by a crash. Its streams go on at other workers; " +
       "its cache is lost.", "Kill", true);
     if (yes) await this.order("kill");
   }

@@ -1,5 +1,6 @@
 // Requests: the stages of each as a waterfall, while they happen.
 import {count, duration, eachFrame, h, heading, percent} from "/web/dom.js";
+import {shortName} from "/web/cluster.js";
 import {live} from "/web/live.js";
 import {VirtualList} from "/web/virtual_list.js";
 
@@ -89,7 +90,7 @@ class RequestsPage {
     const [words, kind] = outcomeOf(item);
     const whole = (item.ended >= 0 ? item.ended : now) - item.arrived;
     set(parts.id, item.id);
-    set(parts.who, item.decode ? (item.prefill ? `${item.prefill} → ${item.decode}` : item.decode) : "–");
+    set(parts.who, [item.prefill, item.decode].filter(Boolean).map(shortName).join(" → ") || "–");
     set(parts.tokens, `${count(item.prompt_tokens)} + ${count(item.completion_tokens)}`);
     set(parts.time, duration(whole));
     set(parts.badge, words);

@@ -1,5 +1,6 @@
 // Router: why a request went where it went. Every candidate, every term of its score.
 import {count, duration, eachFrame, h, heading, percent} from "/web/dom.js";
+import {shortName} from "/web/cluster.js";
 import {live} from "/web/live.js";
 
 const kTerms = [
@@ -29,7 +30,7 @@ function candidateTable(title, candidates, chosen) {
   const scored = candidates.some((c) => c.terms_us);
   const head = ["Worker", "Cached", "Queued", "Load", "Pages free", ...(scored ? [...kTerms.map(([, label]) => label), "Score", ""] : [])];
   const row = (c) => h("tr", {class: c.worker === chosen ? "chosen" : ""},
-    h("th", {scope: "row"}, c.worker, c.worker === chosen ? h("span", {class: "badge ok"}, "chosen") : null),
+    h("th", {scope: "row"}, shortName(c.worker), c.worker === chosen ? h("span", {class: "badge ok"}, "chosen") : null),
     h("td", null, count(c.cached_tokens), c.cache_is_predicted ? h("span", {class: "muted"}, " presumed") : null),
     h("td", null, count(c.queued_tokens)), h("td", null, `${c.load} / ${c.capacity || "–"}`), h("td", null, count(c.pages_available)),
     scored ? [
@@ -48,7 +49,7 @@ function sentence(p) {
   if (p.refused) return `Refused: ${p.refused}${p.retry_after_ms ? `, try again in ${duration(p.retry_after_ms)}` : ""}.`;
   const winner = p.decode_candidates.find((c) => c.worker === p.decode);
   const cached = winner?.cached_tokens ?? 0;
-  const parts = [`${p.decode} decodes it`, p.prefill ? `${p.prefill} computes its prompt` : "and computes its prompt too",
+  const parts = [`${shortName(p.decode)} decodes it`, p.prefill ? `${shortName(p.prefill)} computes its prompt` : "and computes its prompt too",
     `${count(cached)} of ${count(p.prompt_tokens)} prompt tokens are cached there`];
   return `${parts.join(", ")}. Reason: ${p.reason}.`;
 }
@@ -93,7 +94,7 @@ class RouterPage {
     const focused = document.activeElement?.dataset?.placement;
     this.list.replaceChildren(...all.map((p) => h("li", null, h("button", {type: "button", "data-placement": key(p),
       "aria-pressed": String(key(p) === this.chosen), onclick: () => this.choose(p)},
-    h("code", null, p.request), h("span", null, p.refused ? "refused" : p.prefill ? `${p.prefill} → ${p.decode}` : p.decode),
+    h("code", null, p.request), h("span", null, p.refused ? "refused" : [p.prefill, p.decode].filter(Boolean).map(shortName).join(" → ")),
     h("small", null, p.refused ? "" : p.reason)))));
     if (focused) this.list.querySelector(`[data-placement="${focused}"]`)?.focus();
     this.why.replaceChildren(...details(all.find((p) => key(p) === this.chosen)).filter(Boolean));

@@ -17,7 +17,7 @@ function paper(text) {
 }
 
 function switchOf(technique) {
-  if (!technique.request) return h("span", {class: "muted"}, technique.option ? ["by ", h("code", null, technique.option)] : "always on");
+  if (!technique.request) return h("span", {class: "muted"}, technique.option ? "set at start" : "always on");
   const chosen = switches()[technique.request];
   const select = h("select", {"aria-label": `${technique.name} for the chat's requests`, onchange: () =>
     setSwitch(technique.request, select.value === "" ? undefined : select.value === "on")},
