@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <fstream>
+
 #include "common/config/edit_distance.hpp"
 
 namespace troupe {
@@ -10,6 +12,7 @@ namespace {
 constexpr std::string_view kPrefix = "TROUPE_";
 constexpr std::string_view kConfigVariable = "TROUPE_CONFIG";
 constexpr std::string_view kConfigFlag = "--config";
+constexpr std::size_t kLargestSecret = 4096;
 
 tl::unexpected<Error> invalid(std::string detail) {
   return fail(Errc::config_invalid, std::move(detail));
@@ -139,12 +142,39 @@ class ConfigLoader {
   Expected<void> load_environment() {
     for (const auto& [key, value] : sources_.environment) {
       if (!key.starts_with(kPrefix) || key == kConfigVariable || schema_.is_foreign_variable(key)) continue;
+      if (const auto secret = secret_of_file_variable(key)) {
+        TROUPE_TRY(load_secret(*secret, key, value));
+        continue;
+      }
       const auto index = schema_.find_variable(key);
       if (!index)
         return invalid("unknown environment variable " + key + did_you_mean(key, schema_.variables()));
       TROUPE_TRY(assign_text(*index, value, Origin::environment, key));
     }
     return {};
+  }
+
+  /// TROUPE_X_FILE where TROUPE_X is a secret.
+  [[nodiscard]] std::optional<std::size_t> secret_of_file_variable(std::string_view key) const {
+    if (!key.ends_with(kSecretFileSuffix)) return std::nullopt;
+    const auto index = schema_.find_variable(key.substr(0, key.size() - kSecretFileSuffix.size()));
+    if (!index || !schema_.options()[*index].secret) return std::nullopt;
+    return index;
+  }
+
+  /// The file's first line. What is in it appears in no error.
+  Expected<void> load_secret(std::size_t index, const std::string& key, const std::string& path) {
+    const std::string variable = environment_name(schema_.options()[index].name);
+    for (const auto& [other, value] : sources_.environment)
+      if (other == variable) return invalid("found both " + variable + " and " + key + ", expected one of them");
+    std::ifstream file(path, std::ios::binary);
+    std::string line;
+    if (!file || (!std::getline(file, line) && !file.eof())) return fail(Errc::file_not_found, key + ": " + path + " cannot be read");
+    if (line.ends_with('\r')) line.pop_back();
+    if (line.empty() || line.size() > kLargestSecret)
+      return invalid(key + ": the first line of " + path + " has " + std::to_string(line.size()) + " bytes, expected 1 to " +
+                     std::to_string(kLargestSecret));
+    return assign_text(index, line, Origin::environment, key);
   }
 
   Expected<void> load_flags() {

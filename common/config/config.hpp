@@ -22,6 +22,9 @@ struct Provenance {
   std::string place;  ///< "troupe.yaml:12", "TROUPE_HTTP_PORT", "--http-port"; "" for a default
 };
 
+/// TROUPE_X_FILE names a file whose first line is the secret TROUPE_X: how Docker, Kubernetes and systemd hand secrets out.
+inline constexpr std::string_view kSecretFileSuffix = "_FILE";
+
 /// What load() reads. `environment` is every variable of the process; only TROUPE_* are looked at.
 struct ConfigSources {
   std::vector<std::string> arguments;  ///< without program and subcommand

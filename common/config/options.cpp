@@ -231,7 +231,8 @@ std::vector<Option> rows() {
       {"cluster.listen", text, "127.0.0.1:0", kServing,
        "host:port of this process's control port (CAF); port 0 takes a free one."},
       {"cluster.advertise", text, "", kServing,
-       "host[:port] others reach this process at; empty: the address it listens on."},
+       "host[:port] others reach this process at; empty: the address it listens on, or where that is 0.0.0.0 the one that "
+       "faces its router."},
       {"cluster.data_listen", text, "127.0.0.1:0", kWorkers,
        "host:port on which KV pages arrive (ZeroMQ); port 0 takes a free one."},
       {"cluster.data_advertise", text, "", kWorkers,

@@ -53,6 +53,7 @@ int run_command_line(Arguments arguments, Io& io);
 
 int config_command(Arguments arguments, Io& io);
 int techniques_command(Arguments arguments, Io& io);
+int health_command(Arguments arguments, Io& io);
 int models_command(Arguments arguments, Io& io);
 int bench_command(Arguments arguments, Io& io);
 int chat_command(Arguments arguments, Io& io);

@@ -36,6 +36,8 @@ const std::vector<Command>& commands() {
        trace_command},
       {"config", "print [--role ROLE] [--json] [flags]",
        "every option with its value and where that came from", config_command},
+      {"health", "[ROLE] [--url URL] [--timeout TIME]", "whether a role on this machine is ready: the probe of a container",
+       health_command},
       {"version", "", "the version", version_command},
   };
   return kCommands;

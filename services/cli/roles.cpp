@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "common/actors/address.hpp"
+#include "common/actors/local_address.hpp"
 #include "common/actors/runtime.hpp"
 #include "common/base/log.hpp"
 #include "common/config/dump.hpp"
@@ -107,8 +108,9 @@ class Process {
   }
 
   Expected<void> build() {
-    TROUPE_TRY(open_runtime());
     TROUPE_TRY(find_router());
+    TROUPE_TRY(find_own_address());
+    TROUPE_TRY(open_runtime());
     if (hosts("router")) TROUPE_TRY(open_router());
     if (hosts("decode")) TROUPE_TRY(open_worker(decode::setup()));
     if (hosts("prefill")) TROUPE_TRY(open_worker(prefill::setup()));
@@ -121,7 +123,7 @@ class Process {
     actors::RuntimeOptions options;
     options.remote = !serves();
     options.listen = config_.text("cluster.listen");
-    options.advertise = config_.text("cluster.advertise");
+    options.advertise = advertise_;
     options.insecure = config_.boolean("insecure");
     options.heartbeat = config_.duration("cluster.heartbeat");
     options.node_timeout = config_.duration("cluster.node_timeout");
@@ -172,6 +174,26 @@ class Process {
       if (worker_) worker_->meet_routers(addresses);
       if (dispatcher_) dispatcher_->meet_routers(addresses);
     });
+  }
+
+  /// Nobody can dial 0.0.0.0: who listens there and names no address is reached at the one that faces its router. Nobody asks a
+  /// router for its own address, so one without a name that resolves goes on.
+  Expected<void> find_own_address() {
+    advertise_ = config_.text("cluster.advertise");
+    if (serves() || !advertise_.empty()) return {};
+    const auto listen = actors::parse_host_port(config_.text("cluster.listen"));
+    if (!listen) return tl::unexpected<Error>(listen.error());
+    if (!actors::is_wildcard(listen->host)) return {};
+    if (hosts("router")) {
+      advertise_ = actors::address_of_own_name().value_or("");
+      return {};
+    }
+    const auto router = actors::tcp_host_port(router_address_);
+    if (!router) return tl::unexpected<Error>(router.error());
+    auto own = actors::address_towards(*router);
+    if (!own) return tl::unexpected<Error>(own.error());
+    advertise_ = std::move(*own);
+    return {};
   }
 
   Expected<void> open_router() {
@@ -262,9 +284,8 @@ class Process {
     setup.data_listen = std::string(actors::kTcp) + actors::format(*listen);
     setup.data_advertise = config_.text("cluster.data_advertise");
     if (!setup.data_advertise.empty()) return {};
-    const std::string& advertise = config_.text("cluster.advertise");
-    const auto given = actors::parse_host_port(advertise);
-    setup.data_advertise = given ? given->host : advertise;
+    const auto given = actors::parse_host_port(advertise_);
+    setup.data_advertise = given ? given->host : advertise_;
     return {};
   }
 
@@ -456,6 +477,7 @@ class Process {
   bool stop_early_ = false;
   std::string router_address_;
   std::vector<std::string> other_routers_;
+  std::string advertise_;  ///< "" where others reach this process at the address it listens on
   SteadyClock clock_;
   metrics::Registry registry_;
   router::EventIntake intake_;  // the router asks it for replays as long as the runtime lives

@@ -53,7 +53,8 @@ int up_command(Arguments arguments, Io& io) {
   options.executable = own_executable();
   options.environment = io.environment;
   for (const auto& [name, value] : plan->secrets) {
-    std::erase_if(options.environment, [&](const auto& pair) { return pair.first == name; });
+    std::erase_if(options.environment,
+                  [&](const auto& pair) { return pair.first == name || pair.first == name + std::string(kSecretFileSuffix); });
     options.environment.emplace_back(name, value);
   }
   options.on_all_ready = [&] {

@@ -1,6 +1,7 @@
 #include "common/config/config.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -20,6 +21,12 @@ const Schema& schema() {
        {"insecure", OptionType::boolean, "false", kEveryRole, "Insecure."},
        {"isa", OptionType::choice, "auto", kWorkers, "ISA.", "", "", "", {"auto", "scalar"}}},
       {"TROUPE_SHARED"});
+  return kSchema;
+}
+
+const Schema& secret_schema() {
+  static const Schema kSchema({{"password", OptionType::text, "", kGateway, "Password.", "", "", "", {}, true},
+                               {"name", OptionType::text, "", kGateway, "Name."}});
   return kSchema;
 }
 
@@ -55,6 +62,35 @@ TEST(Config, FlagBeatsEnvironmentBeatsFileBeatsDefault) {
   EXPECT_EQ(port(sources({}, {{"TROUPE_HTTP_PORT", "2"}}, yaml)), 2);
   EXPECT_EQ(port(sources({}, {}, yaml)), 1);
   EXPECT_EQ(port(sources({})), 8080);
+}
+
+/// A file of this test, removed with it.
+struct SecretFile {
+  std::filesystem::path path = std::filesystem::path(testing::TempDir()) / ("secret-" + std::to_string(::getpid()));
+  explicit SecretFile(std::string_view text) { std::ofstream(path) << text; }
+  ~SecretFile() { std::filesystem::remove(path); }
+};
+
+TEST(Config, ReadsASecretFromTheFileThatItsVariableNames) {
+  const SecretFile file("hunter2\nnot this\n");
+  const auto config = Config::load(secret_schema(), sources({}, {{"TROUPE_PASSWORD_FILE", file.path.string()}}));
+  ASSERT_TRUE(config) << to_string(config.error());
+  EXPECT_EQ(config->text("password"), "hunter2");
+  EXPECT_EQ(config->provenance("password").place, "TROUPE_PASSWORD_FILE");
+}
+
+TEST(Config, RefusesASecretFileThatIsAbsentEmptyDoubleOrOfNoSecret) {
+  const SecretFile file("\nsecond line\n");
+  const std::string path = file.path.string();
+  const auto refused = [&](const ConfigSources& s) {
+    const auto config = Config::load(secret_schema(), s);
+    return config ? std::string("accepted") : config.error().detail;
+  };
+  EXPECT_EQ(refused(sources({}, {{"TROUPE_PASSWORD_FILE", "/nowhere/at/all"}})),
+            "TROUPE_PASSWORD_FILE: /nowhere/at/all cannot be read");
+  EXPECT_NE(refused(sources({}, {{"TROUPE_PASSWORD_FILE", path}})).find("has 0 bytes"), std::string::npos);
+  EXPECT_NE(refused(sources({}, {{"TROUPE_PASSWORD_FILE", path}, {"TROUPE_PASSWORD", "x"}})).find("found both"), std::string::npos);
+  EXPECT_NE(refused(sources({}, {{"TROUPE_NAME_FILE", path}})).find("unknown environment variable"), std::string::npos);
 }
 
 TEST(Config, RemembersWhereEachValueCameFrom) {

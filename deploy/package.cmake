@@ -1,0 +1,26 @@
+# `cpack -G DEB` in a build folder makes the Debian package: the program, systemd units, the configuration file.
+include(GNUInstallDirs)
+install(TARGETS troupe RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+file(GLOB units ${CMAKE_SOURCE_DIR}/deploy/systemd/*.service)
+install(FILES ${units} DESTINATION lib/systemd/system)
+install(FILES ${CMAKE_SOURCE_DIR}/deploy/systemd/troupe.yaml DESTINATION /etc/troupe)
+install(FILES ${CMAKE_SOURCE_DIR}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright)
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME troupe)
+set(CPACK_PACKAGE_VENDOR Troupe)
+set(CPACK_PACKAGE_CONTACT "The Troupe authors <troupe@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Serves language models from a cluster of actors")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION net)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)  # the libraries it is linked with, by the versions it was built against
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "passwd")
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "python3-pip")  # troupe models pull
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "redis-server, prometheus")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(debian ${CMAKE_SOURCE_DIR}/deploy/debian)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${debian}/postinst ${debian}/prerm ${debian}/postrm ${debian}/conffiles)
+include(CPack)

@@ -1,0 +1,113 @@
+"""A deployment of deploy/compose.yaml under a project of its own: free ports, own secrets, and nothing left when it ends."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def check(condition, message):
+    if not condition:
+        raise AssertionError(message)
+
+
+def run(*command, env=None, check=True, timeout=600):
+    """Its standard output."""
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+    return done.stdout
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def compose_client():
+    """The v2 plugin where there is one."""
+    v2 = ["docker", "compose"]
+    return v2 if subprocess.run([*v2, "version"], capture_output=True).returncode == 0 else ["docker-compose"]
+
+
+class Deployment:
+    def __init__(self, tag):
+        self.project = f"troupe-test-{os.getpid()}"
+        self.port, self.prometheus_port = free_port(), free_port()
+        self.folder = tempfile.mkdtemp(prefix="troupe-compose-")
+        os.chmod(self.folder, 0o711)
+        run(str(ROOT / "deploy/make-secrets"), self.folder)
+        self.env = {**os.environ, "COMPOSE_PROJECT_NAME": self.project, "COMPOSE_PROFILES": "full", "TROUPE_TAG": tag,
+                    "TROUPE_PORT": str(self.port), "TROUPE_PROMETHEUS_PORT": str(self.prometheus_port),
+                    "TROUPE_SECRETS": self.folder, "DOCKER_CLI_HINTS": "false", "COMPOSE_HTTP_TIMEOUT": "600"}
+        self.client = compose_client()
+
+    def compose(self, *arguments, timeout=600):
+        return run(*self.client, "-f", str(ROOT / "deploy/compose.yaml"), *arguments, env=self.env, timeout=timeout)
+
+    def fill_models(self, folder):
+        """Copies its GGUF files into the volume, which then needs no package index."""
+        volume = f"{self.project}_models"
+        labels = ["--label", f"com.docker.compose.project={self.project}", "--label", "com.docker.compose.volume=models"]
+        run("docker", "volume", "create", *labels, volume)
+        run("docker", "run", "--rm", "--network", "none", "-v", f"{volume}:/models", "-v", f"{folder}:/from:ro", "--entrypoint", "python3",
+            f"troupe-models:{self.env['TROUPE_TAG']}", "-c",
+            "import glob, shutil\nfor file in glob.glob('/from/*.gguf'): shutil.copy(file, '/models')")
+
+    def up(self, *arguments):
+        self.compose("up", "-d", *arguments)
+
+    def containers(self, service):
+        """Ids of the running ones."""
+        return run("docker", "ps", "-q", "--filter", f"label=com.docker.compose.project={self.project}",
+                   "--filter", f"label=com.docker.compose.service={service}").split()
+
+    def state(self, container):
+        return json.loads(run("docker", "inspect", container))[0]
+
+    def healthy(self, service):
+        return [c for c in self.containers(service) if self.state(c)["State"].get("Health", {}).get("Status") == "healthy"]
+
+    def kill(self, container):
+        """As a crash does: the process dies, and the restart policy is left to act (docker kill would switch it off)."""
+        os.kill(self.state(container)["State"]["Pid"], signal.SIGKILL)
+
+    def wait_healthy(self, service, count, deadline_s=180):
+        until = time.monotonic() + deadline_s
+        while len(self.healthy(service)) != count or len(self.containers(service)) != count:
+            if time.monotonic() > until:
+                logs = "".join(run("docker", "logs", "--tail", "20", c, check=False) for c in self.containers(service))
+                raise AssertionError(f"{service}: not {count} healthy containers after {deadline_s} s\n{logs}")
+            time.sleep(0.2)
+
+    def left(self):
+        """What Docker still has of this project."""
+        label = f"label=com.docker.compose.project={self.project}"
+        return [*run("docker", "ps", "-aq", "--filter", label).split(),
+                *run("docker", "network", "ls", "-q", "--filter", label).split(),
+                *run("docker", "volume", "ls", "-q", "--filter", label).split()]
+
+    def down(self):
+        self.compose("down", "-v", "--remove-orphans")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is not None:
+            for container in run("docker", "ps", "-aq", "--filter", f"label=com.docker.compose.project={self.project}").split():
+                state = self.state(container)
+                print(f"--- {state['Name']}: {state['State']['Status']}, restarts {state['RestartCount']}")
+                print(subprocess.run(["docker", "logs", "--tail", "30", container], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                     text=True).stdout)
+        try:
+            self.down()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,53 @@
+"""What the runtime image promises of itself: small, without a shell, its contents listed, the same layers when it is built again."""
+import json
+import os
+import subprocess
+import tempfile
+
+from deployment import ROOT, check, run
+
+LARGEST_MB = 150
+
+
+def inspect(image):
+    return json.loads(run("docker", "image", "inspect", image))[0]
+
+
+def read_file(image, path):
+    """A file of an image, which need not be able to run anything."""
+    container = run("docker", "create", image).strip()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            run("docker", "cp", f"{container}:{path}", f"{folder}/file")
+            with open(f"{folder}/file") as file:
+                return file.read()
+    finally:
+        run("docker", "rm", container)
+
+
+def check_image(tag):
+    image = f"troupe:{tag}"
+    found = inspect(image)
+    size = found["Size"] / 1e6
+    check(size < LARGEST_MB, f"{image} has {size:.0f} MB")
+    config = found["Config"]
+    check(config["User"] == "10001:10001" and config["Healthcheck"]["Test"][:2] == ["CMD", "/usr/bin/troupe"], f"{image}: {config}")
+    shell = subprocess.run(["docker", "run", "--rm", "--network", "none", "--entrypoint", "/bin/sh", image, "-c", "true"], capture_output=True)
+    check(shell.returncode == 127, f"{image} has a shell (its exit status: {shell.returncode})")
+    listed = json.loads(read_file(image, config["Labels"]["org.troupe.sbom"]))
+    names = {package["name"] for package in listed["packages"]}
+    check({"troupe", "libc6", "libzmq5", "libhiredis0.14"} <= names, f"the bill of materials lists {sorted(names)}")
+    print(f"  {image}: {size:.0f} MB, {len(names)} packages", flush=True)
+
+
+def check_same_again(tag, arguments):
+    """Built again without a cache, the layers have the same digests."""
+    again = f"troupe:{tag}-again"
+    env = {**os.environ, "DOCKER_BUILDKIT": "0"}
+    run("docker", "build", "--no-cache", "-t", again, "-f", str(ROOT / "docker/Dockerfile"), "--target", "runtime", *arguments, str(ROOT),
+        env=env, timeout=3600)
+    try:
+        check(inspect(again)["RootFS"]["Layers"] == inspect(f"troupe:{tag}")["RootFS"]["Layers"], "the second build has other layers")
+    finally:
+        run("docker", "rmi", again)
+    print("  built again: the same layers", flush=True)
