@@ -157,6 +157,8 @@ std::vector<Option> rows() {
        "machine may be given the same."},
       {"kv.disk.capacity", bytes, "16GiB", kWorkers, "Room on that disk for one worker's pages of one model.", "",
        "1MiB", "1024TiB"},
+      {"kv.disk.retry", duration, "30s", kWorkers,
+       "How long writing pauses when the disk takes no more: it is full, or refuses.", "", "100ms", "1h"},
       {"kv.disk.write", choice, "released", kWorkers,
        "When a page is written. released: soon after its last request ended, so that a killed worker leaves most of "
        "them. evicted: when memory needs its place.",
@@ -214,6 +216,10 @@ std::vector<Option> rows() {
       {"router.planner_queue", duration, "1s", kRouter, "Wait for prefill that its workers may bear.", "", "10ms", "10min"},
       {"router.planner_itl", duration, "100ms", kRouter,
        "Time between two tokens of a stream that decode workers may bear.", "", "1ms", "10s"},
+      {"router.planner_arrangement", choice, "keep", kRouter,
+       "keep: one of each role stays, and a cluster of one role stays so; GET /state says which would be better. choose: the "
+       "planner makes all workers hybrids, or parts prefill from decode, as that is predicted to serve the traffic better.",
+       "", "", "", {"keep", "choose"}},
       {"router.kv_events", text_list, "", kRouter,
        "KV events to follow besides what workers tell: host:port, or host:port/host:port with the port for "
        "replays."},

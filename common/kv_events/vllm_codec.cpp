@@ -1,11 +1,14 @@
 #include "common/kv_events/vllm_codec.hpp"
 
-#include <bit>
-#include <cstring>
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
 
 #include <nlohmann/json.hpp>
 
 #include "common/base/hash.hpp"
+#include "common/kv_events/msgpack_reader.hpp"
 
 namespace troupe::kv_events {
 namespace {
@@ -13,7 +16,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::string_view kStored = "BlockStored", kRemoved = "BlockRemoved", kCleared = "AllBlocksCleared";
-constexpr std::size_t kMaxDepth = 8;  // batch, events, event, lists, and room for fields of the future
 
 // ---- writing ----
 
@@ -34,8 +36,8 @@ const char* medium_of(Tier tier) {
   return tier == Tier::disk ? "DISK" : "CPU";
 }
 Json to_json(const BlocksStored& e) {
-  return Json::array({kStored, hashes_of(e.blocks), e.parent ? hash_of(*e.parent) : Json(), e.tokens, e.block_size,
-                      Json(), medium_of(e.tier)});
+  return Json::array({kStored, hashes_of(e.blocks), e.parent ? hash_of(*e.parent) : Json(), e.tokens,
+                      e.block_size, Json(), medium_of(e.tier)});
 }
 Json to_json(const BlocksRemoved& e) {
   return Json::array({kRemoved, hashes_of(e.blocks), medium_of(e.tier)});
@@ -46,106 +48,135 @@ Json to_json(const AllCleared&) {
 
 // ---- reading ----
 
-/// Looks at the shape before anything is built: the parser recurses with every level.
-class DepthCheck final : public nlohmann::json_sax<Json> {
- public:
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool start_object(std::size_t) override { return ++depth_ <= kMaxDepth; }
-  bool key(string_t&) override { return true; }
-  bool end_object() override { return --depth_, true; }
-  bool start_array(std::size_t) override { return ++depth_ <= kMaxDepth; }
-  bool end_array() override { return --depth_, true; }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
-
- private:
-  std::size_t depth_ = 0;
-};
+using Kind = MsgpackKind;
 
 tl::unexpected<Error> malformed(std::string_view what) {
   return fail(Errc::wire_malformed, "KV events: " + std::string(what));
 }
 
-/// Field of an event or batch: by place in an array, by name in a map; null when it is absent.
-const Json& field(const Json& from, std::size_t place, const char* name) {
-  static const Json kNull;
-  if (from.is_array()) return place < from.size() ? from[place] : kNull;
-  const auto at = from.find(name);
-  return at == from.end() ? kNull : *at;
-}
+/// The fields of an array, by place, or of a map, by name: where each begins. Fields of the future are passed
+/// over.
+template <std::size_t N>
+class Fields {
+ public:
+  /// Reads the container that begins here, and leaves `reader` behind it. false: there is none, or it is
+  /// malformed.
+  [[nodiscard]] bool locate(MsgpackReader& reader, const std::array<std::string_view, N>& names) {
+    MsgpackItem from;
+    if (!reader.next(from) || (from.kind != Kind::array && from.kind != Kind::map)) return false;
+    for (std::uint64_t i = 0; i < from.number; ++i) {
+      std::size_t field = i < N ? static_cast<std::size_t>(i) : N;
+      if (from.kind == Kind::map) {
+        MsgpackItem key;
+        if (!reader.next(key) || key.kind != Kind::text) return false;
+        field = static_cast<std::size_t>(std::ranges::find(names, key.text()) - names.begin());
+      }
+      if (field < N) at_[field] = reader.offset();
+      // The batch, its events and an event are three levels, of which the caller has come so far.
+      if (!reader.skip(MsgpackReader::kMaxDepth - 1)) return false;
+    }
+    return true;
+  }
+  /// The item there; nil where it is absent. `reader` goes on behind its head.
+  [[nodiscard]] MsgpackItem read(MsgpackReader& reader, std::span<const std::uint8_t> payload,
+                                 std::size_t field) const {
+    MsgpackItem item;
+    if (!at_[field]) return item;
+    reader = MsgpackReader(payload, *at_[field]);
+    return reader.next(item) ? item : MsgpackItem{};
+  }
 
-std::optional<BlockKey> read_hash(const Json& hash) {
+ private:
+  std::array<std::optional<std::size_t>, N> at_{};
+};
+
+constexpr std::array<std::string_view, 3> kBatchFields{"ts", "events", "data_parallel_rank"};
+constexpr std::array<std::string_view, 7> kStoredFields{
+    "type", "block_hashes", "parent_block_hash", "token_ids", "block_size", "lora_id", "medium"};
+constexpr std::array<std::string_view, 3> kRemovedFields{"type", "block_hashes", "medium"};
+
+std::optional<BlockKey> read_hash(const MsgpackItem& hash) {
   // Python's int hashes come signed or not; a key of theirs keeps its high half free.
-  if (hash.is_number_unsigned()) return BlockKey{0, hash.get<std::uint64_t>()};
-  if (hash.is_number_integer()) return BlockKey{0, std::bit_cast<std::uint64_t>(hash.get<std::int64_t>())};
-  if (!hash.is_binary()) return std::nullopt;
-  const auto& bytes = hash.get_binary();
-  if (bytes.size() != 16) return Hasher().bytes(std::as_bytes(std::span(bytes))).finish<BlockKey>();
+  if (hash.kind == Kind::integer) return BlockKey{0, hash.number};
+  if (hash.kind != Kind::bytes) return std::nullopt;
+  if (hash.data.size() != 16) return Hasher().bytes(std::as_bytes(hash.data)).finish<BlockKey>();
   BlockKey key;
   for (std::size_t i = 0; i < 8; ++i) {
-    key.high = key.high << 8 | bytes[i];
-    key.low = key.low << 8 | bytes[8 + i];
+    key.high = key.high << 8 | hash.data[i];
+    key.low = key.low << 8 | hash.data[8 + i];
   }
   return key;
 }
 
-Expected<std::vector<BlockKey>> read_hashes(const Json& list) {
-  if (!list.is_array()) return malformed("block hashes are no list");
+/// `list` is the head that was read; its items follow.
+Expected<std::vector<BlockKey>> read_hashes(const MsgpackItem& list, MsgpackReader& reader) {
+  if (list.kind != Kind::array) return malformed("block hashes are no list");
   std::vector<BlockKey> keys;
-  keys.reserve(list.size());
-  for (const Json& entry : list) {
-    const auto key = read_hash(entry);
+  keys.reserve(std::min<std::size_t>(list.number, reader.left()));
+  for (std::uint64_t i = 0; i < list.number; ++i) {
+    MsgpackItem entry;
+    const auto key = reader.next(entry) ? read_hash(entry) : std::nullopt;
     if (!key) return malformed("a block hash is neither a number nor bytes");
     keys.push_back(*key);
   }
   return keys;
 }
 
-Tier read_tier(const Json& medium) {
-  if (!medium.is_string()) return Tier::memory;  // absent or nil: the only one the publisher has
-  const auto& name = medium.get_ref<const std::string&>();
+Expected<std::vector<TokenId>> read_tokens(const MsgpackItem& list, MsgpackReader& reader) {
+  if (list.kind != Kind::array) return malformed("token ids are no list");
+  std::vector<TokenId> tokens;
+  tokens.reserve(std::min<std::size_t>(list.number, reader.left()));
+  for (std::uint64_t i = 0; i < list.number; ++i) {
+    MsgpackItem token;
+    if (!reader.next(token) || !token.is_unsigned() || token.number > INT32_MAX)
+      return malformed("a token id is not 0 to 2147483647");
+    tokens.push_back(static_cast<TokenId>(token.number));
+  }
+  return tokens;
+}
+
+Tier tier_of(const MsgpackItem& medium) {
+  if (medium.kind != Kind::text) return Tier::memory;  // absent or nil: the only one the publisher has
+  const std::string_view name = medium.text();
   return name == "DISK" || name == "FS" || name == "STORAGE" || name == "OBJ" ? Tier::disk : Tier::memory;
 }
 
-Expected<Event> read_stored(const Json& from) {
+Expected<Event> read_stored(MsgpackReader reader, std::span<const std::uint8_t> payload) {
+  Fields<kStoredFields.size()> fields;
+  if (!fields.locate(reader, kStoredFields)) return malformed("an event is cut off");
   BlocksStored event;
-  auto blocks = read_hashes(field(from, 1, "block_hashes"));
+  auto blocks = read_hashes(fields.read(reader, payload, 1), reader);
   if (!blocks) return tl::unexpected<Error>(blocks.error());
   event.blocks = std::move(*blocks);
-  const Json& parent = field(from, 2, "parent_block_hash");
-  if (!parent.is_null() && !(event.parent = read_hash(parent))) return malformed("a parent hash is no hash");
-  const Json& size = field(from, 4, "block_size");
-  if (!size.is_number_unsigned() || size.get<std::uint64_t>() == 0 || size.get<std::uint64_t>() > 65536)
+  const MsgpackItem parent = fields.read(reader, payload, 2);
+  if (parent.kind != Kind::nil && !(event.parent = read_hash(parent)))
+    return malformed("a parent hash is no hash");
+  const MsgpackItem size = fields.read(reader, payload, 4);
+  if (!size.is_unsigned() || size.number == 0 || size.number > 65536)
     return malformed("a block size is not 1 to 65536");
-  event.block_size = size.get<std::uint32_t>();
-  const Json& tokens = field(from, 3, "token_ids");
-  if (!tokens.is_array()) return malformed("token ids are no list");
-  event.tokens.reserve(tokens.size());
-  for (const Json& token : tokens) {
-    if (!token.is_number_integer() || token.get<std::int64_t>() < 0 || token.get<std::int64_t>() > INT32_MAX)
-      return malformed("a token id is not 0 to 2147483647");
-    event.tokens.push_back(token.get<TokenId>());
-  }
-  event.tier = read_tier(field(from, 6, "medium"));
+  event.block_size = static_cast<std::uint32_t>(size.number);
+  auto tokens = read_tokens(fields.read(reader, payload, 3), reader);
+  if (!tokens) return tl::unexpected<Error>(tokens.error());
+  event.tokens = std::move(*tokens);
+  event.tier = tier_of(fields.read(reader, payload, 6));
   return event;
 }
 
-Expected<Event> read_event(const Json& from) {
-  if (!from.is_array() && !from.is_object()) return malformed("an event is neither an array nor a map");
-  const Json& tag = field(from, 0, "type");
-  if (!tag.is_string()) return malformed("an event has no type");
-  const auto& type = tag.get_ref<const std::string&>();
-  if (type == kStored) return read_stored(from);
+/// The event that begins here; `reader` goes on behind it.
+Expected<Event> read_event(MsgpackReader& reader, std::span<const std::uint8_t> payload) {
+  const MsgpackReader begin = reader;
+  Fields<kRemovedFields.size()> fields;
+  if (!fields.locate(reader, kRemovedFields)) return malformed("an event is neither an array nor a map");
+  MsgpackReader within = reader;
+  const MsgpackItem tag = fields.read(within, payload, 0);
+  if (tag.kind != Kind::text) return malformed("an event has no type");
+  const std::string_view type = tag.text();
+  if (type == kStored) return read_stored(begin, payload);
   if (type == kCleared) return AllCleared{};
-  if (type != kRemoved) return malformed("unknown event \"" + type.substr(0, 40) + "\"");
-  auto blocks = read_hashes(field(from, 1, "block_hashes"));
+  if (type != kRemoved) return malformed("unknown event \"" + std::string(type.substr(0, 40)) + "\"");
+  auto blocks = read_hashes(fields.read(within, payload, 1), within);
   if (!blocks) return tl::unexpected<Error>(blocks.error());
-  return BlocksRemoved{std::move(*blocks), read_tier(field(from, 2, "medium"))};
+  return BlocksRemoved{std::move(*blocks), tier_of(fields.read(within, payload, 2))};
 }
 
 }  // namespace
@@ -162,24 +193,28 @@ std::vector<std::uint8_t> encode(const EventBatch& batch) {
 Expected<EventBatch> decode(std::span<const std::uint8_t> payload) {
   if (payload.size() > kMaxPayload)
     return malformed(std::to_string(payload.size()) + " bytes, at most " + std::to_string(kMaxPayload));
-  DepthCheck check;
-  if (!Json::sax_parse(payload.begin(), payload.end(), &check, Json::input_format_t::msgpack))
-    return malformed("no msgpack, or too deep");
-  const Json json = Json::from_msgpack(payload.begin(), payload.end(), true, false);
-  if (!json.is_array() && !json.is_object()) return malformed("a batch is neither an array nor a map");
+  MsgpackReader reader(payload);
+  Fields<kBatchFields.size()> fields;
+  if (!fields.locate(reader, kBatchFields) || reader.left() != 0)
+    return malformed("no msgpack, too deep, or no batch");
   EventBatch batch;
-  const Json& timestamp = field(json, 0, "ts");
-  if (!timestamp.is_number()) return malformed("a batch has no timestamp");
-  batch.timestamp = timestamp.get<double>();
-  const Json& events = field(json, 1, "events");
-  if (!events.is_array()) return malformed("a batch has no events");
-  for (const Json& entry : events) {
-    auto event = read_event(entry);
+  const MsgpackItem timestamp = fields.read(reader, payload, 0);
+  if (timestamp.kind == Kind::real)
+    batch.timestamp = timestamp.real;
+  else if (timestamp.kind == Kind::integer)
+    batch.timestamp = timestamp.negative ? static_cast<double>(static_cast<std::int64_t>(timestamp.number))
+                                         : static_cast<double>(timestamp.number);
+  else
+    return malformed("a batch has no timestamp");
+  const MsgpackItem events = fields.read(reader, payload, 1);
+  if (events.kind != Kind::array) return malformed("a batch has no events");
+  for (std::uint64_t i = 0; i < events.number; ++i) {
+    auto event = read_event(reader, payload);
     if (!event) return tl::unexpected<Error>(event.error());
     batch.events.push_back(std::move(*event));
   }
-  const Json& rank = field(json, 2, "data_parallel_rank");
-  if (rank.is_number_unsigned()) batch.rank = static_cast<std::uint32_t>(rank.get<std::uint64_t>());
+  const MsgpackItem rank = fields.read(reader, payload, 2);
+  if (rank.is_unsigned()) batch.rank = static_cast<std::uint32_t>(rank.number);
   return batch;
 }
 

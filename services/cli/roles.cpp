@@ -211,6 +211,7 @@ class Process {
     options.planner.dwell = config_.duration("router.planner_dwell");
     options.planner.prefill_queue = config_.duration("router.planner_queue");
     options.planner.itl = config_.duration("router.planner_itl");
+    options.planner.arrange = config_.text("router.planner_arrangement") == "choose";
     if (const Duration slo = config_.duration("router.first_token_slo"); slo != Duration::zero())
       options.first_token_slo = slo;
     const auto sources = router::parse_event_sources(config_.list("router.kv_events"));
@@ -391,7 +392,7 @@ class Process {
     options.limits.max_choices = static_cast<std::uint32_t>(config_.integer("request.max_choices"));
     options.request_deadline = config_.duration("request.deadline");
     options.config_json = dump_json(config_);
-    if (monitor_) options.router_json = [monitor = monitor_.get()] { return monitor->placements_json(); };
+    if (monitor_) options.router_json = [monitor = monitor_.get()] { return monitor->state_json(); };
     return options;
   }
 
@@ -415,7 +416,7 @@ class Process {
         response.body = "ok\n";
       } else if (request.path == "/state") {
         response.content_type = "application/json";
-        response.body = monitor_ ? "{\"router\":" + monitor_->placements_json() + "}" : "{}";
+        response.body = monitor_ ? "{\"router\":" + monitor_->state_json() + "}" : "{}";
       } else if (request.path == "/readyz") {
         response.status = ready() ? 200 : 503;
         response.body = ready() ? "ready\n" : "not ready\n";

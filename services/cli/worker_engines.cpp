@@ -41,6 +41,7 @@ Expected<engine::EngineOptions> engine_options(const Config& config) {
   options.swap_bytes = config.bytes("kv.swap_bytes");
   options.disk.path = config.text("kv.disk.path");
   options.disk.capacity_bytes = config.bytes("kv.disk.capacity");
+  options.disk.retry = config.duration("kv.disk.retry");
   if (config.text("kv.disk.write") == "evicted") options.disk.write = kv::disk::WriteWhen::evicted;
   options.most_overtakes = number(config, "engine.max_overtakes");
   auto weights = engine::parse_tenant_weights(config.list("engine.tenant_weights"));

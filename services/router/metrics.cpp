@@ -5,6 +5,8 @@
 #include <optional>
 #include <vector>
 
+#include "services/router/planner/explain.hpp"
+
 namespace troupe::router {
 namespace {
 
@@ -52,6 +54,10 @@ const Declaration kPressure{"troupe_router_role_pressure",
                             "Load of a role's workers, smoothed; 1 is what the planner lets them bear.",
                             Kind::gauge,
                             {kWork}};
+const Declaration kAdvantage{"troupe_router_split_advantage",
+                             "Predicted worth of prefill and decode apart against hybrid workers: above 1 apart is better; 0: too "
+                             "little was seen.",
+                             Kind::gauge};
 const Declaration kNodes{
     "troupe_router_ready_nodes", "Members that can be given work.", Kind::gauge, {kRole}};
 const Declaration kInFlight{"troupe_router_placed_requests", "Placements that have not ended.", Kind::gauge};
@@ -84,6 +90,7 @@ struct RouterMonitor::Seen {
   std::vector<std::uint64_t> counters;
   std::vector<double> gauges;
   std::deque<LoggedPlacement> placements;
+  Planner::View plan;
 };
 
 RouterMonitor::RouterMonitor(metrics::Registry& registry) : seen_(std::make_shared<Seen>()) {
@@ -100,6 +107,7 @@ RouterMonitor::RouterMonitor(metrics::Registry& registry) : seen_(std::make_shar
   for (const std::string_view view : kView.values) gauges.push_back(registry.gauge(kFeeds, {view}));
   gauges.push_back(registry.gauge(kCircuits));
   for (const std::string_view work : kWork.values) gauges.push_back(registry.gauge(kPressure, {work}));
+  gauges.push_back(registry.gauge(kAdvantage));
   auto before = std::make_shared<std::vector<std::uint64_t>>(counters.size(), 0);
   registry.before_collect([seen = seen_, counters, gauges, before, tick_age = registry.gauge(kTickAge),
                            oldest_beat = registry.gauge(kOldestBeat)] {
@@ -129,6 +137,8 @@ void RouterMonitor::observe(const RouterState& state) {
                                   prefixes.predicted_feeds(), state.breakers().open()})
     gauges.push_back(static_cast<double>(value));
   for (const wire::Role work : {wire::Role::prefill, wire::Role::decode}) gauges.push_back(state.planner().pressure(work));
+  const auto& comparison = state.planner().view().comparison;
+  gauges.push_back(comparison ? comparison->advantage : 0);
   const kv_events::TrackerCounters events = state.event_feeds().counters();
   const std::lock_guard lock(seen_->mutex);
   seen_->observed = std::chrono::steady_clock::now();
@@ -159,15 +169,20 @@ void RouterMonitor::observe(const RouterState& state) {
                      c.role_changes};
   seen_->gauges = std::move(gauges);
   seen_->placements = state.log().placements();
+  seen_->plan = state.planner().view();
 }
 
-std::string RouterMonitor::placements_json() const {
+std::string RouterMonitor::state_json() const {
   std::deque<LoggedPlacement> placements;
+  Planner::View plan;
   {
     const std::lock_guard lock(seen_->mutex);
     placements = seen_->placements;
+    plan = seen_->plan;
   }
-  return to_json(placements);
+  std::string json = to_json(placements);
+  json.pop_back();  // its brace
+  return json + ",\"arrangement\":" + to_json(plan) + "}";
 }
 
 }  // namespace troupe::router

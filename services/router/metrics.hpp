@@ -14,8 +14,8 @@ class RouterMonitor {
  public:
   explicit RouterMonitor(metrics::Registry& registry);
   void observe(const RouterState& state);
-  /// The last placements, explained: to_json() of PlacementLog.
-  [[nodiscard]] std::string placements_json() const;
+  /// What it decided and why, for /state: the last placements, and what it thinks of two roles and hybrids.
+  [[nodiscard]] std::string state_json() const;
 
  private:
   struct Seen;

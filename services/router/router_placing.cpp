@@ -219,6 +219,7 @@ RouterState::Placed RouterState::settle(const wire::PlaceRequest& request, const
     placed.transfer_us = terms.transfer;
     if (placed.fetch) placed.fetch->hidden_us = terms.fetch - terms.transfer;
   }
+  planner_.placed(own, own >= options_.min_prompt_tokens, now);
   book_.placed(computes.node, {request.request, own, static_cast<double>(request.prompt_tokens),
                                request.priority, now, tenant_of(request)});
   return placed;

@@ -5,6 +5,7 @@
 #include "common/actors/delivery.hpp"
 #include "common/base/log.hpp"
 #include "common/kv/block_key.hpp"
+#include "services/router/policies/able.hpp"
 
 namespace troupe::router {
 namespace {
@@ -229,11 +230,39 @@ void RouterState::repeat_tables(TimePoint now, actors::Outbox& out) {
   }
 }
 
+/// The mean over workers of what their first tokens taught; none before the first did.
+std::optional<StepCosts> RouterState::step_costs(TimePoint now) const {
+  TtftCoefficients decode{0, 0, 0, 0}, prefill{0, 0, 0, 0};
+  double decoders = 0, prefillers = 0, token_bytes = 0;
+  for (const auto& [id, node] : view_.nodes()) {
+    const bool prefills = node.identity.role == wire::Role::prefill;
+    if (!node.ready() || node.identity.models.empty() || (!prefills && node.identity.role != wire::Role::decode))
+      continue;
+    const wire::ModelInfo& model = node.identity.models.front();
+    const TtftCoefficients costs = costs_.costs(id, model.id, prefills, now);
+    TtftCoefficients& sum = prefills ? prefill : decode;
+    sum.base += costs.base;
+    sum.token += costs.token;
+    sum.row += costs.row;
+    (prefills ? prefillers : decoders) += 1;
+    token_bytes = std::max(token_bytes, static_cast<double>(model.layers) * model.layer_page_bytes / kPageTokens);
+  }
+  if (costs_.size() == 0 || decoders == 0) return std::nullopt;
+  StepCosts out;
+  out.base = decode.base / decoders;
+  out.row = decode.row / decoders;
+  out.token = prefillers > 0 ? prefill.token / prefillers : decode.token / decoders;  // of who computes the long ones
+  out.transfer = token_bytes / options_.transfer_bytes_per_second * 1e6;
+  return out;
+}
+
 /// Asks at most one worker to change between prefill and decode.
 void RouterState::plan_roles(TimePoint now, actors::Outbox& out) {
   std::vector<WorkerSample> workers;
   for (const auto& [id, node] : view_.nodes())
     if (const auto sample = sample_of(node)) workers.push_back(*sample);
+  planner_.observe(workers, step_costs(now), now);
+  if (!options_.planner.enabled || draining_) return;
   const auto change = planner_.decide(workers, now);
   if (!change) return;
   ++counters_.role_changes;
@@ -266,7 +295,7 @@ void RouterState::tick(TimePoint now, actors::Outbox& out) {
     release(at->first, at->second, now);
     at = placements_.erase(at);
   }
-  if (options_.planner.enabled && !draining_) plan_roles(now, out);
+  plan_roles(now, out);
   repeat_tables(now, out);
   check_placements(now, out);
   prefixes_.tick(now);

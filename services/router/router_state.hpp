@@ -162,6 +162,7 @@ class RouterState final : public actors::RoleState {
   void push_models(actors::Outbox& out);
   void repeat_tables(TimePoint now, actors::Outbox& out);
   void check_placements(TimePoint now, actors::Outbox& out);
+  [[nodiscard]] std::optional<StepCosts> step_costs(TimePoint now) const;
   void plan_roles(TimePoint now, actors::Outbox& out);
 
   RouterOptions options_;

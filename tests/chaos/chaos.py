@@ -1,12 +1,12 @@
-"""Streams while processes die: `chaos.py --kills N --seed S [--model FILE] [--streams 64] [--results FILE]`.
+"""Streams while processes die: `chaos.py --kills N --seed S [--network namespaces] [--model FILE] [--results FILE]`.
 
 64 clients keep streaming completions from a pool whose answers were noted on an undisturbed process. Meanwhile a seeded list
-of events strikes the cluster (two gateways, two routers, prefill and decode workers, Redis): a process is killed (SIGKILL),
-frozen for longer than its peers wait (SIGSTOP) or for a moment, or restarted as an operator does (SIGTERM), in every role in
-turn; and the network between them (proxy.py) parts a process from all others, cuts its connections, damages, repeats or delays
-messages. Clients try again what is refused, and take up a stream at the other gateway when its own dies. What must hold: no
-request fails, every text equals the undisturbed one (so no token is lost, doubled or different), and five seconds after the
-last event nothing is held: pages, requests, descriptors, threads.
+of events strikes the cluster (two gateways, two routers, prefill and decode workers, Redis): processes are killed, frozen and
+restarted in every role in turn, their disk fills up, and the network between them fails, by a proxy that holds, cuts, damages,
+repeats, delays and loses messages or, with --network namespaces, by packets that vanish, links that are down or narrow
+(faults.py lists all kinds). Clients try again what is refused, and take up a stream at the other gateway when its own dies. What
+must hold: no request fails, every text equals the undisturbed one (so no token is lost, doubled or different), and five seconds
+after the last event nothing is held: pages, requests, descriptors, threads.
 
 An event waits until every request that saw the one before has ended: a request that is present at two deaths is refused by
 design. Replay a run by its seed; `--from K` goes on at event K. Without --model a seeded tiny model is made."""
@@ -15,7 +15,6 @@ import contextlib
 import json
 import os
 import random
-import signal
 import statistics
 import subprocess
 import sys
@@ -24,12 +23,14 @@ import threading
 import time
 
 from cluster import Cluster, Network, harness
-from client import Stream, stream  # after cluster, which makes harness known
+import faults  # after cluster, which makes harness known
+from client import Stream, stream
 from harness import check, eventually
+from wires import Wires, obstacle
 
 POOL = 48
 OPTIONS = {"engine.threads": 1, "engine.pin_threads": "off", "log.level": "warn", "disagg.min_prompt_tokens": 64}
-FREEZE_LONG, FREEZE_SHORT = 3.0, 0.3
+DISK_MEGABYTES = 32
 
 
 def pool_of(rng, tokens):
@@ -102,60 +103,6 @@ class Clients:
             thread.join()
 
 
-def plan(seed, kills):
-    """The events, by number: (what, role, which)."""
-    kinds = [("kill", "decode"), ("kill", "prefill"), ("part", "decode"), ("damage", "control"), ("kill", "decode"),
-             ("freeze", "decode"), ("kill", "router"), ("damage", "data"), ("pause", "decode"), ("kill", "decode"),
-             ("repeat", "control"), ("freeze", "prefill"), ("cut", "decode"), ("pause", "router"), ("repeat", "data"),
-             ("kill", "decode"), ("part", "prefill"), ("delay", "control"), ("cut", "router"), ("kill", "prefill"), ("freeze", "router"), ("roll", "decode"),
-             ("roll", "prefill"), ("roll", "router"), ("roll", "gateway"), ("kill", "gateway"), ("kill", "redis"),
-             ("freeze", "gateway"), ("freeze", "redis")]
-    return [(*kinds[i % len(kinds)], random.Random(f"{seed} event {i}").random()) for i in range(kills)]
-
-
-NETWORK = {"part": ("hold", 1.0, FREEZE_LONG), "cut": ("cut", 1.0, 0.0), "damage": ("damage", 0.02, 1.0),
-           "repeat": ("repeat", 0.2, 1.0), "delay": ("delay", 0.3, 1.0)}
-
-
-def disturb(cluster, event):
-    """A fault of the network for a while: of one process's links, or of all links of a plane."""
-    what, where, which = event
-    fault, share, seconds = NETWORK[what]
-    net = cluster.network
-    if where in ("control", "data"):
-        links = [name for name in net.links if name.endswith("data") == (where == "data")]
-    elif where == "router":
-        links = [name for name in net.links if name.split()[1].startswith("router")]
-    else:
-        members = cluster.of(where)
-        where = members[int(which * len(members))].name
-        links = net.of(where, "router", "control", "data")
-    net.fault(fault, links, share)
-    time.sleep(seconds)
-    net.heal()
-    return where
-
-
-def strike(cluster, event):
-    what, role, which = event
-    if what in NETWORK:
-        return disturb(cluster, event)
-    members = cluster.of(role)
-    victim = members[int(which * len(members))]
-    if what == "roll":
-        victim.stop()
-        victim.start()
-    elif what == "kill":
-        victim.kill()
-        time.sleep(0.2)
-        victim.start()
-    else:
-        victim.signal(signal.SIGSTOP)
-        time.sleep(FREEZE_LONG if what == "freeze" else FREEZE_SHORT)
-        victim.signal(signal.SIGCONT)
-    return victim.name
-
-
 def leftovers(cluster):
     """What a worker holds when nothing runs; all of it must be zero."""
     held = {}
@@ -185,31 +132,67 @@ def noted(options, model):
     return pool, expected
 
 
+@contextlib.contextmanager
+def network_of(options):
+    """The Cluster's `network` or `wires`."""
+    reason = obstacle() if options.network == "namespaces" else None
+    if options.network == "namespaces" and reason is None:
+        print("network: namespaces", flush=True)
+        with Wires() as wires:
+            yield {"wires": wires}
+        return
+    print(f"network: proxy{f' (no namespaces here: {reason})' if reason else ''}", flush=True)
+    options.network = "proxy"
+    yield {"network": Network(options.seed)}  # ends with the cluster
+
+
+@contextlib.contextmanager
+def cluster_of(options, model):
+    """With what faults.py strikes."""
+    # So little room that pages come and go all the time, and a short pause when it is refused.
+    settings = {**OPTIONS, "kv.bytes": options.kv_bytes, "kv.disk.capacity": options.disk_capacity, "kv.disk.retry": "500ms"}
+    with network_of(options) as network:
+        if options.network == "namespaces":
+            settings["kv.transfer_shared_bytes"] = 0  # or pages would pass beside the network
+        with Cluster(model, settings, gateways=2, routers=2, redis=True, disk_megabytes=DISK_MEGABYTES, **network) as cluster:
+            yield cluster
+
+
+def strike_all(options, cluster, clients, began):
+    """Every event of the plan. Returns (when, what, role, seconds) of each, and those that cannot be done here, counted."""
+    marks, skipped = [], {}
+    events = faults.plan(options.seed, options.kills, options.network == "namespaces")[options.first:]
+    for number, event in enumerate(events, options.first):
+        clients.wait_for_those_of_now()
+        if clients.errors:
+            break
+        at = time.monotonic()
+        victim = faults.strike(cluster, event)
+        if victim is None:
+            kind = f"{event[0]} {event[1]}"
+            skipped[kind] = skipped.get(kind, 0) + 1
+            continue
+        cluster.wait_whole()
+        marks.append((at, event[0], event[1], time.monotonic() - at))
+        if options.verbose or (number + 1) % 50 == 0:
+            print(f"event {number}: {event[0]} {victim}; {clients.done} streams, {time.monotonic() - began:.0f} s", flush=True)
+    if not clients.errors:
+        clients.wait_for_those_of_now()
+    return marks, skipped
+
+
 def run(options, model):
     pool, expected = noted(options, model)
-    events = plan(options.seed, options.kills)[options.first:]
-    with Cluster(model, {**OPTIONS, "kv.bytes": options.kv_bytes}, gateways=2, routers=2, redis=True, network=Network(options.seed)) as cluster:
+    with cluster_of(options, model) as cluster:
         for body in pool[:8]:
-            check(stream(cluster.http_ports, body) == expected[pool.index(body)], "the cluster answers as one process does")
+            check(stream(cluster.gateways, body) == expected[pool.index(body)], "the cluster answers as one process does")
         eventually(lambda: all_zero(leftovers(cluster)), "nothing is held before")
         survivor = cluster.processes["gateway-0"]
         before, began = survivor.held(), time.monotonic()
-        clients = Clients(cluster.http_ports, pool, expected, options.streams, options.seed)
-        marks = []
+        clients = Clients(cluster.gateways, pool, expected, options.streams, options.seed)
+        marks, skipped = [], {}
         try:
-            for number, event in enumerate(events, options.first):
-                clients.wait_for_those_of_now()
-                if clients.errors:
-                    break
-                at = time.monotonic()
-                victim = strike(cluster, event)
-                cluster.wait_whole()
-                marks.append((at, event[0], event[1], time.monotonic() - at))
-                if options.verbose or (number + 1) % 50 == 0:
-                    print(f"event {number}: {event[0]} {victim}; {clients.done} streams, {time.monotonic() - began:.0f} s",
-                          flush=True)
-            if not clients.errors:
-                clients.wait_for_those_of_now()
+            marks, skipped = strike_all(options, cluster, clients, began)
         finally:
             clients.stop()
         check(not clients.errors, f"after event {options.first + len(marks)} of seed {options.seed}: {clients.errors[:3]}")
@@ -217,21 +200,32 @@ def run(options, model):
         eventually(lambda: all_zero(leftovers(cluster)), "nothing is held after", options.settle)
         eventually(lambda: all(now <= before[key] + 2 for key, now in survivor.held().items()),
                    f"the gateway's {before} are back, are {survivor.held()}", options.settle)
-        return report(options, clients, marks, cluster.network.counts(), time.monotonic() - over, over - began)
+        return report(options, cluster, clients, (marks, skipped), time.monotonic() - over, over - began)
 
 
-def report(options, clients, marks, network, settled, seconds):
+def report(options, cluster, clients, struck, settled, seconds):
     worst = {}
+    marks, skipped = struck
     ends = [mark[0] for mark in marks[1:]] + [float("inf")]
     for (at, what, role, _), end in zip(marks, ends):
         after = [gap for when, gap in clients.gaps if at <= when < end]
         worst.setdefault(f"{what} {role}", []).append(max(after, default=0.0))
-    result = {"seed": options.seed, "first_event": options.first, "events": len(marks), "streams": options.streams,
-              "requests": clients.done, "resumed": clients.resumed, "tokens": clients.tokens, "failed_or_different": len(clients.errors),
-              "messages": network, "seconds": round(seconds, 1), "settled_after_s": round(settled, 2),
+    network = cluster.wires.counts() if cluster.wires else cluster.network.counts()
+    result = {"seed": options.seed, "network": options.network, "first_event": options.first, "events": len(marks),
+              "cannot_be_done_here": skipped, "streams": options.streams, "requests": clients.done, "resumed": clients.resumed,
+              "tokens": clients.tokens, "failed_or_different": len(clients.errors),
+              "packets" if cluster.wires else "messages": network, "disk": disk_figures(cluster),
+              "seconds": round(seconds, 1), "settled_after_s": round(settled, 2),
               "longest_wait_s": {key: {"median": round(statistics.median(v), 2), "max": round(max(v), 2), "events": len(v)}
                                  for key, v in sorted(worst.items())}}
     conclude(options, result)
+
+
+def disk_figures(cluster):
+    """Of the workers as they are now: those that were killed have forgotten theirs."""
+    workers = cluster.of("decode") + cluster.of("prefill")
+    return {name: sum(worker.metric(f"troupe_kv_disk_{name}_total") for worker in workers)
+            for name in ("writes", "hits", "dropped", "errors")}
 
 
 def conclude(options, result):
@@ -266,6 +260,9 @@ def main():
     parser.add_argument("--from", dest="first", type=int, default=0, metavar="K")
     parser.add_argument("--streams", type=int, default=64)
     add_common(parser)
+    parser.add_argument("--network", choices=["proxy", "namespaces"], default="proxy",
+                        help="what its faults are made by; namespaces need root, iptables and tbf, else it is the proxy again")
+    parser.add_argument("--disk-capacity", default="4MiB", help="of one worker's pages")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

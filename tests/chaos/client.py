@@ -11,6 +11,8 @@ PATIENCE_S = 60
 
 
 class Stream:
+    """`ports`: of gateways on this host, or "HOST:PORT" of others."""
+
     def __init__(self, ports, body, saw=lambda gap: None):
         self.ports, self.body, self.saw = ports, body, saw
         self.id, self.events, self.resumed = None, 0, 0
@@ -37,7 +39,8 @@ class Stream:
 
     def read_from(self, port):
         """false: to be tried again."""
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        at = port if isinstance(port, str) else f"127.0.0.1:{port}"
+        connection = http.client.HTTPConnection(at, timeout=PATIENCE_S)
         try:
             response = self.ask(connection)
             if response.status in (429, 503):

@@ -13,13 +13,14 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 import harness  # noqa: E402
+from small_disk import small_disk  # noqa: E402
 
 
 class Process:
-    """One role. `start` may be called again after its end."""
+    """One role, run by the words `before`. `start` may be called again after its end."""
 
-    def __init__(self, name, arguments, options, metrics_port, folder, program=None):
-        self.program = str(program or harness.TROUPE)
+    def __init__(self, name, arguments, options, metrics_port, folder, program=None, host="127.0.0.1", before=()):
+        self.program, self.before, self.host = str(program or harness.TROUPE), before, host
         self.name, self.arguments, self.options, self.metrics_port = name, arguments, options, metrics_port
         self.log = open(os.path.join(folder, name + ".log"), "ab")  # noqa: SIM115 - lives as long as the cluster
         self.process = None
@@ -33,7 +34,7 @@ class Process:
         return self.process.pid
 
     def start(self):
-        self.process = subprocess.Popen([self.program, *self.arguments], stdout=self.log, stderr=subprocess.STDOUT,
+        self.process = subprocess.Popen([*self.before, self.program, *self.arguments], stdout=self.log, stderr=subprocess.STDOUT,
                                         env={**harness.clean_environment(), **self.options}, start_new_session=True)
 
     def alive(self):
@@ -55,7 +56,7 @@ class Process:
             raise AssertionError(f"{self.name} ended with {code}")
 
     def metric(self, name):
-        return harness.metric(self.metrics_port, name, required=True)
+        return harness.metric(self.metrics_port, name, required=True, host=self.host)
 
     def held(self):
         """Descriptors and threads."""
@@ -99,55 +100,81 @@ class Network:
 
 
 class Cluster:
-    """A router, gateways, prefill and decode workers, on loopback. Use with `with`. `options`: {"engine.threads": 1, ...} for
-    every role that uses them. With `network` every connection between two of them goes through a link of it."""
+    """A router, gateways, prefill and decode workers. Use with `with`. `options`: {"engine.threads": 1, ...} for every role that
+    uses them. On loopback: with `network` every connection between two of them goes through a link of it. With `wires` each is in
+    a place of its own there. `disk_megabytes`: workers keep pages on a small disk, `disk`, where one can be mounted."""
 
-    def __init__(self, model, options, decode=3, prefill=1, gateways=1, routers=1, redis=False, network=None):
-        self.network = network
+    def __init__(self, model, options, decode=3, prefill=1, gateways=1, routers=1, redis=False, network=None, wires=None,
+                 disk_megabytes=0):
+        self.model, self.network, self.wires = model, network, wires
         self.folder = tempfile.mkdtemp(prefix="troupe-chaos-")
+        self.disk = None
+        if disk_megabytes:
+            os.mkdir(self.disk_folder)
+            self.disk = small_disk(self.disk_folder, disk_megabytes)
         self.http_ports = [harness.free_port() for _ in range(gateways)]
         router_ports = [harness.free_port() for _ in range(routers)]
+        self.environment = {"TROUPE_" + key.upper().replace(".", "_"): str(value) for key, value in options.items()}
         self.processes = {}
-
-        def linked(name, kind, port):
-            return network.link(f"{name} {kind}", port, "data" if kind == "data" else "control") if network else port
-
-        environment = {"TROUPE_" + key.upper().replace(".", "_"): str(value) for key, value in options.items()}
-
-        def add(name, port=None, more=()):
-            metrics = None
-            port = port or harness.free_port()
-            listen = ["--cluster-listen", f"127.0.0.1:{port}"]
-            if not name.startswith("router"):
-                ways = [f"127.0.0.1:{linked(name, f'router-{i}', router)}" for i, router in enumerate(router_ports)]
-                listen += ["--cluster-router", ",".join(ways)]
-                if network:
-                    listen += ["--cluster-advertise", f"127.0.0.1:{linked(name, 'control', port)}"]
-            if name.startswith(("prefill", "decode")):
-                data = harness.free_port()
-                listen += ["--cluster-data-listen", f"127.0.0.1:{data}"]
-                if network:
-                    listen += ["--cluster-data-advertise", f"127.0.0.1:{linked(name, 'data', data)}"]
-            if not name.startswith("gateway"):
-                metrics = harness.free_port()
-                listen += ["--metrics-port", str(metrics)]
-            self.processes[name] = Process(name, [name.split("-")[0], "--model", model, *listen, *more], environment, metrics,
-                                           self.folder)
-
+        names = [f"router-{i}" for i in range(routers)]
+        names += [f"{role}-{i}" for role, count in (("prefill", prefill), ("decode", decode), ("gateway", gateways)) for i in range(count)]
+        self.hosts = {name: wires.add(name) if wires else "127.0.0.1" for name in [*names, *(["redis"] if redis else [])]}
+        self.routers = {f"router-{i}": port for i, port in enumerate(router_ports)}
         if redis:
-            port = harness.free_port()
-            environment["TROUPE_CLUSTER_DIRECTORY"] = f"redis://127.0.0.1:{port}/0"
-            self.processes["redis"] = Process("redis", ["--port", str(port), "--bind", "127.0.0.1", "--save", "",
-                                                        "--appendonly", "no", "--dir", self.folder], {}, None, self.folder,
-                                              "redis-server")
-        for i, port in enumerate(router_ports):
-            add(f"router-{i}", port)
-        for i in range(prefill):
-            add(f"prefill-{i}")
-        for i in range(decode):
-            add(f"decode-{i}")
-        for i in range(gateways):
-            add(f"gateway-{i}", more=["--http-port", str(self.http_ports[i])])
+            self.add_redis()
+        for name in names:
+            self.add(name)
+
+    @property
+    def disk_folder(self):
+        return os.path.join(self.folder, "disk")
+
+    @property
+    def gateways(self):
+        """"HOST:PORT" of their APIs."""
+        return [f"{self.hosts[f'gateway-{i}']}:{port}" for i, port in enumerate(self.http_ports)]
+
+    def place(self, name):
+        return {"host": self.hosts[name], "before": self.wires.inside(name) if self.wires else ()}
+
+    def linked(self, name, kind, port):
+        """Where others reach this port of the process, or it reaches that of a router."""
+        host = self.hosts[kind if kind in self.routers else name]
+        if self.network:
+            port = self.network.link(f"{name} {kind}", port, "data" if kind == "data" else "control")
+        return f"{host}:{port}"
+
+    def add_redis(self):
+        port = harness.free_port()
+        self.environment["TROUPE_CLUSTER_DIRECTORY"] = f"redis://{self.hosts['redis']}:{port}/0"
+        arguments = ["--port", str(port), "--bind", self.hosts["redis"], "--protected-mode", "no", "--save", "", "--appendonly", "no",
+                     "--dir", self.folder]
+        self.processes["redis"] = Process("redis", arguments, {}, None, self.folder, "redis-server", **self.place("redis"))
+
+    def add(self, name):
+        role, host = name.split("-")[0], self.hosts[name]
+        port = self.routers.get(name) or harness.free_port()
+        listen, metrics = ["--cluster-listen", f"{host}:{port}"], None
+        if role != "router":
+            listen += ["--cluster-router", ",".join(self.linked(name, router, at) for router, at in self.routers.items())]
+            if self.network:
+                listen += ["--cluster-advertise", self.linked(name, "control", port)]
+        if role in ("prefill", "decode"):
+            data = harness.free_port()
+            listen += ["--cluster-data-listen", f"{host}:{data}"]
+            if self.network:
+                listen += ["--cluster-data-advertise", self.linked(name, "data", data)]
+            if self.disk:
+                listen += ["--kv-disk-path", self.disk_folder]
+        if role == "gateway":
+            listen += ["--http-host", host, "--http-port", str(self.http_ports[int(name.split("-")[1])])]
+        else:
+            metrics = harness.free_port()
+            listen += ["--metrics-host", host, "--metrics-port", str(metrics)]
+        if self.wires:
+            listen.append("--insecure")  # nobody else is on that network
+        self.processes[name] = Process(name, [role, "--model", self.model, *listen], self.environment, metrics, self.folder,
+                                       **self.place(name))
 
     def of(self, role):
         return [p for p in self.processes.values() if p.role == role]
@@ -176,7 +203,7 @@ class Cluster:
             time.sleep(0.02)
 
     def get(self, gateway, path):
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_ports[gateway], timeout=10)
+        connection = http.client.HTTPConnection(self.gateways[gateway], timeout=10)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
@@ -209,4 +236,8 @@ class Cluster:
             self.network.stop()
         for name in self.processes:
             os.unlink(os.path.join(self.folder, name + ".log"))
+        if self.disk:
+            self.disk.stop()
+        if os.path.exists(self.disk_folder):
+            os.rmdir(self.disk_folder)
         os.rmdir(self.folder)

@@ -1,5 +1,5 @@
 """A worker that is killed leaves its KV pages on disk: started again, it answers the same prompt from there, and every
-answer is what it was. Two workers share one path and no file; a disk that cannot be used costs no request.
+answer is what it was. Two workers share one path and no file; a disk that cannot be used, or is full, costs no request.
 
 --measure prints the time to the first token of long prompts: computed, from disk after a restart, from memory."""
 import json
@@ -13,6 +13,7 @@ import time
 
 import harness
 from harness import check, eventually, metric
+from small_disk import small_disk
 
 PROMPT = "The quick brown fox jumps over the lazy dog and runs away. " * 20
 
@@ -79,6 +80,41 @@ def without_a_disk(model_file, small, expected):
             check(server.stop() == 0, "it drains")
 
 
+def on_a_full_disk(model_file, small, expected):
+    """Writes that fail cost no request, are said once, and go on when there is room; nothing torn is served afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        disk = small_disk(folder, 16)
+        if disk is None:
+            print("no small file system can be mounted here: the full disk is left out")
+            return
+        try:
+            arguments = [*small, "--kv-disk-path", folder, "--kv-disk-capacity", "8MiB", "--kv-disk-retry", "500ms"]
+            with harness.serve(*arguments, model=model_file) as server:
+                model = model_of(server)
+                disk.fill()
+                check(ask(server, model)[0] == expected, "the same answer while the disk is full")
+                eventually(lambda: metric(server.port, "troupe_kv_disk_paused_tiers") == 1, "a failed write pauses the writing")
+                for i in range(3):
+                    ask(server, model, f"Another prompt {i}. " + PROMPT)
+                    time.sleep(0.6)  # beyond the pause: it is tried again, and fails again
+                check(server.log_text().count("KV pages cannot be written to disk") == 1, "the log says it once")
+                disk.free()
+
+                def written():
+                    ask(server, model, f"Room again at {time.monotonic()}. " + PROMPT)
+                    return metric(server.port, "troupe_kv_disk_paused_tiers") == 0
+
+                eventually(written, "pages are written again")
+                check(server.log_text().count("KV pages are written to disk again") == 1, "which the log says, too")
+                check(server.stop() == 0, "it drains")
+            with harness.serve(*arguments, model=model_file) as server:
+                check(ask(server, model_of(server))[0] == expected, "the same answer over what was written")
+                check(metric(server.port, "troupe_kv_disk_errors_total") == 0, "and nothing torn among it")
+                check(server.stop() == 0, "it drains")
+        finally:
+            disk.stop()
+
+
 def forget_files(folder):
     """What the operating system keeps of them in memory goes: reads come from the device."""
     for path in pathlib.Path(folder).rglob("*.seg"):
@@ -131,6 +167,7 @@ def main():
             check(text == expected and cached >= 192, f"{cached} cached tokens")
             check(server.stop() == 0, "it drains")
     without_a_disk(model_file, small, expected)
+    on_a_full_disk(model_file, small, expected)
 
 
 main()

@@ -219,9 +219,9 @@ class Redis:
             self.kill()
 
 
-def metric(port, name, required=False):
+def metric(port, name, required=False, host="127.0.0.1"):
     """Sum of a metric's samples over all label sets; 0 when there is none, which is an error where it is `required`."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection(host, port, timeout=10)
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()
     connection.close()

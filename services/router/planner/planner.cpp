@@ -19,6 +19,24 @@ double seconds(Duration time) {
   return std::chrono::duration<double>(time).count();
 }
 
+struct Count {
+  std::size_t givers = 0, receivers = 0;
+  const WorkerSample* chosen = nullptr;  ///< the least loaded ready giver
+};
+Count count_of(std::span<const WorkerSample> workers, Role from, Role to) {
+  Count count;
+  const auto rank = [](const WorkerSample& w) {
+    return std::make_tuple(w.queued_prompt_tokens, w.running + w.waiting, w.name, w.node);
+  };
+  for (const WorkerSample& worker : workers) {
+    count.receivers += worker.role == to ? 1 : 0;
+    if (worker.role != from || !worker.ready) continue;
+    ++count.givers;
+    if (count.chosen == nullptr || rank(worker) < rank(*count.chosen)) count.chosen = &worker;
+  }
+  return count;
+}
+
 }  // namespace
 
 std::optional<WorkerSample> sample_of(const Node& node) {
@@ -38,23 +56,53 @@ std::optional<WorkerSample> sample_of(const Node& node) {
   return sample;
 }
 
-std::optional<RoleChange> Planner::decide(std::span<const WorkerSample> workers, TimePoint now) {
+void Planner::observe(std::span<const WorkerSample> workers, const std::optional<StepCosts>& costs,
+                      TimePoint now) {
   if (!quiet_since_) quiet_since_ = now;
-  learn(workers);
+  learn(workers, now);
   const double passed = last_ ? seconds(now - *last_) : 0;
   const double share = 1 - std::exp(-passed / seconds(options_.window));
   prefill_ += share * (mean_pressure(workers, Role::prefill) - prefill_);
   decode_ += share * (mean_pressure(workers, Role::decode) - decode_);
   last_ = now;
+  if (costs) compare_arrangements(workers, *costs, now);
+}
+
+void Planner::compare_arrangements(std::span<const WorkerSample> workers, const StepCosts& costs,
+                                   TimePoint now) {
+  view_ = {judge_.verdict(), traffic_.traffic(now), costs, static_cast<std::uint32_t>(workers.size()), {}};
+  if (traffic_.placements(now) < options_.least_placements || changing_) return;
+  view_.comparison = compare(view_.traffic, costs, view_.workers);
+  judge_.judge(*view_.comparison, now);
+  view_.verdict = judge_.verdict();
+}
+
+std::optional<RoleChange> Planner::decide(std::span<const WorkerSample> workers, TimePoint now) {
   if (!settle(workers, now) || now - *quiet_since_ < options_.dwell) return std::nullopt;
-  auto change = move(workers, Role::prefill, Role::decode);
-  if (!change) change = move(workers, Role::decode, Role::prefill);
+  std::optional<RoleChange> change;
+  if (options_.arrange) change = rearrange(workers);
+  const bool roles_stay = !options_.arrange || judge_.verdict() != Arrangement::hybrid;
+  if (!change && roles_stay) change = move(workers, Role::prefill, Role::decode);
+  if (!change && roles_stay) change = move(workers, Role::decode, Role::prefill);
   if (change) changing_ = Changing{*change, now};
   return change;
 }
 
+/// A step towards the arrangement that is held for better.
+std::optional<RoleChange> Planner::rearrange(std::span<const WorkerSample> workers) const {
+  if (judge_.verdict() == Arrangement::hybrid) {
+    const Count count = count_of(workers, Role::prefill, Role::decode);
+    if (count.chosen != nullptr) return RoleChange{count.chosen->node, Role::decode};
+  }
+  if (judge_.verdict() == Arrangement::split) {
+    const Count count = count_of(workers, Role::decode, Role::prefill);
+    if (count.receivers == 0 && count.givers >= 2) return RoleChange{count.chosen->node, Role::prefill};
+  }
+  return std::nullopt;
+}
+
 /// What each worker's counters say about the time since the last call.
-void Planner::learn(std::span<const WorkerSample> workers) {
+void Planner::learn(std::span<const WorkerSample> workers, TimePoint now) {
   std::map<NodeId, Known> next;
   for (const WorkerSample& worker : workers) {
     const auto before = known_.find(worker.node);
@@ -71,10 +119,11 @@ void Planner::learn(std::span<const WorkerSample> workers) {
       const double rate = grew(worker.prompt_tokens, known.prompt_tokens) / passed;
       known.prompt_rate += (known.prompt_rate == 0 ? 1 : kNewest) * (rate - known.prompt_rate);
     }
+    const double made = passed > 0 ? grew(worker.generated_tokens, known.generated_tokens) : 0;
+    traffic_.generated(made, now);
     if (worker.running == 0) {
       known.seconds_apart = 0;
-    } else if (const double made = grew(worker.generated_tokens, known.generated_tokens);
-               passed > 0 && made > 0) {
+    } else if (made > 0) {
       const double apart = 0.5 * (worker.running + known.running) * passed / made;
       known.seconds_apart += (known.seconds_apart == 0 ? 1 : kNewest) * (apart - known.seconds_apart);
     }
@@ -126,17 +175,7 @@ bool Planner::settle(std::span<const WorkerSample> workers, TimePoint now) {
 std::optional<RoleChange> Planner::move(std::span<const WorkerSample> workers, Role from, Role to) const {
   const double giving = pressure(from), receiving = pressure(to);
   if (receiving <= options_.high || giving >= options_.low) return std::nullopt;
-  std::size_t givers = 0, receivers = 0;
-  const WorkerSample* chosen = nullptr;
-  const auto rank = [](const WorkerSample& w) {
-    return std::make_tuple(w.queued_prompt_tokens, w.running + w.waiting, w.name, w.node);
-  };
-  for (const WorkerSample& worker : workers) {
-    receivers += worker.role == to ? 1 : 0;
-    if (worker.role != from || !worker.ready) continue;
-    ++givers;
-    if (chosen == nullptr || rank(worker) < rank(*chosen)) chosen = &worker;
-  }
+  const auto [givers, receivers, chosen] = count_of(workers, from, to);
   // One of each stays; a cluster without the other role was meant to be so.
   if (givers < 2 || receivers == 0) return std::nullopt;
   const double afterwards = giving * static_cast<double>(givers) / static_cast<double>(givers - 1);

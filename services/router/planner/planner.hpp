@@ -14,6 +14,7 @@
 
 #include "common/base/clock.hpp"
 #include "common/wire/messages.hpp"
+#include "services/router/planner/arrangement.hpp"
 
 namespace troupe::router {
 
@@ -25,6 +26,10 @@ struct PlannerOptions {
   double high = 1.0, low = 0.5;
   Duration prefill_queue = std::chrono::seconds(1);
   Duration itl = std::chrono::milliseconds(100);
+  bool arrange = false;  ///< else one of each role stays, and a cluster without the other stays so
+  double clearly = 1.2;  ///< times better than the other an arrangement must be
+  Duration traffic_window = std::chrono::seconds(60);
+  double least_placements = 20;  ///< in that window, to say anything of traffic
 };
 
 /// What a worker says of itself, over all its models.
@@ -52,10 +57,18 @@ struct RoleChange {
 /// Plain: no clock, no messages. Threads: one. Cost: O(workers) a call.
 class Planner {
  public:
-  explicit Planner(const PlannerOptions& options) : options_(options) {}
+  explicit Planner(const PlannerOptions& options)
+      : options_(options), traffic_(options.traffic_window), judge_(options.clearly, options.dwell) {}
 
-  /// With every member that is prefill or decode, at regular times. The change is to be sent once; until the
-  /// worker is seen ready in its new role, or for too long is not, there is no other.
+  /// A prompt was given to a worker that computes so much of it; `is_long`: a prefill worker would take it.
+  void placed(double uncached_tokens, bool is_long, TimePoint now) {
+    traffic_.placed(uncached_tokens, is_long, now);
+  }
+  /// With every member that is prefill or decode, at regular times. `costs`: what their steps take, once that
+  /// is known.
+  void observe(std::span<const WorkerSample> workers, const std::optional<StepCosts>& costs, TimePoint now);
+  /// After observe() with the same workers. The change is to be sent once; until the worker is seen ready in
+  /// its new role, or for too long is not, there is no other.
   [[nodiscard]] std::optional<RoleChange> decide(std::span<const WorkerSample> workers, TimePoint now);
 
   /// Of prefill or decode, smoothed.
@@ -63,6 +76,16 @@ class Planner {
     return role == wire::Role::prefill ? prefill_ : decode_;
   }
   [[nodiscard]] bool changing() const { return changing_.has_value(); }
+
+  /// What it thinks of two roles and hybrids, for those who ask.
+  struct View {
+    Arrangement verdict = Arrangement::unknown;
+    Traffic traffic;
+    StepCosts costs;
+    std::uint32_t workers = 0;
+    std::optional<Comparison> comparison;  ///< none: too little was seen
+  };
+  [[nodiscard]] const View& view() const { return view_; }
 
  private:
   struct Known {  // of a worker
@@ -76,10 +99,12 @@ class Planner {
     RoleChange what;
     TimePoint since;
   };
-  void learn(std::span<const WorkerSample> workers);
+  void learn(std::span<const WorkerSample> workers, TimePoint now);
   [[nodiscard]] double pressure_of(const WorkerSample& worker) const;
   [[nodiscard]] double mean_pressure(std::span<const WorkerSample> workers, wire::Role role) const;
   [[nodiscard]] bool settle(std::span<const WorkerSample> workers, TimePoint now);
+  void compare_arrangements(std::span<const WorkerSample> workers, const StepCosts& costs, TimePoint now);
+  [[nodiscard]] std::optional<RoleChange> rearrange(std::span<const WorkerSample> workers) const;
   [[nodiscard]] std::optional<RoleChange> move(std::span<const WorkerSample> workers, wire::Role from,
                                                wire::Role to) const;
 
@@ -89,6 +114,9 @@ class Planner {
   std::optional<TimePoint> last_;         // call
   std::optional<TimePoint> quiet_since_;  // the last change's end, or the first call
   std::optional<Changing> changing_;
+  TrafficMeter traffic_;
+  ArrangementJudge judge_;
+  View view_;
 };
 
 }  // namespace troupe::router

@@ -434,6 +434,7 @@ class Simulator {
     if (token.prefilled) return on_prefilled(token);
     RequestOutcome& outcome = result_.requests[token.request];
     ++flight.made;
+    if (flight.started) outcome.longest_between = std::max(outcome.longest_between, queue_.now() - flight.last);
     flight.last = queue_.now();
     if (token.first && !flight.prefill) outcome.cached_tokens = std::max(outcome.cached_tokens, token.cached);
     if (!std::exchange(flight.started, true)) outcome.first_token = queue_.now() - begin_ - outcome.arrived;

@@ -53,6 +53,7 @@ struct RequestOutcome {
   Duration arrived{};
   Duration first_token{};     ///< from its arrival
   Duration between_tokens{};  ///< mean
+  Duration longest_between{};
   std::uint32_t prompt_tokens = 0, output_tokens = 0;
   std::uint32_t cached_tokens = 0;  ///< that the worker really had
   std::uint32_t replays = 0;

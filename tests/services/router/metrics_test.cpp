@@ -1,6 +1,7 @@
 #include "services/router/metrics.hpp"
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 namespace troupe::router {
 namespace {
@@ -21,6 +22,10 @@ TEST(RouterMonitor, ShowsWhatTheStateCounted) {
   EXPECT_NE(text.find("troupe_router_ready_nodes{role=\"decode\"} 1"), std::string::npos) << text;
   EXPECT_NE(registry.serialize().find("troupe_router_joins_total 1"), std::string::npos)
       << "a second scrape adds nothing";
+  EXPECT_NE(text.find("troupe_router_split_advantage 0"), std::string::npos) << "nothing was seen";
+  const auto shown = nlohmann::json::parse(monitor.state_json());
+  EXPECT_TRUE(shown.at("placements").empty());
+  EXPECT_EQ(shown.at("arrangement").at("verdict"), "unknown");
 }
 
 }  // namespace

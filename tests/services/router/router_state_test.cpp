@@ -273,5 +273,34 @@ TEST(RouterState, BytesThatDoNotParseAreCountedAndDropped) {
   EXPECT_EQ(r.state->counters().malformed, 2u);
 }
 
+TEST(RouterState, ComparesTwoRolesWithHybridsFromWhatItPlaced) {
+  Rig r;
+  for (std::uint64_t id = 1; id <= 4; ++id) r.join(id, wire::Role::decode);
+  const auto tick = [&] {
+    for (std::uint64_t id = 1; id <= 4; ++id) r.beat(id);
+    actors::Outbox out;
+    r.state->tick(r.clock.now(), out);
+  };
+  tick();
+  EXPECT_FALSE(r.state->planner().view().comparison.has_value()) << "nothing was seen";
+  for (std::uint64_t i = 1; i <= 100; ++i) {
+    r.clock.advance(100ms);
+    const bool is_long = i % 10 == 0;
+    (void)r.place(i, is_long ? 4000 : 100);
+    r.started(i, is_long ? 400000 : 20000);
+    r.ended(i);
+    tick();
+  }
+  const Planner::View& view = r.state->planner().view();
+  ASSERT_TRUE(view.comparison.has_value());
+  EXPECT_EQ(view.workers, 4u);
+  EXPECT_NEAR(view.traffic.long_tokens, 4000, 1e-6);
+  EXPECT_NEAR(view.traffic.short_prompts, 9, 0.5);
+  EXPECT_NEAR(view.traffic.long_prompts, 1, 0.2);
+  EXPECT_GT(view.costs.token, 50) << "learnt of prompts at 100 us a token";
+  EXPECT_LT(view.costs.token, 150);
+  EXPECT_EQ(r.state->counters().role_changes, 0u) << "it was not asked to plan";
+}
+
 }  // namespace
 }  // namespace troupe::router

@@ -18,6 +18,12 @@ constexpr double kPromptRate = 2000;   ///< tokens per second of a prefill worke
 constexpr double kTokenRate = 400;     ///< of a decode worker with many streams
 constexpr double kStepSeconds = 0.02;  ///< of a decode worker with few
 
+std::optional<RoleChange> asked(Planner& planner, const std::vector<WorkerSample>& workers, TimePoint now,
+                                const std::optional<StepCosts>& costs = std::nullopt) {
+  planner.observe(workers, costs, now);
+  return planner.decide(workers, now);
+}
+
 /// Workers as fluids: prompt tokens queue in prefill, streams share decode.
 struct Cluster {
   struct Member {
@@ -84,7 +90,7 @@ struct Cluster {
     waited.push_back(most_waited);
     apart.push_back(most_apart);
     if (planner == nullptr) return;
-    const auto change = planner->decide(samples(), now);
+    const auto change = asked(*planner, samples(), now);
     if (!change) return;
     ++changes;
     Member& m = members[change->node.low - 1];
@@ -134,7 +140,7 @@ TEST(Planner, AskedBetweenHeartbeatsItLearnsNothingWrong) {
     once.run(1, &first);
     often.run(1, &second);
     for (int part = 1; part < 5; ++part)
-      EXPECT_FALSE(second.decide(often.samples(), often.now + part * 200ms).has_value());
+      EXPECT_FALSE(asked(second, often.samples(), often.now + part * 200ms).has_value());
   }
   EXPECT_GT(first.pressure(Role::prefill), 1);
   EXPECT_NEAR(second.pressure(Role::prefill), first.pressure(Role::prefill),
@@ -207,7 +213,7 @@ TEST(Planner, ForgetsAChangeThatDoesNotHappen) {
   const auto gone = std::ranges::find_if(rest, [](const WorkerSample& s) { return !s.ready; });
   ASSERT_NE(gone, rest.end());
   rest.erase(gone);
-  EXPECT_FALSE(planner.decide(rest, cluster.now + 1s).has_value());
+  EXPECT_FALSE(asked(planner, rest, cluster.now + 1s).has_value());
   EXPECT_FALSE(planner.changing());
 }
 
@@ -224,11 +230,70 @@ TEST(Planner, TheLeastLoadedWorkerGoes) {
   workers[2].running = 1;
   workers[3].running = 2;
   for (WorkerSample& worker : workers) worker.heard = TimePoint(1h);
-  EXPECT_FALSE(planner.decide(workers, TimePoint(1h)).has_value());
-  const auto change = planner.decide(workers, TimePoint(1h) + 1s);
+  EXPECT_FALSE(asked(planner, workers, TimePoint(1h)).has_value());
+  const auto change = asked(planner, workers, TimePoint(1h) + 1s);
   ASSERT_TRUE(change.has_value());
   EXPECT_EQ(change->node, workers[2].node);
   EXPECT_EQ(change->to, Role::prefill);
+}
+
+/// A cluster in front of which somebody counts prompts, as the router does.
+struct Arranged {
+  Arranged(int prefill, int decode, bool arrange) : cluster(prefill, decode), planner(options(arrange)) {}
+  static PlannerOptions options(bool arrange) {
+    PlannerOptions out;
+    out.arrange = arrange;
+    return out;
+  }
+  /// Every second: short and long prompts that arrive, and tokens that are wanted.
+  void run(int length, int shorts, double longs, double tokens, const StepCosts& costs) {
+    cluster.token_load = tokens;
+    for (int i = 0; i < length; ++i) {
+      due += longs;
+      for (int j = 0; j < shorts; ++j) planner.placed(100, false, cluster.now);
+      for (; due >= 1; --due) planner.placed(4000, true, cluster.now);
+      cluster.second(nullptr);
+      const auto change = asked(planner, cluster.samples(), cluster.now, costs);
+      if (!change) continue;
+      ++cluster.changes;
+      Cluster::Member& m = cluster.members[change->node.low - 1];
+      m.to = change->to;
+      m.changes_in = 5;
+    }
+  }
+  Cluster cluster;
+  Planner planner;
+  double due = 0;
+};
+constexpr StepCosts kRowsAreCheap{8000, 80, 30, 2, 512}, kRowsAreDear{8000, 80, 3000, 2, 512};
+
+TEST(Planner, MakesAllWorkersHybridsWhereThatIsBetterAndPartsThemAgain) {
+  Arranged a(1, 3, true);
+  a.run(600, 6, 0, 900, kRowsAreDear);  // answers are the work
+  EXPECT_EQ(a.planner.view().verdict, Arrangement::hybrid);
+  EXPECT_EQ(a.cluster.count(Role::decode), 4) << "the last prefill worker went too";
+  const int then = a.cluster.changes;
+  a.run(600, 6, 0, 900, kRowsAreDear);
+  EXPECT_EQ(a.cluster.changes, then) << "and pressure takes none back";
+  a.run(900, 6, 1, 900, kRowsAreCheap);  // long prompts beside them
+  EXPECT_EQ(a.planner.view().verdict, Arrangement::split);
+  EXPECT_GE(a.cluster.count(Role::prefill), 1);
+}
+
+TEST(Planner, ToldToKeepTheRolesItOnlySaysWhatWouldBeBetter) {
+  Arranged a(1, 3, false);
+  a.run(600, 6, 0, 900, kRowsAreDear);
+  EXPECT_EQ(a.planner.view().verdict, Arrangement::hybrid);
+  EXPECT_LT(a.planner.view().comparison->advantage, 1 / 1.2);
+  EXPECT_EQ(a.cluster.count(Role::prefill), 1);
+  EXPECT_EQ(a.cluster.changes, 0);
+}
+
+TEST(Planner, OfAFewRequestsItSaysNothing) {
+  Arranged a(1, 3, true);
+  a.run(19, 1, 0, 900, kRowsAreDear);
+  EXPECT_FALSE(a.planner.view().comparison.has_value());
+  EXPECT_EQ(a.planner.view().verdict, Arrangement::unknown);
 }
 
 }  // namespace
