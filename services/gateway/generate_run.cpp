@@ -59,7 +59,7 @@ class GenerateRun::Sink final : public AnswerSink {
     run_->deliver({EventKind::tokens, job_, choice, 0, finish, {tokens.begin(), tokens.end()}, {}});
   }
   void on_done(const DraftUsage& drafts) override {
-    run_->deliver({EventKind::done, job_, 0, 0, FinishReason::none, {}, {}, drafts});
+    run_->deliver({EventKind::done, job_, 0, 0, FinishReason::none, {}, {}, false, drafts});
   }
   void on_error(const Error& error) override {
     run_->deliver({EventKind::failed, job_, 0, 0, FinishReason::none, {}, error});

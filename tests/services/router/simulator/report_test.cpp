@@ -12,10 +12,10 @@ SimulationSummary two_of_four() {
   Trace trace;
   trace.name = "t<";
   SimulationResult result;
-  result.requests = {{0s, 1s, 50ms, 1000, 10, 500, 0, false, true},
-                     {1s, 2s, 50ms, 1000, 10, 0, 1, false, true},
-                     {2s, 9s, 50ms, 2000, 10, 0, 0, false, true},  // a late first token
-                     {4s, {}, {}, 500, 10, 0, 0, true, false}};    // refused
+  result.requests = {{0s, 1s, 50ms, 50ms, 1000, 10, 500, 0, false, true},
+                     {1s, 2s, 50ms, 50ms, 1000, 10, 0, 1, false, true},
+                     {2s, 9s, 50ms, 50ms, 2000, 10, 0, 0, false, true},  // a late first token
+                     {4s, {}, {}, {}, 500, 10, 0, 0, true, false}};    // refused
   SimulationOptions options;
   return summarize(trace, options, result, {});
 }
