@@ -285,7 +285,8 @@ void GenerateRun::on_tokens(Event& event) {
   prepared_.recorded ? push_each(index, event) : push(index, event.tokens, event.finish);
   if (!choice.text.finished()) return;
   count_finished(event.job, choice);
-  if (job_finished(event.job)) {
+  // Where the cluster ended all choices itself its last word follows, which tells what drafts did.
+  if (job_finished(event.job) && !cluster_finished(event.job)) {
     close_job(event.job);
     finish_if_complete();
   }

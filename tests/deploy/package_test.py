@@ -28,7 +28,7 @@ def main():
         check(pathlib.Path(f"{folder}/control/conffiles").read_text().split() == ["/etc/troupe/troupe.yaml"], "conffiles")
         program = f"{root}/usr/bin/troupe"
         check(run(program, "version").startswith("troupe " + run("dpkg-deb", "-f", package, "Version").strip().split("-")[0]), "the version is another")
-        units = {path.name for path in pathlib.Path(f"{root}/lib/systemd/system").iterdir()}
+        units = {path.name for path in pathlib.Path(f"{root}/usr/lib/systemd/system").iterdir()}
         check(units == {path.name for path in (ROOT / "deploy/systemd").glob("*.service")}, f"units: {units}")
         env = {"PATH": "/usr/bin:/bin", "TROUPE_CONFIG": f"{root}/etc/troupe/troupe.yaml"}
         check("smollm2-135m-instruct" in run(program, "config", "print", "--role", "serve", env=env), "its configuration names no model")
