@@ -89,7 +89,7 @@ def chat_streams(browser):
 
 def chat_stops(browser):
     set_field(browser, "max_tokens", "2000")
-    say(browser, "Count from one to a thousand, in words.")
+    say(browser, "Write a long story about a dragon.")
     browser.until(lambda: len(browser.all(".turn[aria-busy] .t")) >= 3, "tokens show while the answer goes on")
     browser.find(".composer .quiet").click()
     browser.until(lambda: "stopped" in browser.all(".turn.assistant")[-1].find_element("css selector", ".costs").text,
