@@ -136,11 +136,16 @@ def noted(options, model):
 def network_of(options):
     """The Cluster's `network` or `wires`."""
     reason = obstacle() if options.network == "namespaces" else None
-    if options.network == "namespaces" and reason is None:
-        print("network: namespaces", flush=True)
-        with Wires() as wires:
-            yield {"wires": wires}
-        return
+    with contextlib.ExitStack() as stack:
+        if options.network == "namespaces" and reason is None:
+            try:
+                wires = stack.enter_context(Wires())
+            except OSError as failed:
+                reason = failed
+            else:
+                print("network: namespaces", flush=True)
+                yield {"wires": wires}
+                return
     print(f"network: proxy{f' (no namespaces here: {reason})' if reason else ''}", flush=True)
     options.network = "proxy"
     yield {"network": Network(options.seed)}  # ends with the cluster

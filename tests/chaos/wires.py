@@ -10,6 +10,7 @@ import random
 import re
 import shutil
 import subprocess
+import time
 
 RATE, BURST = "1mbit", "32kb"
 
@@ -34,6 +35,7 @@ class Wires:
 
     def __init__(self):
         self.places = {}  # name: number
+        self.ends = {}    # number: what its place calls its cable
         self.drops = []   # rules in force
         self.dropped = self.squeezed = 0
         self.touched = set()  # names whose cable a fault changed
@@ -70,8 +72,16 @@ class Wires:
 
     def cable(self, number, place):
         """Between the hub and a namespace, or this machine."""
-        near, far, net = f"hub{number}", f"tr{os.getpid() % 10**6}x{number}", f"10.{self.net}.{number}"
-        command("ip", "link", "add", far, "type", "veth", "peer", "name", near, "netns", self.place("hub"))
+        near, net = f"hub{number}", f"10.{self.net}.{number}"
+        for attempt in range(5):  # the kernel was seen to say "File exists" of names that are nobody's
+            far = self.ends[number] = f"tr{random.getrandbits(32):08x}x{number}"
+            try:
+                command("ip", "link", "add", far, "type", "veth", "peer", "name", near, "netns", self.place("hub"))
+                break
+            except OSError:
+                if attempt == 4:
+                    raise
+                time.sleep(0.2)
         self.in_hub("ip", "addr", "add", f"{net}.1/24", "dev", near)
         self.in_hub("ip", "link", "set", near, "up")
         there = []
@@ -127,7 +137,7 @@ class Wires:
         number = self.places[name]
         self.touched.add(name)
         self.in_hub("tc", "qdisc", "add", "dev", f"hub{number}", "root", qdisc, *more)
-        command(*self.inside(name), "tc", "qdisc", "add", "dev", f"tr{os.getpid() % 10**6}x{number}", "root", qdisc, *more)
+        command(*self.inside(name), "tc", "qdisc", "add", "dev", self.ends[number], "root", qdisc, *more)
 
     def heal(self):
         if self.drops:
@@ -141,7 +151,7 @@ class Wires:
             self.squeezed += sum(map(int, re.findall(r"overlimits (\d+)", shown)))
             with contextlib.suppress(OSError):  # it had none
                 self.in_hub("tc", "qdisc", "del", "dev", f"hub{number}", "root")
-                command(*self.inside(name), "tc", "qdisc", "del", "dev", f"tr{os.getpid() % 10**6}x{number}", "root")
+                command(*self.inside(name), "tc", "qdisc", "del", "dev", self.ends[number], "root")
             self.in_hub("ip", "link", "set", f"hub{number}", "up")
         self.touched = set()
 
