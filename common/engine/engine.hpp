@@ -142,6 +142,9 @@ struct EngineStats {
   std::uint64_t swapped_bytes = 0;    ///< held there now
   kv::disk::TierStats disk;
   StepRows step_rows;
+  std::uint64_t stream_rows = 0;      ///< of these, of streams past their prompts
+  std::uint64_t step_context = 0;     ///< tokens that rows attended to, summed over the rows of all steps
+  Duration busy{};                    ///< of its thread with steps and what comes with them; the thread's owner says it
   std::vector<speculation::DraftCounters> drafts;  ///< by builtin_drafters()
 };
 

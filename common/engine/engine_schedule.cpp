@@ -171,6 +171,8 @@ void EngineImpl::learn(const std::vector<Planned>& planned, Duration time) {
     if (!item.decode) rows_.charge_prompt(item.sequence->request->tenant, item.rows);
   }
   scheduler_.finished(load, streams, time);
+  stats_.stream_rows += streams;
+  stats_.step_context += load.context;
 }
 
 /// Reserves pages up to `length` tokens, taking them from the last in rank if need be. false: that is this one.

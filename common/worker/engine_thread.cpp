@@ -79,7 +79,9 @@ void EngineThread::loop() {
   const auto hold = engine_->hold_thread();
   std::deque<Command> commands;
   bool stuck = false;
+  Duration busy{};
   while (take(commands, stuck)) {
+    const TimePoint begun = std::chrono::steady_clock::now();
     ReportBatch batch;
     for (Command& command : commands) {
       runner_.execute(std::move(command), batch.reports);
@@ -88,7 +90,9 @@ void EngineThread::loop() {
     stuck = runner_.has_work() && !runner_.step([this] { return interrupt_.load(); }, batch.reports);
     if (stuck && batch.reports.empty() && commands.empty()) continue;
     batch.stats = engine_->stats();
+    batch.stats.busy = busy;
     report_(std::move(batch));
+    busy += std::chrono::steady_clock::now() - begun;
   }
 }
 

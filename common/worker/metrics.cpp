@@ -18,6 +18,7 @@ const metrics::Label kRole{"role", {"prefill", "decode"}};
 struct CounterRow {
   Declaration row;
   std::uint64_t (*read)(const WorkerSnapshot&);
+  double unit = 1;  ///< of what is read, in what is shown
 };
 struct GaugeRow {
   Declaration row;
@@ -106,6 +107,12 @@ const std::vector<CounterRow>& counters() {
        [](S s) { return sum(s, &engine::EngineStats::cached_tokens); }},
       {counter("troupe_worker_steps_total", "Engine steps."),
        [](S s) { return sum(s, &engine::EngineStats::steps); }},
+      {counter("troupe_worker_busy_seconds_total", "Time in engine steps and in what comes with them."),
+       [](S s) { return static_cast<std::uint64_t>(sum(s, &engine::EngineStats::busy).count()); }, 1e-9},
+      {counter("troupe_worker_step_stream_rows_total", "Rows that steps computed of streams past their prompts."),
+       [](S s) { return sum(s, &engine::EngineStats::stream_rows); }},
+      {counter("troupe_worker_step_context_tokens_total", "Tokens that rows of steps attended to, summed over the rows."),
+       [](S s) { return sum(s, &engine::EngineStats::step_context); }},
       {counter("troupe_kv_disk_hits_total", "KV pages read from disk for prompts."),
        [](S s) { return sum_disk(s, &kv::disk::TierStats::hits); }},
       {counter("troupe_kv_disk_misses_total", "Prompts' KV pages that neither memory nor disk had."),
@@ -256,8 +263,8 @@ struct RoleSeries {
 };
 
 /// Adds to a counter what a total has grown by.
-void add_growth(const metrics::Counter& counter, std::uint64_t value, std::uint64_t& before) {
-  if (value > before) counter.add(static_cast<double>(value - before));
+void add_growth(const metrics::Counter& counter, std::uint64_t value, std::uint64_t& before, double unit = 1) {
+  if (value > before) counter.add(static_cast<double>(value - before) * unit);
   before = std::max(before, value);
 }
 
@@ -273,7 +280,7 @@ class Mirror {
     auto& series = roles_[role];
     if (!series) series.emplace(registry_, kRole.values[role]);
     for (std::size_t i = 0; i < counted_.size(); ++i)
-      add_growth(series->counter[i], counters()[i].read(now), counted_[i]);
+      add_growth(series->counter[i], counters()[i].read(now), counted_[i], counters()[i].unit);
     drafts_.resize(series->drafts.size(), 0);
     for (std::size_t i = 0; i < drafts_.size(); ++i)
       add_growth(series->drafts[i].counter, sum_drafts(now, series->drafts[i]), drafts_[i]);

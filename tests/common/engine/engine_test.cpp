@@ -369,6 +369,11 @@ TEST(Engine, TheLastEventSaysWhenItsChoicePassedItsStages) {
   EXPECT_EQ(second.admitted, start + seconds(4)) << "one runs at a time";
   EXPECT_EQ(second.last_token, start + seconds(6));
   EXPECT_EQ(engine->stats().step_rows.rows, requests[0].prompt.size() + requests[1].prompt.size() + 4);
+  EXPECT_EQ(engine->stats().stream_rows, 4u);
+  std::uint64_t context = 0;
+  for (const Request& request : requests)
+    for (std::uint64_t row = 1; row <= request.prompt.size() + 2; ++row) context += row;
+  EXPECT_EQ(engine->stats().step_context, context);
 }
 
 TEST(Engine, ReportsThePromptsOwnLogprobs) {

@@ -26,6 +26,7 @@ class Reports {
       {
         const std::lock_guard lock(mutex_);
         for (Report& report : batch.reports) reports_.push_back(std::move(report));
+        busy_ = batch.stats.busy;
       }
       changed_.notify_all();
     };
@@ -35,10 +36,16 @@ class Reports {
     return changed_.wait_for(lock, 20s, [&] { return until(reports_); });
   }
 
+  Duration busy() {
+    const std::lock_guard lock(mutex_);
+    return busy_;
+  }
+
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Report> reports_;
+  Duration busy_{};
 };
 
 engine::Request request(std::uint64_t id, std::uint32_t max_tokens) {
@@ -63,6 +70,7 @@ TEST(EngineThread, RunsWhatIsSubmittedToItsEndAndRests) {
   EXPECT_GT(progress, 0u);
   for (int i = 0; i < 20000 && thread.busy(); ++i) std::this_thread::sleep_for(1ms);
   EXPECT_FALSE(thread.busy());
+  EXPECT_GT(reports.busy(), Duration::zero()) << "the time of the turns before the last";
 }
 
 TEST(EngineThread, HoldsItsOwnThreadForTheBackendOnce) {
