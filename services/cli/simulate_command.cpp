@@ -39,11 +39,14 @@ constexpr std::string_view kHelp =
     "  --routers N         requests turn over them (1)\n"
     "  --speed X,Y,...     of the workers, in turn (1)\n"
     "  --pages N           of 64 tokens on each worker (7168)\n"
-    "  --chunk N           prompt tokens in one step (512)\n"
+    "  --budget N          rows that prompts fill a step up to, the streams' counted (512)\n"
+    "  --chunk N           tokens of one prompt in one step (512)\n"
     "  --step B,P,R,K,A    microseconds of a step, a prompt token, a decode row, a token of context and, if "
     "given,\n"
     "                      of a prompt token attending to one before it "
     "(8000,80,30,0.065)\n"
+    "  --noise X           of the time of a step: standard deviation of its logarithm (0)\n"
+    "  --line T            from one process to another, one way (500us)\n"
     "  --transfer X        microseconds of a token's pages between two workers (2)\n"
     "  --assumed-transfer X what routers take it for until they have learnt (as --transfer)\n"
     "  --min-fetch-tokens N of a prompt that another worker must hold to be asked for them (256)\n"
@@ -155,6 +158,7 @@ void read_workers(Reader& read, SimulationOptions& options) {
   const auto speeds = read.numbers("--speed", {1}, 0.01, 100);
   router::WorkerSpec spec;
   spec.pages = static_cast<std::uint32_t>(read.count("--pages", spec.pages, 64, 1e7));
+  spec.budget_tokens = static_cast<std::uint32_t>(read.count("--budget", spec.budget_tokens, 1, 1e6));
   spec.chunk_tokens = static_cast<std::uint32_t>(read.count("--chunk", spec.chunk_tokens, 1, 1e6));
   const auto step = read.numbers(
       "--step", {spec.step.base, spec.step.prompt_token, spec.step.row, spec.step.kv_token}, 0, 1e9);
@@ -189,6 +193,8 @@ Expected<Settings> read_settings(Arguments arguments) {
   options.routers = read.count("--routers", 1, 1, 64);
   options.max_requests = read.count("--requests", 0, 0, 1e9);
   options.seed = read.count("--seed", 1, 0, 1e15);
+  options.step_noise = read.number("--noise", 0, 0, 2);
+  options.line = read.time("--line").value_or(options.line);
   options.transfer_token_us = read.number("--transfer", options.transfer_token_us, 0.001, 1e6);
   options.assumed_transfer_token_us = read.number("--assumed-transfer", 0, 0, 1e6);
   options.baselines_fetch = take_switch(arguments, "--baselines-fetch");

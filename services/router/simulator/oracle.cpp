@@ -41,7 +41,9 @@ double foreseen_first_token(const OracleWorker& worker, const Sequence& request)
   rows.push_back({1, uncached(model, request), static_cast<double>(request.prompt_tokens)});
   double us = std::chrono::duration<double, std::micro>(worker.step_left).count();
   while (rows.back().prompt != 0) {
-    std::uint32_t budget = spec.chunk_tokens;
+    const auto streams =
+        static_cast<std::uint32_t>(std::ranges::count_if(rows, [](const Row& row) { return row.prompt == 0 && row.left != 0; }));
+    std::uint32_t budget = spec.budget_tokens - std::min(streams, spec.budget_tokens - 1);
     double prompt = 0, decoding = 0, context = 0, pairs = 0;
     for (Row& row : rows) {
       if (row.prompt == 0) {
@@ -51,7 +53,7 @@ double foreseen_first_token(const OracleWorker& worker, const Sequence& request)
         context += row.context;
         continue;
       }
-      const std::uint32_t chunk = std::min(row.prompt, budget);
+      const std::uint32_t chunk = std::min({row.prompt, spec.chunk_tokens, budget});
       if (chunk != 0) context += row.context / 2;
       pairs += chunk * (row.context - row.prompt) + 0.5 * chunk * chunk;
       row.prompt -= chunk;

@@ -2,6 +2,7 @@
 // Draws that are the same on every machine, which the standard library's distributions do not promise.
 #include <cmath>
 #include <cstdint>
+#include <numbers>
 
 #include "services/router/policies/draw.hpp"
 
@@ -17,6 +18,8 @@ class Random {
   /// 0..n-1; n over 0.
   std::uint64_t below(std::uint64_t n) { return next() % n; }
   double exponential(double mean) { return -mean * std::log1p(-unit()); }
+  /// Mean 0, variance 1 [Box and Muller 1958].
+  double normal() { return std::sqrt(exponential(2)) * std::cos(2 * std::numbers::pi * unit()); }
   bool chance(double share) { return share > 0 && unit() < share; }
 
  private:

@@ -65,6 +65,10 @@ SimulationSummary summarize(const Trace& trace, const SimulationOptions& options
   s.fetches = result.fetches;
   s.fetched_tokens = result.fetched_tokens;
   s.snapshots = result.snapshots;
+  s.steps = result.steps;
+  if (result.elapsed > Duration::zero())
+    s.busy = std::chrono::duration<double>(result.stepping).count() / std::chrono::duration<double>(result.elapsed).count() /
+             static_cast<double>(options.workers.size());
   double prompt = 0, cached = 0, last = 0;
   std::vector<double> between;
   for (const RequestOutcome& request : result.requests) {
@@ -148,7 +152,9 @@ std::string summaries_json(const std::vector<SimulationSummary>& all) {
                    {"disaggregated", s.disaggregated},
                    {"fetches", s.fetches},
                    {"fetched_tokens", s.fetched_tokens},
-                   {"snapshots", s.snapshots}});
+                   {"snapshots", s.snapshots},
+                   {"steps", s.steps},
+                   {"busy", s.busy}});
   return out.dump(2) + "\n";
 }
 

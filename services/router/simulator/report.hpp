@@ -22,6 +22,8 @@ struct SimulationSummary {
   double between_p50 = 0, between_p99 = 0;             ///< seconds
   double goodput = 0;                                  ///< good requests a second, over the arrivals
   double prediction_error = 0;
+  double busy = 0;  ///< share of the time that workers step
+  std::uint64_t steps = 0;
   std::uint64_t preemptions = 0, disaggregated = 0, snapshots = 0, fetches = 0, fetched_tokens = 0;
   std::vector<double> first_tokens;  ///< sorted, seconds
 };

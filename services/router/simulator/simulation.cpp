@@ -408,9 +408,12 @@ class Simulator {
   void wake(std::size_t i) {
     Worker& worker = workers_[i];
     if (!worker.alive || worker.stepping) return;
-    const auto takes = worker.model->begin_step();
+    auto takes = worker.model->begin_step();
     if (!takes) return;
+    if (options_.step_noise > 0) *takes = from_us(static_cast<double>(to_us(*takes)) * std::exp(options_.step_noise * random_.normal()));
     worker.stepping = true;
+    ++result_.steps;
+    result_.stepping += *takes;
     worker.step_ends = queue_.now() + *takes;
     queue_.at(worker.step_ends, [this, i, life = worker.life] {
       if (workers_[i].life == life) stepped(i);

@@ -34,6 +34,7 @@ struct SimulationOptions {
   double load = 0.5;   ///< of what the workers compute when nothing is cached; see arrival_stretch()
   double stretch = 0;  ///< of the trace's arrival times, in place of `load`; 0: what `load` makes it
   std::uint64_t seed = 1;
+  double step_noise = 0;   ///< of a step's time: standard deviation of its logarithm
   Duration heartbeat = std::chrono::milliseconds(500);
   Duration line = std::chrono::microseconds(500);  ///< one way
   double transfer_token_us = 2;                    ///< of pages between workers, as its lines are
@@ -64,6 +65,8 @@ struct RequestOutcome {
 struct SimulationResult {
   std::vector<RequestOutcome> requests;  ///< in the trace's order
   Duration elapsed{};                    ///< from the first arrival to the last end
+  Duration stepping{};                   ///< of all workers together
+  std::uint64_t steps = 0;
   std::uint64_t preemptions = 0, disaggregated = 0;
   std::uint64_t fetches = 0, fetched_tokens = 0;  ///< prompts whose pages came from a peer's cache
   std::uint64_t snapshots = 0;                    ///< asked after gaps

@@ -111,7 +111,10 @@ std::optional<Duration> WorkerModel::begin_step() {
   admit();
   if (running_.empty()) return std::nullopt;
   chunks_.assign(running_.size(), 0);
-  std::uint32_t budget = spec_.chunk_tokens;
+  const auto streams = static_cast<std::uint32_t>(
+      std::ranges::count_if(running_, [](const Sequence& s) { return s.computed >= s.prompt_tokens; }));
+  // Prompts alone make a step too: streams that fill the budget would starve them.
+  std::uint32_t budget = spec_.budget_tokens - std::min(streams, spec_.budget_tokens - 1);
   double prompt = 0, rows = 0, context = 0, pairs = 0;
   for (std::size_t i = 0; i < running_.size(); ++i) {
     Sequence& sequence = running_[i];
@@ -122,7 +125,7 @@ std::optional<Duration> WorkerModel::begin_step() {
       context += sequence.prompt_tokens + sequence.made;
       continue;
     }
-    chunks_[i] = std::min(left, budget);
+    chunks_[i] = std::min({left, spec_.chunk_tokens, budget});
     budget -= chunks_[i];
     prompt += chunks_[i];
     pairs += double(chunks_[i]) * sequence.computed + 0.5 * chunks_[i] * chunks_[i];

@@ -29,7 +29,8 @@ struct StepModel {
 struct WorkerSpec {
   StepModel step;
   double speed = 1;
-  std::uint32_t chunk_tokens = 512;  ///< of prompts in one step
+  std::uint32_t budget_tokens = 512;  ///< rows that prompts fill a step up to, the streams' rows counted
+  std::uint32_t chunk_tokens = 512;   ///< of one prompt in one step
   std::uint32_t max_rows = 256;
   std::uint32_t queue = 4096;  ///< waiting at most
   std::uint32_t pages = 7168;  ///< of 64 tokens

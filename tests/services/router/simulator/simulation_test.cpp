@@ -52,6 +52,19 @@ TEST_F(Simulation, EveryPolicyFinishesEveryRequest) {
   }
 }
 
+TEST_F(Simulation, StepsThatVaryMakeFirstTokensLater) {
+  const auto late = [&](double noise) {
+    options_.step_noise = noise;
+    return summary("round_robin");
+  };
+  const SimulationSummary even = late(0), uneven = late(0.8);
+  EXPECT_EQ(uneven.finished, even.finished);
+  EXPECT_GT(uneven.first_p90, even.first_p90);
+  EXPECT_GT(even.busy, 0.1);
+  EXPECT_LT(even.busy, 1);
+  EXPECT_GT(even.steps, trace_.requests.size());
+}
+
 TEST_F(Simulation, TheSameOptionsGiveTheSameResult) {
   options_.faults = {0.1, 0.1, 0.1};
   const SimulationResult once = run(), again = run();

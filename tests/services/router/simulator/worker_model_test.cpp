@@ -77,7 +77,21 @@ TEST(WorkerModel, PromptsQueueInOrderAndAnswersShareSteps) {
   ASSERT_TRUE(r.submit(2, 512, 100, {2}));
   r.drain();
   EXPECT_LT(r.firsts[1], r.firsts[2]);
-  EXPECT_EQ(r.steps, 101u);
+  EXPECT_EQ(r.steps, 102u) << "a stream's row is one of the step's 512: the second prompt takes two steps";
+}
+
+TEST(WorkerModel, APromptTakesItsChunkAndTheNextTheRestOfTheStep) {
+  WorkerSpec spec = Rig::spec(1000, 256);
+  Rig r;
+  r.worker = WorkerModel(spec);
+  ASSERT_TRUE(r.submit(1, 400, 1, {}));
+  ASSERT_TRUE(r.submit(2, 300, 1, {}));
+  ASSERT_TRUE(r.submit(3, 500, 1, {}));
+  r.drain();
+  // 256 + 256; 144 + 44 + 256; 244.
+  EXPECT_EQ(r.firsts[1], Duration(std::chrono::microseconds(2 * 1000 + 512 + 444)));
+  EXPECT_EQ(r.firsts[2], r.firsts[1]);
+  EXPECT_EQ(r.firsts[3], Duration(std::chrono::microseconds(3 * 1000 + 512 + 444 + 244)));
 }
 
 TEST(WorkerModel, WithoutPagesItWaitsOrTheYoungestGivesWayAndNothingIsLost) {
