@@ -83,8 +83,23 @@ const Declaration kTickAge{
 const Declaration kOldestBeat{"troupe_router_oldest_heartbeat_seconds",
                               "Since the member that is silent the longest was heard.", Kind::gauge};
 
+const metrics::Label kPlaced{"placed", {"first", "again"}};
+const Declaration kFirstTokens{"troupe_router_first_token_ratio",
+                               "Time from a placement to its first token, over the predicted one; again: after its worker "
+                               "was lost or gave it up.",
+                               Kind::histogram,
+                               {kPlaced},
+                               {RatioCounts::kBounds.begin(), RatioCounts::kBounds.end()}};
+
 double seconds_until(TimePoint now, TimePoint then) {
   return std::max(0.0, std::chrono::duration<double>(now - then).count());
+}
+
+void show(const RatioCounts& now, RatioCounts& before, const metrics::Histogram& histogram) {
+  std::array<double, RatioCounts::kBounds.size() + 1> more{};
+  for (std::size_t i = 0; i < more.size(); ++i) more[i] = static_cast<double>(now.counts[i] - before.counts[i]);
+  histogram.add_counts(more, now.sum - before.sum);
+  before = now;
 }
 
 }  // namespace
@@ -94,6 +109,7 @@ struct RouterMonitor::Seen {
   TimePoint observed = std::chrono::steady_clock::now();
   std::optional<TimePoint> oldest_beat;  ///< none: no members
   std::vector<double> counters, gauges;
+  std::array<RatioCounts, 2> first_tokens;
   std::deque<LoggedPlacement> placements;
   Planner::View plan;
 };
@@ -115,8 +131,12 @@ RouterMonitor::RouterMonitor(metrics::Registry& registry) : seen_(std::make_shar
   gauges.push_back(registry.gauge(kCircuits));
   for (const std::string_view work : kWork.values) gauges.push_back(registry.gauge(kPressure, {work}));
   gauges.push_back(registry.gauge(kAdvantage));
+  std::vector<metrics::Histogram> first_tokens;
+  for (const std::string_view placed : kPlaced.values)
+    first_tokens.push_back(registry.histogram(kFirstTokens, {placed}));
   auto before = std::make_shared<std::vector<double>>(counters.size(), 0);
-  registry.before_collect([seen = seen_, counters, gauges, before, tick_age = registry.gauge(kTickAge),
+  auto ratios_before = std::make_shared<std::array<RatioCounts, 2>>();
+  registry.before_collect([seen = seen_, counters, gauges, before, first_tokens, ratios_before, tick_age = registry.gauge(kTickAge),
                            oldest_beat = registry.gauge(kOldestBeat)] {
     const std::lock_guard lock(seen->mutex);
     const TimePoint now = std::chrono::steady_clock::now();
@@ -127,6 +147,7 @@ RouterMonitor::RouterMonitor(metrics::Registry& registry) : seen_(std::make_shar
       (*before)[i] = seen->counters[i];
     }
     for (std::size_t i = 0; i < seen->gauges.size(); ++i) gauges[i].set(seen->gauges[i]);
+    for (std::size_t i = 0; i < first_tokens.size(); ++i) show(seen->first_tokens[i], (*ratios_before)[i], first_tokens[i]);
   });
 }
 
@@ -162,6 +183,7 @@ void RouterMonitor::observe(const RouterState& state) {
         events.gaps, events.replays, events.snapshots, state.event_feeds().malformed(), c.role_changes})
     seen_->counters.push_back(static_cast<double>(value));
   seen_->gauges = std::move(gauges);
+  seen_->first_tokens = c.first_tokens;
   seen_->placements = state.log().placements();
   seen_->plan = state.planner().view();
 }

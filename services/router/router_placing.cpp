@@ -217,6 +217,7 @@ RouterState::Placed RouterState::settle(const wire::PlaceRequest& request, const
   if (!decision.terms.empty()) {
     const Terms& terms = decision.terms[decision.index];
     placed.transfer_us = terms.transfer;
+    placed.predicted_us = terms.first_token();
     if (placed.fetch) placed.fetch->hidden_us = terms.fetch - terms.transfer;
   }
   planner_.placed(own, own >= options_.min_prompt_tokens, now);
@@ -357,6 +358,7 @@ void RouterState::on_started(const wire::RequestStarted& started, TimePoint now)
   book_.done(placed.computes(), started.request, now);
   const auto took = static_cast<double>(started.first_token_us);
   log_.started(started.request, started.epoch, took);
+  if (placed.predicted_us > 0) counters_.first_tokens[started.epoch.value > 1 ? 1 : 0].add(took / placed.predicted_us);
   if (placed.fetch) {  // no word of its pages came
     const Placed::Fetch fetch = *placed.fetch;
     end_fetch(placed);

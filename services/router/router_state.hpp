@@ -1,6 +1,8 @@
 #pragma once
 // What the router decides: who is a member, who gets a request, and what gateways may offer. It knows ids and
 // keys only.
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -53,6 +55,17 @@ struct RouterOptions {
   std::function<void(const class RouterState&)> on_tick;                   ///< for those who only look
 };
 
+/// Times to the first token over the predicted ones.
+struct RatioCounts {
+  static constexpr std::array<double, 10> kBounds{0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 5, 10};
+  std::array<std::uint64_t, kBounds.size() + 1> counts{};  ///< the i-th: at most kBounds[i], more than the bound before
+  double sum = 0;
+  void add(double ratio) {
+    ++counts[static_cast<std::size_t>(std::ranges::lower_bound(kBounds, ratio) - kBounds.begin())];
+    sum += ratio;
+  }
+};
+
 struct RouterCounters {
   std::uint64_t placed_by_prefix = 0, placed_by_load = 0;
   std::uint64_t placed_with_prefill = 0;
@@ -66,6 +79,7 @@ struct RouterCounters {
   std::uint64_t cached_tokens = 0, prompt_tokens = 0;  ///< of placed requests, as the index knows it
   std::uint64_t predicted_tokens = 0;                  ///< of cached_tokens, on workers that tell nothing
   std::uint64_t role_changes = 0;                      ///< asked of workers
+  std::array<RatioCounts, 2> first_tokens;             ///< of requests placed for the first time; placed again
 };
 
 class RouterState final : public actors::RoleState {
@@ -108,6 +122,7 @@ class RouterState final : public actors::RoleState {
     bool started = false;
     TtftFeatures what;       ///< as predicted from
     double transfer_us = 0;  ///< of what was predicted
+    double predicted_us = 0;  ///< to the first token; 0: the policy predicts nothing
     struct Fetch {
       NodeId source;
       double bytes = 0;  ///< that count for a token (Source::bytes)

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/services/router/router_rig.hpp"
+
 namespace troupe::router {
 namespace {
 
@@ -26,6 +28,35 @@ TEST(RouterMonitor, ShowsWhatTheStateCounted) {
   const auto shown = nlohmann::json::parse(monitor.state_json());
   EXPECT_TRUE(shown.at("placements").empty());
   EXPECT_EQ(shown.at("arrangement").at("verdict"), "unknown");
+}
+
+TEST(RouterMonitor, ShowsHowWellFirstTokensWerePredicted) {
+  metrics::Registry registry;
+  RouterMonitor monitor(registry);
+  Rig rig;
+  rig.join(1, wire::Role::decode);
+  rig.join(2, wire::Role::decode);
+  rig.beat(1);
+  rig.beat(2);
+  // Costs are learnt: what comes in the time that earlier ones took is as predicted.
+  for (std::uint64_t request = 1; request <= 50; ++request) {
+    (void)rig.place(request, 100);
+    rig.started(request, 10'000);
+    rig.ended(request);
+  }
+  (void)rig.place(51, 100);
+  (void)rig.place(51, 100, 2, {{1, 1}});
+  rig.started(51, 40'000, 0, 2);
+  monitor.observe(*rig.state);
+  const std::string text = registry.serialize();
+  const auto value = [&](const std::string& series) {
+    const auto at = text.find(series + " ");
+    return at == std::string::npos ? -1.0 : std::stod(text.substr(at + series.size() + 1));
+  };
+  EXPECT_GE(value("troupe_router_first_token_ratio_count{placed=\"first\"}"), 25) << text;
+  EXPECT_EQ(value("troupe_router_first_token_ratio_count{placed=\"again\"}"), 1) << text;
+  EXPECT_EQ(value("troupe_router_first_token_ratio_bucket{placed=\"again\",le=\"3.0\"}"), 0) << text;
+  EXPECT_EQ(value("troupe_router_first_token_ratio_bucket{placed=\"again\",le=\"5.0\"}"), 1) << text;
 }
 
 }  // namespace
