@@ -47,9 +47,10 @@ class Trace final : public Workload {
       if (block == 0) break;
       left -= block;
       Random random(options_.seed, kBlockText, id);
-      text.append(prose(random, scaled(block))).append("\n");
+      text.append(prose(random, scaled(block, options_.scale))).append("\n");
     }
-    const std::uint32_t out = options_.max_tokens != 0 ? options_.max_tokens : scaled(row.output);
+    const double answers = options_.answer_scale > 0 ? options_.answer_scale : options_.scale;
+    const std::uint32_t out = options_.max_tokens != 0 ? options_.max_tokens : scaled(row.output, answers);
     return {{{"user", std::move(text)}}, out, {}};
   }
   std::optional<std::uint64_t> size() const override { return rows_.size(); }
@@ -59,8 +60,8 @@ class Trace final : public Workload {
   }
 
  private:
-  std::uint32_t scaled(std::uint64_t tokens) const {
-    const double length = std::min(static_cast<double>(tokens) * options_.scale, double{kLongestPrompt});
+  static std::uint32_t scaled(std::uint64_t tokens, double scale) {
+    const double length = std::min(static_cast<double>(tokens) * scale, double{kLongestPrompt});
     return static_cast<std::uint32_t>(std::max(1.0, std::round(length)));
   }
   std::vector<TraceRow> rows_;

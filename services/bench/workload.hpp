@@ -36,6 +36,7 @@ struct WorkloadOptions {
   std::uint32_t groups = 0;         ///< how many different prefixes or documents
   std::string file;                 ///< trace, batch-file
   double scale = 1;                 ///< of a trace's lengths
+  double answer_scale = 0;          ///< of its answers; 0: as `scale`
 };
 
 /// Threads: immutable, any.

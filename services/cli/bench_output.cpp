@@ -54,6 +54,7 @@ ordered_json settings_json(const BenchSettings& s) {
           {"load", load_text(s)},
           {"file", s.workload.file},
           {"scale", s.workload.scale},
+          {"answer_scale", s.workload.answer_scale},
           {"warmup", s.warmup},
           {"concurrency", s.concurrency},
           {"rate", s.rate},

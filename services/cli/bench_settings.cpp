@@ -36,6 +36,8 @@ const Schema& bench_schema() {
       {"groups", integer, "0", kEveryRole, "Different prefixes (0: 1) or documents (0: 8).", "", "0",
        "65536"},
       {"scale", real, "1", kEveryRole, "Multiplies a trace's lengths.", "", "0.0001", "1000"},
+      {"answer-scale", real, "0", kEveryRole,
+       "Multiplies the lengths of a trace's answers; 0: as --scale.", "", "0", "1000"},
       {"ignore_eos", boolean, "false", kEveryRole,
        "Answers of exactly the longest length, where the server can."},
       {"completions", boolean, "false", kEveryRole, "Use /completions instead of /chat/completions."},
@@ -86,6 +88,7 @@ load::WorkloadOptions workload_options(const Config& config) {
   out.groups = tokens("groups");
   out.file = config.text("file");
   out.scale = config.real("scale");
+  out.answer_scale = config.real("answer-scale");
   return out;
 }
 

@@ -48,6 +48,17 @@ TEST(Trace, EqualBlocksAreEqualTextAndScaleShortensBoth) {
   EXPECT_GT(whole_block.size(), 64u * 3);
 }
 
+TEST(Trace, AnswersHaveAScaleOfTheirOwn) {
+  WorkloadOptions options;
+  options.scale = 0.125;
+  const auto as_prompts = parse_trace(kMooncake, options);
+  options.answer_scale = 0.5;
+  const auto longer = parse_trace(kMooncake, options);
+  ASSERT_TRUE(as_prompts && longer);
+  EXPECT_EQ((*longer)->request(0).max_tokens, 10u);
+  EXPECT_EQ((*longer)->request(0).messages.at(0).content, (*as_prompts)->request(0).messages.at(0).content);
+}
+
 TEST(Trace, NamesTheLineThatBreaksTheFormat) {
   const std::pair<const char*, const char*> cases[] = {
       {"{\"turns\": [\"a\"]}\nnonsense", "line 2"},
