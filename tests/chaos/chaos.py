@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -163,7 +164,32 @@ def cluster_of(options, model):
             yield cluster
 
 
-def strike_all(options, cluster, clients, began):
+class Replaced:
+    """How soon streams went on that lost their worker: the time to the next token over the one that the router predicted for
+    computing or fetching what is missing. A router that is killed takes its counts with it: they are noted before each event."""
+    SERIES = "troupe_router_first_token_ratio_bucket"
+
+    def __init__(self):
+        self.counts = {}  # process -> bound -> placements
+
+    def note(self, cluster):
+        for router in cluster.of("router"):
+            with contextlib.suppress(OSError):
+                found = harness.series(router.metrics_port, self.SERIES, host=router.host)
+                self.counts[router.pid] = {re.search(r'le="([^"]*)"', labels)[1]: value for labels, value in found.items()
+                                           if 'placed="again"' in labels}
+
+    def figures(self):
+        total = {}
+        for counts in self.counts.values():
+            for bound, value in counts.items():
+                total[bound] = total.get(bound, 0) + value
+        placed = total.get("+Inf", 0)
+        within = {f"within_{bound}x": round(value / placed, 4) for bound, value in total.items() if placed and bound in ("1.5", "2.0", "3.0")}
+        return {"placed_again": int(placed), **within}
+
+
+def strike_all(options, cluster, clients, began, replaced):
     """Every event of the plan. Returns (when, what, role, seconds) of each, and those that cannot be done here, counted."""
     marks, skipped = [], {}
     events = faults.plan(options.seed, options.kills, options.network == "namespaces")[options.first:]
@@ -171,6 +197,7 @@ def strike_all(options, cluster, clients, began):
         clients.wait_for_those_of_now()
         if clients.errors:
             break
+        replaced.note(cluster)
         at = time.monotonic()
         victim = faults.strike(cluster, event)
         if victim is None:
@@ -195,9 +222,9 @@ def run(options, model):
         survivor = cluster.processes["gateway-0"]
         before, began = survivor.held(), time.monotonic()
         clients = Clients(cluster.gateways, pool, expected, options.streams, options.seed)
-        marks, skipped = [], {}
+        marks, skipped, replaced = [], {}, Replaced()
         try:
-            marks, skipped = strike_all(options, cluster, clients, began)
+            marks, skipped = strike_all(options, cluster, clients, began, replaced)
         finally:
             clients.stop()
         check(not clients.errors, f"after event {options.first + len(marks)} of seed {options.seed}: {clients.errors[:3]}")
@@ -205,12 +232,13 @@ def run(options, model):
         eventually(lambda: all_zero(leftovers(cluster)), "nothing is held after", options.settle)
         eventually(lambda: all(now <= before[key] + 2 for key, now in survivor.held().items()),
                    f"the gateway's {before} are back, are {survivor.held()}", options.settle)
-        return report(options, cluster, clients, (marks, skipped), time.monotonic() - over, over - began)
+        replaced.note(cluster)
+        return report(options, cluster, clients, (marks, skipped, replaced), time.monotonic() - over, over - began)
 
 
 def report(options, cluster, clients, struck, settled, seconds):
     worst = {}
-    marks, skipped = struck
+    marks, skipped, replaced = struck
     ends = [mark[0] for mark in marks[1:]] + [float("inf")]
     for (at, what, role, _), end in zip(marks, ends):
         after = [gap for when, gap in clients.gaps if at <= when < end]
@@ -220,6 +248,7 @@ def report(options, cluster, clients, struck, settled, seconds):
               "cannot_be_done_here": skipped, "streams": options.streams, "requests": clients.done, "resumed": clients.resumed,
               "tokens": clients.tokens, "failed_or_different": len(clients.errors),
               "packets" if cluster.wires else "messages": network, "disk": disk_figures(cluster),
+              "next_token_over_predicted": replaced.figures(),
               "seconds": round(seconds, 1), "settled_after_s": round(settled, 2),
               "longest_wait_s": {key: {"median": round(statistics.median(v), 2), "max": round(max(v), 2), "events": len(v)}
                                  for key, v in sorted(worst.items())}}

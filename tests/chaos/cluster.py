@@ -56,7 +56,10 @@ class Process:
             raise AssertionError(f"{self.name} ended with {code}")
 
     def metric(self, name):
-        return harness.metric(self.metrics_port, name, required=True, host=self.host)
+        return self.metrics(name)[0]
+
+    def metrics(self, *names):
+        return harness.metrics(self.metrics_port, names, required=True, host=self.host)
 
     def held(self):
         """Descriptors and threads."""

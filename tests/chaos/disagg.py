@@ -68,7 +68,7 @@ def main():
     parser.add_argument("--cores", type=float, default=0.5, help="of each worker")
     parser.add_argument("--load", type=float, default=0.7)
     parser.add_argument("--prompt", type=int, default=2048)
-    parser.add_argument("--first-rate", type=float, default=0.5)
+    parser.add_argument("--first-rate", type=float, default=1.5)
     parser.add_argument("--patience", type=float, default=4000, help="ms to the chats' first token (p90) that keeps up")
     parser.add_argument("--seconds", type=int, default=40)
     parser.add_argument("--repeats", type=int, default=3)

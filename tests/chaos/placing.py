@@ -4,79 +4,42 @@ Replays a Mooncake trace (a block of 512 tokens scaled to 16) against four decod
 cores so that they do not disturb each other, once per policy, and prints for each the share of prompt tokens found cached, the
 time to first token (p50, p90, p99) and the goodput within the objective. Every policy sees the same requests at the same times.
 
-Without --model the model is a seeded one of six layers, whose tokens are bytes, so that thousands of requests, which is where the
-traces begin to share prefixes, take minutes; texts are cut so that a block is about 16 of its tokens.
+The model is a seeded one of six layers, so that thousands of requests, which is where the traces begin to share prefixes, take
+minutes.
 
 Workers fetch nothing from each other, which would make up for a worse choice.
 
-Before, the workers' steps are measured by probes that have nothing to do with the trace (fit_step). With them `troupe simulate`
-replays the same requests; beside each policy's figures stand the ratios simulated / measured."""
+What a step costs is fitted to the workers' counters of the same run, for a machine that others use too is not as fast
+in the next one. With that `troupe simulate` replays the same requests; beside each policy's figures stand the ratios simulated /
+measured."""
 import argparse
 import contextlib
+import itertools
 import json
+import math
 import pathlib
-import random
-import statistics
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 
 import chaos
 from cluster import Cluster, harness
-from client import Stream
 from quota import Quota, home
 
 SCALE = 16 / 512
+WORDS = 4 / 512  # of a prompt: a block is about 16 tokens of the seeded model, whose tokens are bytes
 POLICIES = "predicted_ttft,least_loaded,round_robin,random,consistent_hash,cache_aware,kv_overlap"
-WORDS = (10, 20, 40, 80, 160, 320)
 
 
-class Probe(Stream):
-    """A stream that notes when its tokens came."""
-
-    def __init__(self, port, model, tokens, words, rng):
-        prompt = " ".join(rng.choice(("river", "stone", "cloud", "tree", "lamp", "road", "glass", "bird")) for _ in range(words))
-        super().__init__([port], {"model": model, "prompt": f"{rng.random()} {prompt}", "max_tokens": tokens, "ignore_eos": True, "temperature": 0})
-        self.times, self.prompt_tokens = [], 0
-
-    def take(self, event):
-        super().take(event)
-        if event["choices"]:
-            self.times.append(time.monotonic())
-        if event.get("usage"):
-            self.prompt_tokens = event["usage"]["prompt_tokens"]
-
-    def run(self):
-        self.begun = time.monotonic()
-        super().run()
-        return self
-
-    def first_us(self):
-        return (self.times[0] - self.begun) * 1e6
-
-    def between_us(self):
-        return (self.times[-1] - self.times[0]) / (len(self.times) - 1) * 1e6
-
-
-def at_once(probes):
-    threads = [threading.Thread(target=probe.run) for probe in probes]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return probes
-
-
-def least_squares(samples):
-    """Coefficients of the features, relative errors counting alike: samples are (features, value)."""
-    size = len(samples[0][0])
-    rows = [[sum(x[i] * x[j] / y**2 for x, y in samples) for j in range(size)] + [sum(x[i] / y for x, y in samples)]
-            for i in range(size)]
+def solve(rows):
+    """Gauss: of [A | b] the x with A x = b; None where there is no single one."""
+    size = len(rows)
     for i in range(size):
         pivot = max(range(i, size), key=lambda r: abs(rows[r][i]))
         rows[i], rows[pivot] = rows[pivot], rows[i]
+        if abs(rows[i][i]) < 1e-12:
+            return None
         for r in range(size):
             if r != i:
                 factor = rows[r][i] / rows[i][i]
@@ -84,28 +47,76 @@ def least_squares(samples):
     return [rows[i][size] / rows[i][i] for i in range(size)]
 
 
-def fit_step(model, options):
-    """Microseconds of a step, a prompt token, a decode row, a token of context and a pair of prompt tokens, with every worker busy
-    alike; and tokens a word."""
-    rng = random.Random(f"{options.seed} probes")
-    with workers_of("round_robin", model, options) as cluster:
-        port = cluster.http_ports[0]
-        name = json.loads(cluster.get(0, "/v1/models")[1])["data"][0]["id"]
-        def probes(count, tokens, words):
-            return at_once([Probe(port, name, tokens, words, rng) for _ in range(count * options.workers)])
-        probes(1, 4, 20)
-        firsts = [(p.prompt_tokens, p.first_us()) for words in WORDS for _ in range(3) for p in probes(1, 1, words)]
-        def between(count, words):
-            done = [p for _ in range(2) for p in probes(count, 40, words)]
-            return statistics.mean(p.between_us() for p in done), statistics.mean(p.prompt_tokens for p in done) + 20
-        begin, token, pair = least_squares([((1, n, n * n / 2), us) for n, us in firsts])
-        per_word = statistics.linear_regression([w for w in WORDS for _ in range(3 * options.workers)], [n for n, _ in firsts])[0]
-        (one, context), (one_long, long_context), (eight, _) = between(1, 10), between(1, 400), between(8, 10)
-    kv = max(0.0, (one_long - one) / (long_context - context))
-    row = max(0.0, (eight - one) / 7 - kv * context)
-    print("intercept", begin)
-    step = {"base": one - row - kv * context, "prompt_token": token, "row": row, "kv_token": kv, "pair": pair}
-    return {name: max(0.0, us) for name, us in step.items()}, max(1.0, per_word)
+def least_squares(samples):
+    """Coefficients of the features, relative errors counting alike, and the error (root mean square): samples are (features,
+    value). No coefficient is below zero: of all subsets of the features the one that fits best."""
+    size = len(samples[0][0])
+    scale = [max(x[i] / y for x, y in samples) or 1.0 for i in range(size)]
+    points = [[v / y / s for v, s in zip(x, scale)] for x, y in samples]
+    best = (math.inf, [])
+    for chosen in (c for n in range(1, size + 1) for c in itertools.combinations(range(size), n)):
+        found = solve([[sum(p[i] * p[j] for p in points) for j in chosen] + [sum(p[i] for p in points)] for i in chosen])
+        if found and min(found) >= 0:
+            error = sum((sum(k * p[i] for k, i in zip(found, chosen)) - 1) ** 2 for p in points)
+            if error < best[0]:
+                best = (error, [found[chosen.index(i)] / scale[i] if i in chosen else 0.0 for i in range(size)])
+    return best[1], math.sqrt(best[0] / len(samples))
+
+
+class Watch:
+    """What workers' steps computed, interval by interval, in what time."""
+    COUNTS = ("steps", "prompt_tokens", "step_stream_rows", "step_context_tokens", "busy_seconds")
+
+    def __init__(self, workers, interval=2.0):
+        self.workers, self.interval, self.samples, self.over = workers, interval, [], threading.Event()
+        self.thread = threading.Thread(target=self.watch)
+
+    def watch(self):
+        before = None
+        while not self.over.wait(self.interval):
+            now = [worker.metrics(*(f"troupe_worker_{name}_total" for name in self.COUNTS)) for worker in self.workers]
+            for old, new in zip(before or [], now):
+                *counts, seconds = (b - a for a, b in zip(old, new))
+                if counts[0] > 0:
+                    self.samples.append((counts, seconds * 1e6))
+            before = now
+
+    def step(self):
+        """Microseconds of a step, a prompt token, a row of a stream and a token that a row attends to; and how well that fits."""
+        (base, token, row, context), error = least_squares(self.samples)
+        return ({"base": base, "prompt_token": token, "row": row, "kv_token": context, "pair": context},
+                {"samples": len(self.samples), "relative_error": round(error, 4)})
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
+def bench(cluster, options, folder, *more):
+    """`troupe bench` against the first gateway: its summary."""
+    out = pathlib.Path(folder, "bench.json")
+    subprocess.run([harness.TROUPE, "bench", "--url", f"http://127.0.0.1:{cluster.http_ports[0]}/v1", "--ignore-eos", "--seed",
+                    str(options.seed), "--warmup", "0", "--json", str(out), *more],
+                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=harness.clean_environment())
+    return json.loads(out.read_text())["endpoints"][0]["summary"]
+
+
+def replay(cluster, options, folder, speed, requests):
+    return bench(cluster, options, folder, "--workload", "trace", "--file", options.trace, "--scale", str(WORDS),
+                 "--answer-scale", str(SCALE), "--speed", str(speed), "--requests", str(requests), "--max-streams", "4096", "--slo-ttft", str(options.slo))
+
+
+def line_us(cluster, step, options, folder):
+    """Of the way to a worker and back: what short prompts that find it idle take above their steps."""
+    count = 60
+    short = bench(cluster, options, folder, "--workload", "chat", "--concurrency", "1", "--max-tokens", "1", "--requests", str(count))
+    tokens = short["prompt_tokens"] / count
+    computed = step["base"] + (step["prompt_token"] + step["pair"] * tokens / 2) * tokens
+    return max(100.0, short["time_to_first_token_ms"]["p50"] * 1000 - computed)
 
 
 @contextlib.contextmanager
@@ -119,42 +130,38 @@ def workers_of(policy, model, options):
         yield cluster
 
 
-def replay(cluster, options, per_word, folder):
-    out = pathlib.Path(folder, "bench.json")
-    subprocess.run([harness.TROUPE, "bench", "--url", f"http://127.0.0.1:{cluster.http_ports[0]}/v1", "--workload", "trace",
-                    "--file", options.trace, "--scale", str(SCALE / per_word), "--speed", str(options.speed), "--requests",
-                    str(options.requests), "--max-streams", "4096", "--slo-ttft", str(options.slo), "--ignore-eos", "--seed",
-                    str(options.seed), "--warmup", "0", "--json", str(out)],
-                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=harness.clean_environment())
-    return json.loads(out.read_text())["endpoints"][0]["summary"]
-
-
-def measure(policy, model, options, per_word, folder):
+def measure(policy, model, options, folder):
+    """Figures of a policy, and what its steps cost."""
     with workers_of(policy, model, options) as cluster:
-        summary = replay(cluster, options, per_word, folder)
+        with Watch(cluster.of("decode")) as watch:
+            summary = replay(cluster, options, folder, options.speed, options.requests)
+        step, fit = watch.step()
+        step["line"] = line_us(cluster, step, options, folder)
         pages = cluster.of("decode")[0].metric("troupe_worker_pages_pool")
     first = summary["time_to_first_token_ms"]
     return {"policy": policy, "hit_ratio": round(summary["cached_tokens"] / max(1, summary["prompt_tokens"]), 4),
             "ttft_p50_ms": round(first["p50"], 1), "ttft_p90_ms": round(first["p90"], 1), "ttft_p99_ms": round(first["p99"], 1),
             "goodput_per_s": round(summary["objective"]["goodput_per_second"], 3), "answered": summary["answered"],
-            "errors": summary["errors"], "prompt_tokens": summary["prompt_tokens"], "pages": pages}
+            "errors": summary["errors"], "prompt_tokens": summary["prompt_tokens"], "pages": pages,
+            "step_us": {name: round(us, 2) for name, us in step.items()}, "fit": fit}
 
 
-def nominal_tokens(options):
+def nominal_tokens(options, requests):
     """Prompt tokens of the requests as the trace has them."""
     with open(options.trace, encoding="utf-8") as file:
-        return sum(max(1, round(json.loads(line)["input_length"] * SCALE)) for _, line in zip(range(options.requests), file))
+        return sum(max(1, round(json.loads(line)["input_length"] * SCALE)) for _, line in zip(range(requests), file))
 
 
 def simulated(row, step, options):
     """What the simulator says of a policy. Its prompts have the trace's lengths, the real ones those their text came to."""
-    longer = row["prompt_tokens"] / nominal_tokens(options)
+    longer = row["prompt_tokens"] / nominal_tokens(options, options.requests)
     costs = ",".join(str(x) for x in (step["base"], step["prompt_token"] * longer, step["row"], step["kv_token"] * longer,
                                        step["pair"] * longer**2))
     out = subprocess.run([harness.TROUPE, "simulate", "--trace", options.trace, "--scale", str(SCALE), "--requests",
                           str(options.requests), "--stretch", str(1 / options.speed), "--workers", str(options.workers), "--pages",
-                          str(int(row["pages"] / longer)), "--step", costs, "--policy", row["policy"], "--seed", str(options.seed),
-                          "--slo-first-token", f"{options.slo}ms", "--slo-between", "1h", "--json", "-"],
+                          str(int(row["pages"] / longer)), "--chunk", "256", "--step", costs,
+                          "--line", f"{round(step['line'])}us", "--policy", row["policy"], "--seed", str(options.seed), "--slo-first-token", f"{options.slo}ms", "--slo-between", "1h",
+                          "--min-fetch-tokens", "1000000000", "--json", "-"],
                          check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=harness.clean_environment()).stdout
     return json.loads(out)[0]
 
@@ -175,21 +182,24 @@ def main():
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--cores", type=float, default=0.4, help="of each worker")
     chaos.add_common(parser)
+    parser.set_defaults(kv_bytes="512MiB")
     options = parser.parse_args()
     if home() is None:
         print("skipped: no cgroup can be made here")
         sys.exit(harness.SKIP)
     with tempfile.TemporaryDirectory() as folder:
         model = options.model or chaos.tiny_model(folder, options.seed, "small-llama")
-        rows, (step, per_word) = [], fit_step(model, options)
-        print(json.dumps({key: round(value, 1) for key, value in step.items()}), flush=True)
+        rows = []
         for policy in options.policies.split(","):
-            row = measure(policy, model, options, per_word, folder)
-            rows.append({**row, "simulated_over_measured": compare(row, simulated(row, step, options))})
+            row = measure(policy, model, options, folder)
+            said = simulated(row, row["step_us"], options)
+            rows.append({**row, "simulated_over_measured": compare(row, said)})
+            if policy == "predicted_ttft":
+                oracle = simulated({**row, "policy": "oracle"}, row["step_us"], options)
+                rows[-1]["goodput_over_oracle_simulated"] = round(said["goodput_per_s"] / max(1e-9, oracle["goodput_per_s"]), 4)
             print(json.dumps(rows[-1]), flush=True)
     chaos.conclude(options, {"trace": pathlib.Path(options.trace).stem, "speed": options.speed, "requests": options.requests,
-                             "workers": options.workers, "cores": options.cores, "objective_ms": options.slo, "step_us": step,
-                             "rows": rows})
+                             "workers": options.workers, "cores": options.cores, "objective_ms": options.slo, "rows": rows})
 
 
 if __name__ == "__main__":

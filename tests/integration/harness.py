@@ -219,15 +219,32 @@ class Redis:
             self.kill()
 
 
-def metric(port, name, required=False, host="127.0.0.1"):
-    """Sum of a metric's samples over all label sets; 0 when there is none, which is an error where it is `required`."""
+def scrape(port, host="127.0.0.1"):
     connection = http.client.HTTPConnection(host, port, timeout=10)
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()
     connection.close()
-    samples = [float(m[1]) for m in re.finditer(rf"^{re.escape(name)}(?:{{[^}}]*}})? ([0-9.e+-]+)$", text, re.M)]
-    check(samples or not required, f"a process has no metric {name}")
-    return sum(samples)
+    return text
+
+
+def metrics(port, names, required=False, host="127.0.0.1"):
+    """Of each name the sum of its samples over all label sets; 0 when there is none, which is an error where it is `required`."""
+    text = scrape(port, host)
+    def total(name):
+        samples = [float(m[1]) for m in re.finditer(rf"^{re.escape(name)}(?:{{[^}}]*}})? ([0-9.e+-]+)$", text, re.M)]
+        check(samples or not required, f"a process has no metric {name}")
+        return sum(samples)
+    return [total(name) for name in names]
+
+
+def series(port, name, host="127.0.0.1"):
+    """Samples of a metric by their labels, as written."""
+    return {m[1] or "": float(m[2])
+            for m in re.finditer(rf"^{re.escape(name)}(?:{{([^}}]*)}})? ([0-9.e+-]+)$", scrape(port, host), re.M)}
+
+
+def metric(port, name, required=False, host="127.0.0.1"):
+    return metrics(port, [name], required, host)[0]
 
 
 def stream(server, body, after_event=lambda count: None):
