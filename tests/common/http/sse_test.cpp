@@ -29,6 +29,16 @@ TEST(SseParser, KeepsAnUnfinishedEvent) {
   EXPECT_EQ(*parser.feed("\n"), Events{"a"});
 }
 
+TEST(SseParser, NamesEventsUntilTheyEnd) {
+  SseParser parser;
+  const auto events =
+      parser.events("event: cluster\ndata: 1\n\ndata: 2\n\nevent:left\n\nevent: a\nevent: b\ndata: 3\n\n");
+  ASSERT_TRUE(events);
+  std::string told;
+  for (const SseEvent& event : *events) told += event.name + "=" + event.data + " ";
+  EXPECT_EQ(told, "cluster=1 message=2 b=3 ") << "a name without data is no event, and of nobody else";
+}
+
 TEST(SseParser, BoundsAnEvent) {
   SseParser parser;
   EXPECT_EQ(parser.feed("data: " + std::string(2U << 20, 'x')).error().code, Errc::wire_malformed);
