@@ -34,6 +34,8 @@ const std::vector<Command>& commands() {
        techniques_command},
       {"trace", "REQUEST [--url URL] [--out FILE]", "what a recorded request spent its time on, in Chrome's trace format",
        trace_command},
+      {"doctor", "[cluster.yaml | --role ROLE] [--json] [flags]",
+       "whether this machine is fit for the configuration, and what to do", doctor_command},
       {"config", "print [--role ROLE] [--json] [flags]",
        "every option with its value and where that came from", config_command},
       {"health", "[ROLE] [--url URL] [--timeout TIME]", "whether a role on this machine is ready: the probe of a container",

@@ -2,6 +2,7 @@
 
 #include "common/backend/backend.hpp"
 #include "services/cli/command.hpp"
+#include "services/cli/version.hpp"
 
 namespace troupe::cli {
 namespace {
@@ -18,10 +19,14 @@ const char* name_of(backend::Isa isa) {
 
 }  // namespace
 
+std::string_view version() {
+  return TROUPE_VERSION;
+}
+
 /// Version, compiler, and the instruction sets that engine.isa may name on this machine.
 int version_command(Arguments arguments, Io& io) {
   if (!arguments.empty()) return report({Errc::config_invalid, "version takes no arguments"}, io);
-  io.out << "troupe " << TROUPE_VERSION << " (C++ compiler " << __VERSION__ << ")\ninstruction sets:";
+  io.out << "troupe " << version() << " (C++ compiler " << __VERSION__ << ")\ninstruction sets:";
   for (const backend::Isa isa : backend::supported_isas()) io.out << ' ' << name_of(isa);
   io.out << '\n';
   return ok;
