@@ -64,6 +64,7 @@ int bench_quality_command(Arguments arguments, Io& io);
 int simulate_command(Arguments arguments, Io& io);
 int trace_command(Arguments arguments, Io& io);
 int doctor_command(Arguments arguments, Io& io);
+int plan_command(Arguments arguments, Io& io);
 int version_command(Arguments arguments, Io& io);
 
 }  // namespace troupe::cli

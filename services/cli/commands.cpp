@@ -28,6 +28,8 @@ const std::vector<Command>& commands() {
        bench_speculation_command},
       {"simulate", "[--trace FILE] [--policy A,B|all] [flags]",
        "router policies over traces, in virtual time", simulate_command},
+      {"plan", "[--rate X] [--slo-first-token TIME] [flags]", "how many workers some traffic needs, by simulation",
+       plan_command},
       {"models", "list | pull NAME... | inspect NAME|FILE", "known models, their files and what is in them",
        models_command},
       {"techniques", "", "what is implemented, from which paper, and what it does to the answer",

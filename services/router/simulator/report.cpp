@@ -29,12 +29,6 @@ std::string format(const char* pattern, Values... values) {
   return text.data();
 }
 
-std::string time_text(double value) {
-  return value >= 100 ? format("%.0f s", value)
-         : value >= 1 ? format("%.2f s", value)
-                      : format("%.0f ms", value * 1000);
-}
-
 std::string xml_text(const std::string& text) {
   std::string out;
   for (const char c : text) {
@@ -94,6 +88,12 @@ SimulationSummary summarize(const Trace& trace, const SimulationOptions& options
   s.between_p99 = percentile(between, 0.99);
   s.goodput = static_cast<double>(s.good) / std::max(last, 1e-9);
   return s;
+}
+
+std::string time_text(double value) {
+  return value >= 100 ? format("%.0f s", value)
+         : value >= 1 ? format("%.2f s", value)
+                      : format("%.0f ms", value * 1000);
 }
 
 std::string table_text(const std::vector<SimulationSummary>& all) {

@@ -31,6 +31,8 @@ struct SimulationSummary {
 [[nodiscard]] SimulationSummary summarize(const Trace& trace, const SimulationOptions& options,
                                           const SimulationResult& result, const Objectives& objectives);
 
+/// "35 ms", "1.20 s".
+[[nodiscard]] std::string time_text(double seconds);
 /// A row per simulation.
 [[nodiscard]] std::string table_text(const std::vector<SimulationSummary>& all);
 /// Goodput as a bar per simulation.

@@ -409,6 +409,7 @@ class Simulator {
     Worker& worker = workers_[i];
     if (!worker.alive || worker.stepping) return;
     auto takes = worker.model->begin_step();
+    result_.peak_pages = std::max(result_.peak_pages, worker.model->pages_in_use());
     if (!takes) return;
     if (options_.step_noise > 0) *takes = from_us(static_cast<double>(to_us(*takes)) * std::exp(options_.step_noise * random_.normal()));
     worker.stepping = true;

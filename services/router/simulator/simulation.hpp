@@ -70,6 +70,7 @@ struct SimulationResult {
   std::uint64_t preemptions = 0, disaggregated = 0;
   std::uint64_t fetches = 0, fetched_tokens = 0;  ///< prompts whose pages came from a peer's cache
   std::uint64_t snapshots = 0;                    ///< asked after gaps
+  std::uint32_t peak_pages = 0;  ///< of 64 tokens, in use at once on one worker, cached ones aside
   double prediction_error = 0;  ///< mean relative error of predicted first tokens, second half
   bool interrupted = false;
 };

@@ -164,6 +164,11 @@ StepEvents WorkerModel::end_step() {
   return events;
 }
 
+std::uint32_t WorkerModel::pages_in_use() const {
+  const std::uint32_t held = cache_.pages() - cache_.free() - cache_.evictable();
+  return static_cast<std::uint32_t>((std::uint64_t{held} * page_tokens_ + kPageTokens - 1) / kPageTokens);
+}
+
 wire::Load WorkerModel::load(const ModelId& model) const {
   wire::Load load;
   load.model = model;

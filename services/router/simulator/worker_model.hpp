@@ -76,6 +76,8 @@ class WorkerModel {
   [[nodiscard]] StepEvents end_step();
 
   [[nodiscard]] wire::Load load(const ModelId& model) const;
+  /// Pages of 64 tokens that sequences hold; what is only cached aside.
+  [[nodiscard]] std::uint32_t pages_in_use() const;
   [[nodiscard]] BlockCache& cache() { return cache_; }
   [[nodiscard]] const BlockCache& cache() const { return cache_; }
   [[nodiscard]] const WorkerSpec& spec() const { return spec_; }
