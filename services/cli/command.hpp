@@ -65,6 +65,7 @@ int simulate_command(Arguments arguments, Io& io);
 int trace_command(Arguments arguments, Io& io);
 int doctor_command(Arguments arguments, Io& io);
 int plan_command(Arguments arguments, Io& io);
+int top_command(Arguments arguments, Io& io);
 int version_command(Arguments arguments, Io& io);
 
 }  // namespace troupe::cli

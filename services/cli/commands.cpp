@@ -36,6 +36,7 @@ const std::vector<Command>& commands() {
        techniques_command},
       {"trace", "REQUEST [--url URL] [--out FILE]", "what a recorded request spent its time on, in Chrome's trace format",
        trace_command},
+      {"top", "[--url URL] [--once]", "a cluster in the terminal while it works", top_command},
       {"doctor", "[cluster.yaml | --role ROLE] [--json] [flags]",
        "whether this machine is fit for the configuration, and what to do", doctor_command},
       {"config", "print [--role ROLE] [--json] [flags]",
