@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/clock.hpp"
@@ -67,11 +68,25 @@ struct Request {
   /// engine would compute, so they and whatever follows them have keys of their own. Zero: pages are this engine's.
   ModelId pages_of = {};
   std::string drafter;                    ///< off, auto or a name of speculation/builtin.cpp; empty: the engine's option
+  bool traced = false;                    ///< StageNews is wanted
 };
 
 /// When a choice passed its stages here. Pages that come from elsewhere count as admitted when room was reserved for them.
 struct StageTimes {
   TimePoint queued{}, admitted{}, first_token{}, last_token{};
+};
+
+/// What a traced choice went through, and how it gave way to others since its last news.
+struct StageNews {
+  struct Absence {
+    TimePoint from{}, to{};  ///< preempted, admitted again
+    bool swapped = false;    ///< its pages were kept in host memory
+  };
+  static constexpr std::size_t kMostAbsences = 16;  ///< between two news; later ones are left out
+  /// So far. Of a prefill-only prompt first_token is when its first layer's pages were ready, last_token when the last one's were.
+  StageTimes times;
+  std::uint32_t prompt_steps = 0;  ///< that computed rows of its prompt: the chunks
+  std::vector<Absence> absences;
 };
 
 /// Tokens of one choice made in one step, in order.
@@ -88,6 +103,7 @@ struct TokenEvent {
   std::optional<StageTimes> times = {};   ///< of a choice that came to its end
   std::uint32_t drafted_tokens = 0;       ///< rows this step computed for guesses
   std::uint32_t accepted_tokens = 0;      ///< of them, those that are in `tokens`
+  std::shared_ptr<const StageNews> news = {};  ///< of a traced choice, with its first token and after it gave way; shared: events are copied
 };
 
 /// A block became servable, or stopped being so. Feeds the router's index.
@@ -117,6 +133,7 @@ struct StepOutput {
   std::vector<TokenEvent> tokens;
   std::vector<KvEvent> kv;
   std::vector<RequestId> prefilled;       ///< prefill-only requests whose pages are all computed
+  std::vector<std::pair<RequestId, std::shared_ptr<const StageNews>>> prefill_news;  ///< of the traced ones among them
   std::uint32_t rows = 0;                 ///< computed in this step
   std::uint32_t budget = 0;               ///< what the scheduler let it have
   std::uint32_t pages_moved = 0;          ///< between the pool and the disk tier

@@ -98,6 +98,8 @@ class EngineImpl final : public Engine {
   TokenEvent event_for(Sequence& sequence) const;
   TokenEvent& open_event(Sequence& sequence, StepOutput& out);
   void drop_finished();
+  void tell_news(Sequence& sequence, TokenEvent& event) const;
+  void note_prefill(Sequence& sequence) const;
 
   // engine_draft.cpp: rows of guesses
   speculation::DraftContext draft_context(const Sequence& sequence) const;

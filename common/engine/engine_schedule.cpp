@@ -87,6 +87,8 @@ bool EngineImpl::start(Sequence& sequence) {
     stats_.cached_tokens += cached;
     places_.charge_prompt(sequence.request->tenant, wanted - cached);
   }
+  if (sequence.news && !sequence.news->absences.empty() && sequence.news->absences.back().to == TimePoint{})
+    sequence.news->absences.back().to = clock_.now();
   sequence.served = stats_.steps;
   if (sequence.remaining() > 1) {
     std::vector<std::string_view> tenants;
@@ -94,8 +96,10 @@ bool EngineImpl::start(Sequence& sequence) {
       if (!other->decoding()) tenants.push_back(other->request->tenant);
     rows_.arrived(sequence.request->tenant, tenants);
   }
-  if (sequence.prefill_only() && cached > 0)
+  if (sequence.prefill_only() && cached > 0) {
+    if (sequence.news) sequence.times.first_token = sequence.times.last_token = clock_.now();
     for (std::uint32_t layer = 0; layer < layers(); ++layer) sequence.feed->covered(layer, cached, sequence.pages->pages());
+  }
   return true;
 }
 
@@ -193,6 +197,10 @@ void EngineImpl::preempt(std::list<SequencePtr>::iterator victim) {
   (*victim)->seat.reset();
   (*victim)->standing.preempted = true;
   stats_.preemptions += 1;
+  if (StageNews* news = (*victim)->news.get(); news != nullptr && news->absences.size() < StageNews::kMostAbsences) {
+    news->absences.push_back({clock_.now(), {}, (*victim)->swapped.has_value()});
+    (*victim)->news_due = true;
+  }
   waiting_.splice(waiting_.begin(), running_, victim);
 }
 /// Keeps the pages of a sequence that gives way in host memory, if that is cheaper and has room.

@@ -1,6 +1,7 @@
 // One step: expire, admit and plan (engine_schedule.cpp), compute, sample.
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "common/engine/engine_impl.hpp"
 
@@ -36,6 +37,7 @@ StepOutput EngineImpl::step(const std::function<bool()>& interrupted) {
         continue;
       }
       settle(item, out);
+      if (item.sequence->news) note_prefill(*item.sequence);
     }
     if (whole) {
       out.rows = batch_.rows();
@@ -87,6 +89,10 @@ void EngineImpl::flush_feeds(StepOutput& out) {
     }
     const RequestId id = sequence.request->id;
     out.prefilled.push_back(id);
+    if (sequence.news) {
+      sequence.news->times = sequence.times;
+      out.prefill_news.emplace_back(id, std::move(sequence.news));
+    }
     prefilled_[id] = std::move(*it);
     it = running_.erase(it);
   }
@@ -102,6 +108,7 @@ void EngineImpl::fill_batch(const std::vector<Planned>& planned) {
     else
       add_rows(item);
     const auto prompt = static_cast<std::uint32_t>(item.sequence->request->prompt.size());
+    if (item.sequence->news && !item.decode) item.sequence->news->prompt_steps += 1;
     if (item.begin < prompt) stats_.prompt_tokens += std::min(item.rows, prompt - item.begin);
   }
 }
@@ -128,8 +135,24 @@ std::uint32_t EngineImpl::logits_kept(const Sequence& sequence) const {
 
 void EngineImpl::after_layer(const std::vector<Planned>& planned, std::uint32_t layer) {
   progress_.fetch_add(1, std::memory_order_relaxed);
-  for (const Planned& item : planned)
-    if (item.sequence->prefill_only()) item.sequence->feed->covered(layer, item.begin + item.rows, item.sequence->pages->pages());
+  for (const Planned& item : planned) {
+    Sequence& sequence = *item.sequence;
+    if (!sequence.prefill_only()) continue;
+    if (sequence.news && sequence.times.first_token == TimePoint{}) sequence.times.first_token = clock_.now();
+    sequence.feed->covered(layer, item.begin + item.rows, sequence.pages->pages());
+  }
+}
+
+/// A traced prompt that is computed for somebody else is whole.
+void EngineImpl::note_prefill(Sequence& sequence) const {
+  if (sequence.prefill_only() && sequence.remaining() == 0) sequence.times.last_token = clock_.now();
+}
+
+void EngineImpl::tell_news(Sequence& sequence, TokenEvent& event) const {
+  if (!std::exchange(sequence.news_due, false)) return;
+  sequence.news->times = sequence.times;
+  event.news = std::make_shared<const StageNews>(*sequence.news);
+  sequence.news->absences.clear();
 }
 
 TokenEvent EngineImpl::event_for(Sequence& sequence) const {
@@ -173,6 +196,7 @@ void EngineImpl::take_logits(Sequence& sequence, std::uint32_t index, const RowL
     fork->number.value = sequences_++;
     fork->started = true;
     fork->times = sequence.times;
+    if (sequence.news) fork->news = std::make_unique<StageNews>(*sequence.news);
     fork->cached_tokens = sequence.cached_tokens;
     fork->history = sequence.history;
     sequence.pages->computed(static_cast<std::uint32_t>(sequence.tokens.size()));
@@ -221,6 +245,7 @@ bool EngineImpl::draw(Sequence& sequence, const RowLogits& logits, StepOutput& o
   const TokenId id = token.token;
   event.tokens.push_back(std::move(token));
   if (sequence.times.first_token == TimePoint{}) sequence.times.first_token = clock_.now();
+  if (sequence.news) tell_news(sequence, event);
   sequence.emitted += 1;
   sequence.tokens.push_back(id);
   if (sequence.history) sequence.history->add_answer(id);

@@ -85,6 +85,7 @@ EngineImpl::SequencePtr EngineImpl::make_sequence(Request request) {
   auto sequence = std::make_unique<Sequence>();
   sequence->tokens = request.prompt;
   sequence->times.queued = clock_.now();
+  if (request.traced) sequence->news = std::make_unique<StageNews>();
   sequence->standing.priority = request.priority;
   sequence->standing.arrival = arrivals_++;
   sequence->number.value = sequences_++;

@@ -87,6 +87,8 @@ struct Sequence {
   std::uint32_t target = 0;                ///< prefill-only: tokens to compute; else 0
   Standing standing;                       ///< its tenant's counter aside
   StageTimes times;                        ///< so far
+  std::unique_ptr<StageNews> news;         ///< of a traced one: since it was told
+  bool news_due = true;
   std::uint64_t served = 0;                ///< the step that last gave it rows
   bool started = false;                    ///< it had its first admission: cached_tokens is set
   bool reported = false;                   ///< its first event is out

@@ -78,7 +78,7 @@ bool Exporter::send(const std::vector<Span>& spans) const {
   request.method = "POST";
   request.path = url_.path;
   request.headers = {{"Content-Type", "application/json"}};
-  request.body = to_otlp(options_.service, spans);
+  request.body = to_otlp(options_.origin, spans);
   auto answer = HttpAnswer::open(url_, request, -1, {options_.patience, options_.patience});
   if (!answer) return false;
   const bool taken = answer->status() / 100 == 2;

@@ -19,7 +19,7 @@ namespace troupe::trace {
 
 struct ExporterOptions {
   std::string endpoint;  ///< "http://host:port/v1/traces"
-  std::string service;   ///< service.name
+  Origin origin;         ///< of spans that name none
   std::size_t queue = 2048;
   std::size_t batch = 256;                      ///< spans of one request to the collector
   Duration linger = std::chrono::seconds(1);    ///< a part of a batch waits this long for more

@@ -1,7 +1,9 @@
 #include "common/trace/span.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <utility>
 
 namespace troupe::trace {
 namespace {
@@ -15,6 +17,14 @@ void append_quoted(std::string& out, std::string_view text) {
     out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
   }
   out += '"';
+}
+
+void append_attribute(std::string& out, std::string_view key, std::string_view value) {
+  out.append("{\"key\":");
+  append_quoted(out, key);
+  out.append(",\"value\":{\"stringValue\":");
+  append_quoted(out, value);
+  out.append("}}");
 }
 
 void append_otlp(std::string& out, const Span& span) {
@@ -34,6 +44,10 @@ void append_otlp(std::string& out, const Span& span) {
     append_quoted(out, key);
     out.append(",\"value\":{\"intValue\":\"").append(std::to_string(value)).append("\"}}");
   }
+  for (const auto& [key, value] : span.texts) {
+    out.append(",");
+    append_attribute(out, key, value);
+  }
   out.append(span.failed ? "],\"status\":{\"code\":2}}" : "],\"status\":{}}");
 }
 
@@ -43,6 +57,53 @@ std::string microseconds(std::int64_t ns) {
   const std::string rest = std::to_string(ns % 1000);
   return text.append(3 - rest.size(), '0').append(rest);
 }
+
+/// Spans by who did them, in the order of the first of each.
+std::vector<std::pair<Origin, std::vector<const Span*>>> by_origin(const std::vector<Span>& spans,
+                                                                   const Origin& own) {
+  std::vector<std::pair<Origin, std::vector<const Span*>>> out;
+  for (const Span& span : spans) {
+    const Origin& origin = span.origin.role.empty() ? own : span.origin;
+    auto at = std::ranges::find(out, origin, [](const auto& entry) -> const Origin& { return entry.first; });
+    if (at == out.end()) {
+      out.emplace_back(origin, std::vector<const Span*>());
+      at = std::prev(out.end());
+    }
+    at->second.push_back(&span);
+  }
+  return out;
+}
+
+void append_resource(std::string& out, const Origin& origin, const std::vector<const Span*>& spans) {
+  out.append("{\"resource\":{\"attributes\":[");
+  append_attribute(out, "service.name", "troupe-" + origin.role);
+  if (!origin.instance.empty()) {
+    out.append(",");
+    append_attribute(out, "service.instance.id", origin.instance);
+  }
+  out.append("]},\"scopeSpans\":[{\"scope\":{\"name\":\"troupe\"},\"spans\":[");
+  for (const Span* span : spans) {
+    if (span != spans.front()) out += ',';
+    append_otlp(out, *span);
+  }
+  out.append("]}]}");
+}
+
+/// Rows of a viewer in which spans overlap only where they nest.
+class Rows {
+ public:
+  /// The first row from `depth` on that is free again.
+  [[nodiscard]] std::size_t take(std::size_t depth, const Span& span) {
+    std::size_t row = depth;
+    while (row < ends_.size() && ends_[row] > span.start_ns) ++row;
+    if (row >= ends_.size()) ends_.resize(row + 1, 0);
+    ends_[row] = span.end_ns;
+    return row;
+  }
+
+ private:
+  std::vector<std::int64_t> ends_;
+};
 
 /// How deep a span stands below those of its own process.
 std::size_t depth(const Span& span, const std::map<std::uint64_t, const Span*>& by_id) {
@@ -67,22 +128,25 @@ void append_chrome(std::string& out, const Span& span, std::size_t row, const st
     append_quoted(out, key);
     out.append(":").append(std::to_string(value));
   }
+  for (const auto& [key, value] : span.texts) {
+    out.append(",");
+    append_quoted(out, key);
+    out.append(":");
+    append_quoted(out, value);
+  }
   out.append("}}");
 }
 
 }  // namespace
 
-std::string to_otlp(std::string_view service, const std::vector<Span>& spans) {
-  std::string out =
-      "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{"
-      "\"stringValue\":";
-  append_quoted(out, service);
-  out += "}}]},\"scopeSpans\":[{\"scope\":{\"name\":\"troupe\"},\"spans\":[";
-  for (const Span& span : spans) {
-    if (&span != spans.data()) out += ',';
-    append_otlp(out, span);
+std::string to_otlp(const Origin& own, const std::vector<Span>& spans) {
+  std::string out = "{\"resourceSpans\":[";
+  const auto resources = by_origin(spans, own);
+  for (const auto& [origin, members] : resources) {
+    if (&origin != &resources.front().first) out += ',';
+    append_resource(out, origin, members);
   }
-  return out + "]}]}]}";
+  return out + "]}";
 }
 
 std::string to_chrome(const std::vector<ProcessSpans>& processes) {
@@ -99,9 +163,22 @@ std::string to_chrome(const std::vector<ProcessSpans>& processes) {
     out.append("}}");
     std::map<std::uint64_t, const Span*> by_id;
     for (const Span& span : process.spans) by_id[span.id.value] = &span;
-    for (const Span& span : process.spans) append_chrome(out, span, depth(span, by_id), where);
+    Rows rows;
+    for (const Span& span : process.spans)
+      append_chrome(out, span, rows.take(depth(span, by_id), span), where);
   }
   return out.append("]}\n");
+}
+
+std::vector<ProcessSpans> by_process(const std::vector<Span>& spans, const Origin& own) {
+  std::vector<ProcessSpans> out;
+  for (const auto& [origin, members] : by_origin(spans, own)) {
+    ProcessSpans process;
+    process.process = origin.instance.empty() ? origin.role : origin.role + " " + origin.instance;
+    for (const Span* span : members) process.spans.push_back(*span);
+    out.push_back(std::move(process));
+  }
+  return out;
 }
 
 }  // namespace troupe::trace

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/sampling/params.hpp"
+#include "common/trace/context.hpp"
 #include "common/wire/codec.hpp"
 
 namespace troupe {
@@ -32,6 +33,7 @@ inline constexpr Bound kMaxPromptTokens{1u << 20};
 inline constexpr Bound kMaxBlocks{1u << 17};
 inline constexpr Bound kMaxList{1u << 16};
 inline constexpr Bound kMaxDetail{16384};
+inline constexpr Bound kMaxSpans{64};
 inline constexpr Bound kMaxRecordedBody{8u << 20};
 /// Larger payloads travel on the data plane.
 inline constexpr std::size_t kMaxControlBytes = 48 * 1024;
@@ -46,6 +48,19 @@ struct WireError {
   static void fields(V&& v, S& s) {
     v("code", s.code);
     v("detail", s.detail, kMaxDetail);
+  }
+};
+
+/// The span that an order belongs to: its own work hangs below it. Zero: nobody records the request.
+struct TraceLink {
+  trace::TraceId id;
+  trace::SpanId span;
+  [[nodiscard]] bool recorded() const { return !id.is_zero(); }
+  bool operator==(const TraceLink&) const = default;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("id", s.id);
+    v("span", s.span);
   }
 };
 
@@ -214,7 +229,7 @@ struct ModelTable {
 
 /// Gateway to router: hashes, never text.
 struct PlaceRequest {
-  TROUPE_MESSAGE(PlaceRequest, 2, 1);
+  TROUPE_MESSAGE(PlaceRequest, 3, 1);
   RequestId request;
   Epoch epoch;                      ///< of the placement to make; rises with every replay
   std::string model;
@@ -227,6 +242,7 @@ struct PlaceRequest {
   std::uint32_t deadline_ms = 0;    ///< from now
   std::int32_t priority = 0;        ///< higher goes first
   std::uint64_t session = 0;        ///< hash of what its client calls the session or user; 0: none
+  TraceLink trace = {};
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -241,6 +257,7 @@ struct PlaceRequest {
     v("deadline_ms", s.deadline_ms);
     v.since(2, "priority", s.priority);
     v.since(2, "session", s.session);
+    v.since(3, "trace", s.trace);
   }
 };
 
@@ -380,7 +397,7 @@ struct WireSampling {
 
 /// Gateway to decode worker. A prompt too long for a control message follows as a PromptFrame on the data plane.
 struct Generate {
-  TROUPE_MESSAGE(Generate, 6, 1);
+  TROUPE_MESSAGE(Generate, 7, 1);
   RequestId request;
   Epoch epoch;
   ModelId model;
@@ -403,6 +420,7 @@ struct Generate {
   std::uint32_t fetch_tokens = 0;       ///< leading ones it may hold
   ModelId prefill_model;                ///< as in the Placement
   std::string drafter;                  ///< off, auto or a name; empty: the worker's option
+  TraceLink trace = {};
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -427,6 +445,7 @@ struct Generate {
     v.since(4, "fetch_tokens", s.fetch_tokens);
     v.since(5, "prefill_model", s.prefill_model);
     v.since(6, "drafter", s.drafter);
+    v.since(7, "trace", s.trace);
   }
 };
 
@@ -519,7 +538,7 @@ struct Cancel {
 
 /// Decode worker to prefill worker: compute the prompt's pages and send them to `data_address`.
 struct PrefillRequest {
-  TROUPE_MESSAGE(PrefillRequest, 3, 1);
+  TROUPE_MESSAGE(PrefillRequest, 4, 1);
   RequestId request;
   Epoch epoch;
   ModelId model;
@@ -533,6 +552,7 @@ struct PrefillRequest {
   std::int32_t priority = 0;            ///< higher goes first
   LeaseId lease;                        ///< of the reserved pages: frames carry it
   std::string host;                     ///< of who asks: equal ones share memory; empty: none
+  TraceLink trace = {};
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -548,6 +568,7 @@ struct PrefillRequest {
     v.since(2, "priority", s.priority);
     v.since(3, "lease", s.lease);
     v.since(3, "host", s.host);
+    v.since(4, "trace", s.trace);
   }
 };
 
@@ -754,7 +775,7 @@ struct WorkerTable {
 /// Worker to worker: send the pages of these blocks that you hold to `data_address`, from the first block on and as far
 /// as they follow each other. A long list comes in parts, in order. Keys are salted by tenant: who asks knows the prompt.
 struct KvFetch {
-  TROUPE_MESSAGE(KvFetch, 1, 1);
+  TROUPE_MESSAGE(KvFetch, 2, 1);
   RequestId request;
   Epoch epoch;
   LeaseId lease;                        ///< of the asker's reserved pages; names the fetch
@@ -765,6 +786,7 @@ struct KvFetch {
   std::uint32_t skip_tokens = 0;        ///< what the asker already holds (whole pages)
   std::string data_address;
   std::string host;                     ///< of who asks: equal ones share memory; empty: none
+  TraceLink trace = {};
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -777,6 +799,7 @@ struct KvFetch {
     v("skip_tokens", s.skip_tokens);
     v("data_address", s.data_address);
     v("host", s.host);
+    v.since(2, "trace", s.trace);
   }
 };
 
@@ -926,6 +949,51 @@ struct Operate {
   static void fields(V&& v, S& s) {
     v("node", s.node);
     v("operation", s.operation);
+  }
+};
+
+/// What a role did for a recorded request, at the end of a stage and before the answer that follows from it: of a router or a
+/// decode worker to the gateway that gave the order; of who sends pages to who asked for them, and from there to the gateway.
+/// Times count from when the order came, by the sender's clock: common/trace/alignment.hpp.
+struct Spans {
+  TROUPE_MESSAGE(Spans, 1, 1);
+  struct Span {
+    trace::SpanId id, parent;
+    std::string name;
+    std::int64_t start_ns = 0, end_ns = 0;
+    bool failed = false;
+    std::vector<std::pair<std::string, std::int64_t>> numbers = {};
+    std::vector<std::pair<std::string, std::string>> texts = {};
+    template <class V, class S>
+    static void fields(V&& v, S& s) {
+      v("id", s.id);
+      v("parent", s.parent);
+      v("name", s.name);
+      v("start_ns", s.start_ns);
+      v("end_ns", s.end_ns);
+      v("failed", s.failed);
+      v("numbers", s.numbers);
+      v("texts", s.texts);
+    }
+  };
+  RequestId request;
+  Epoch epoch;
+  std::uint32_t choice = 0;   ///< first one of the order
+  Role role = Role::decode;   ///< of who did it
+  std::string name;           ///< as in its Join; empty: the sender's address tells
+  std::int64_t age_ns = 0;    ///< from the order's coming to this message's leaving
+  std::uint32_t dropped = 0;  ///< spans over the sender's bound, since the last message
+  std::vector<Span> spans;
+  template <class V, class S>
+  static void fields(V&& v, S& s) {
+    v("request", s.request);
+    v("epoch", s.epoch);
+    v("choice", s.choice);
+    v("role", s.role);
+    v("name", s.name);
+    v("age_ns", s.age_ns);
+    v("dropped", s.dropped);
+    v("spans", s.spans, kMaxSpans);
   }
 };
 

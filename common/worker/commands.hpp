@@ -2,6 +2,7 @@
 // What a worker's actor and its engine's thread tell each other. Engine ids are the worker's own: one per
 // request, epoch, first choice and attempt, so that a replay never meets what is left of its predecessor.
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -96,6 +97,7 @@ struct Prefilled {
   std::uint32_t frames = 0;
   std::uint32_t cached_tokens = 0;
   std::optional<Error> error;
+  std::shared_ptr<const engine::StageNews> news = {};  ///< of a traced one that was computed
 };
 /// Every frame left; they and what was skipped cover the first `tokens`.
 struct Exported {

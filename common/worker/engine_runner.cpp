@@ -149,6 +149,8 @@ bool EngineRunner::step(const std::function<bool()>& interrupted, std::vector<Re
     moved = out.rows != 0 || out.pages_moved != 0 || !out.tokens.empty() || !out.prefilled.empty();
     for (const RequestId& id : out.prefilled)
       if (const auto found = publishing_.find(id); found != publishing_.end()) found->second.prefilled = true;
+    for (auto& [id, news] : out.prefill_news)
+      if (const auto found = publishing_.find(id); found != publishing_.end()) found->second.news = std::move(news);
     // A prefill that missed its deadline or failed ends like a stream would: with an error event.
     for (const engine::TokenEvent& event : out.tokens)
       if (event.error && publishing_.contains(event.id)) end_publishing(event.id, event.error, reports);
@@ -191,7 +193,8 @@ void EngineRunner::end_publishing(const RequestId& engine_id, std::optional<Erro
   }
   if (!entry.prefilled) engine_.cancel(engine_id);
   engine_.release_prefill(engine_id);
-  reports.push_back(Prefilled{engine_id, entry.publisher->frames(), entry.cached_tokens, std::move(error)});
+  reports.push_back(
+      Prefilled{engine_id, entry.publisher->frames(), entry.cached_tokens, std::move(error), entry.news});
 }
 
 }  // namespace troupe::worker

@@ -31,6 +31,7 @@ class EngineRunner {
     std::uint32_t cached_tokens = 0;
     std::optional<engine::HeldBlocks> held = {};  // of an export: offered from here, layer by layer
     std::uint32_t next_layer = 0;
+    std::shared_ptr<const engine::StageNews> news = {};  // of a traced prompt, once it is computed
   };
   void run(Submit& command, std::vector<Report>& reports);
   void run(ReserveImport& command, std::vector<Report>& reports);

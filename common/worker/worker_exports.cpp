@@ -37,6 +37,8 @@ void WorkerState::on_fetch(const std::string& from, wire::KvFetch order, TimePoi
     job.engine = *engine;
     job.order = order;
     job.order.keys.clear();
+    if (order.trace.recorded())
+      job.spans = std::make_unique<actors::SpanLog>(order.trace, span_source(order.request, order.epoch, 0), now);
     at = exports_.insert_or_assign(order.lease, std::move(job)).first;
   }
   ExportJob& job = at->second;
@@ -57,7 +59,7 @@ void WorkerState::on_fetch(const std::string& from, wire::KvFetch order, TimePoi
                                 job.order.host});
 }
 
-void WorkerState::on_exported(const Exported& report, actors::Outbox& out) {
+void WorkerState::on_exported(const Exported& report, TimePoint now, actors::Outbox& out) {
   const auto found = export_of_.find(report.engine_id);
   if (found == export_of_.end()) return;  // cancelled meanwhile
   const auto at = exports_.find(found->second);
@@ -66,6 +68,7 @@ void WorkerState::on_exported(const Exported& report, actors::Outbox& out) {
   if (report.error)
     answer.error = wire::WireError{report.error->code, report.error->detail.substr(0, wire::kMaxDetail.max)};
   ++(report.error ? counters_.exports_failed : counters_.exports);
+  tell_export(at->second, report, now, out);
   out.send(at->second.to, answer, order.epoch);
   exports_.erase(at);
   export_of_.erase(found);

@@ -60,6 +60,7 @@ void WorkerState::on_reserved(const Reserved& report, TimePoint now, actors::Out
   stream.import.skip_tokens = report.skip_tokens;
   stream.import.lease = LeaseId{stream.engine_id.low};
   stream.import.asked = now;
+  if (stream.spans) stream.spans->pages_asked(stream.import.fetch, now);
   door_.imports().expect({{key.request, key.epoch, stream.import.lease},
                           stream.engine,
                           stream.engine_id,
@@ -97,6 +98,7 @@ void WorkerState::ask_prefill(const StreamKey& key, Stream& stream, TimePoint no
   ask.deadline_ms = left_ms(stream.deadline, now);
   ask.lease = stream.import.lease;
   ask.host = options_.host;
+  if (stream.spans) ask.trace = stream.spans->pages_link();
   const std::vector<TokenId> wanted(order.prompt.begin(), order.prompt.begin() + stream.import.tokens);
   if (fits_message(stream.import.tokens)) {
     ask.prompt = wanted;
@@ -127,6 +129,7 @@ void WorkerState::ask_peer(const StreamKey& key, const Stream& stream, actors::O
   ask.skip_tokens = stream.import.skip_tokens;
   ask.data_address = options_.data_address;
   ask.host = options_.host;
+  if (stream.spans) ask.trace = stream.spans->pages_link();
   for (std::size_t at = 0; at < keys.size(); at += kKeysPerFetch) {
     const auto begin = keys.begin() + static_cast<std::ptrdiff_t>(at);
     ask.first_block = static_cast<std::uint32_t>(at);
@@ -211,6 +214,8 @@ void WorkerState::on_committed(const Committed& report, TimePoint now, actors::O
   stream.phase = Phase::running;
   stream.order.prompt.clear();
   const std::uint32_t came = *import.sent_tokens - import.skip_tokens;
+  if (stream.spans) stream.spans->pages_came(came, {}, now);
+  tell_spans(at->first, stream, now, out);
   if (!import.fetch) {
     ++counters_.imports;
   } else if (came != 0) {
@@ -241,6 +246,8 @@ void WorkerState::fall_back(const StreamKey& key, Stream& stream, const Error& w
                             actors::Outbox& out) {
   ++(stream.import.fetch ? counters_.fetch_fallbacks : counters_.prefill_fallbacks);
   log::warn("no pages came, computing here", {{"request", to_hex(key.request)}, {"error", to_string(why)}});
+  if (stream.spans) stream.spans->pages_came(0, name(why.code), now);
+  tell_spans(key, stream, now, out);
   if (stream.phase == Phase::importing) release_import(key, stream, out);
   door_.post(stream.engine, CancelRequest{stream.engine_id});
   stream.cached_tokens.reset();

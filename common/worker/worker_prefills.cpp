@@ -40,13 +40,16 @@ void WorkerState::on_prefill_request(const std::string& from, wire::PrefillReque
   job.engine = *engine;
   job.waits_for_prompt = order.prompt_by_data;
   job.lease = now + options_.lease;
+  if (order.trace.recorded())
+    job.spans = std::make_unique<actors::SpanLog>(order.trace, span_source(key.request, key.epoch, 0), now);
   job.order = std::move(order);
   PrefillJob& placed = prefills_.emplace(key, std::move(job)).first->second;
   if (!placed.waits_for_prompt) begin_prefill(key, placed, now);
 }
 
 void WorkerState::begin_prefill(const PrefillKey& key, PrefillJob& job, TimePoint now) {
-  job.waits_for_prompt = false;
+  if (std::exchange(job.waits_for_prompt, false) && job.spans)
+    job.spans->add("wait_for_prompt", job.spans->heard(), now);
   job.engine_id = next_engine_id();
   prefill_of_[job.engine_id] = key;
   Prefill command;
@@ -57,6 +60,7 @@ void WorkerState::begin_prefill(const PrefillKey& key, PrefillJob& job, TimePoin
   command.request.prompt = std::move(job.order.prompt);
   command.request.prompt.resize(job.order.tokens);
   command.request.max_tokens = 0;  // no answer has to fit behind it
+  command.request.traced = job.spans != nullptr;
   if (job.order.deadline_ms != 0)
     command.request.deadline = now + std::chrono::milliseconds(job.order.deadline_ms);
   command.tokens = job.order.tokens;
@@ -67,11 +71,13 @@ void WorkerState::begin_prefill(const PrefillKey& key, PrefillJob& job, TimePoin
   door_.post(job.engine, std::move(command));
 }
 
-void WorkerState::on_prefilled(const Prefilled& report, actors::Outbox& out) {
+void WorkerState::on_prefilled(const Prefilled& report, TimePoint now, actors::Outbox& out) {
   const auto found = prefill_of_.find(report.engine_id);
   if (found == prefill_of_.end()) return;  // cancelled meanwhile
   const PrefillKey key = found->second;
-  const std::string decode = prefills_.at(key).decode;
+  PrefillJob& job = prefills_.at(key);
+  tell_prefill(key, job, report, now, out);
+  const std::string decode = job.decode;
   prefill_of_.erase(found);
   prefills_.erase(key);
   wire::PrefillDone done{key.request, key.epoch, std::nullopt, report.frames, report.cached_tokens};
@@ -122,6 +128,7 @@ void WorkerState::on_prompt(const wire::PromptFrame& header, FramePayload payloa
     if (stream.phase != Phase::prompt || stream.order.prompt_tokens != header.tokens) return;
     stream.order.prompt = std::move(tokens);
     stream.order.prompt_by_data = false;
+    if (stream.spans) stream.spans->prompt_came(now);
     return begin(place, stream, now, out);
   }
   const PrefillKey key{header.request, header.epoch};

@@ -36,13 +36,14 @@ void WorkerState::receive(const std::string& from, const wire::Envelope& message
   actors::Delivery delivery("worker", from, message, counters_.malformed);
   delivery.on<wire::Generate>([&](wire::Generate m) { on_generate(from, std::move(m), now, out); });
   delivery.on<wire::Resend>([&](const wire::Resend& m) { on_resend(from, m, out); });
-  delivery.on<wire::Cancel>([&](const wire::Cancel& m) { on_cancel(m.request, m.epoch, out); });
-  delivery.on<wire::RequestEnded>([&](const wire::RequestEnded& m) { on_cancel(m.request, m.epoch, out); });
+  delivery.on<wire::Cancel>([&](const wire::Cancel& m) { on_cancel(m.request, m.epoch, now, out); });
+  delivery.on<wire::RequestEnded>([&](const wire::RequestEnded& m) { on_cancel(m.request, m.epoch, now, out); });
   delivery.on<wire::PrefillRequest>(
       [&](wire::PrefillRequest m) { on_prefill_request(from, std::move(m), now, out); });
   delivery.on<wire::PrefillDone>([&](const wire::PrefillDone& m) { on_prefill_done(m, now, out); });
   delivery.on<wire::KvFetch>([&](wire::KvFetch m) { on_fetch(from, std::move(m), now, out); });
   delivery.on<wire::KvFetched>([&](const wire::KvFetched& m) { on_fetched(m, now, out); });
+  delivery.on<wire::Spans>([&](wire::Spans m) { on_spans(std::move(m), now, out); });
   delivery.on<wire::KvFetchCancel>([&](const wire::KvFetchCancel& m) { cancel_export(m.lease); });
   delivery.on<wire::JoinReply>([&](const wire::JoinReply& m) { on_join_reply(from, m, now); });
   delivery.on<wire::KvSnapshotRequest>([&](const wire::KvSnapshotRequest&) {
@@ -94,7 +95,7 @@ void WorkerState::on_reports(std::size_t engine, ReportBatch batch, TimePoint no
   for (Report& report : batch.reports) {
     if (auto* stepped = std::get_if<Stepped>(&report)) {
       ++step_;
-      for (engine::TokenEvent& event : stepped->tokens) on_token_event(std::move(event), now, batches);
+      for (engine::TokenEvent& event : stepped->tokens) on_token_event(std::move(event), now, batches, out);
       publish_kv(engine, stepped->kv, out);
       announce_kv(engine, stepped->kv);
     } else if (const auto* refused = std::get_if<Refused>(&report)) {
@@ -106,9 +107,9 @@ void WorkerState::on_reports(std::size_t engine, ReportBatch batch, TimePoint no
     } else if (const auto* committed = std::get_if<Committed>(&report)) {
       on_committed(*committed, now, out);
     } else if (const auto* prefilled = std::get_if<Prefilled>(&report)) {
-      on_prefilled(*prefilled, out);
+      on_prefilled(*prefilled, now, out);
     } else if (const auto* exported = std::get_if<Exported>(&report)) {
-      on_exported(*exported, out);
+      on_exported(*exported, now, out);
     } else if (const auto* blocks = std::get_if<Blocks>(&report)) {
       publish_snapshot(engine, *blocks, out);
     }
@@ -130,13 +131,13 @@ void WorkerState::expire(TimePoint now, actors::Outbox& out) {
     Stream& stream = at->second;
     if (stream.phase != Phase::done) ++counters_.leases_expired;
     if (stream.orphaned_at && now >= *stream.orphaned_at) {
-      erase_stream(at, out);
+      erase_stream(at, now, out);
     } else if (stream.phase == Phase::importing) {
       fall_back(key, stream, {Errc::lease_expired, "no pages came for too long"}, now, out);
     } else if (stream.phase == Phase::prompt) {
       fail_stream(key, stream, {Errc::lease_expired, "the prompt did not follow its request"}, now, out);
     } else if (stream.phase == Phase::done) {
-      erase_stream(at, out);
+      erase_stream(at, now, out);
     } else {
       stream.lease = now + options_.lease;  // the engine has it and will answer
     }

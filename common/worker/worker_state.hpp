@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -23,6 +24,7 @@
 #include "common/worker/counters.hpp"
 #include "common/worker/import_table.hpp"
 #include "common/worker/kv_announcer.hpp"
+#include "common/worker/stream_spans.hpp"
 
 namespace troupe::worker {
 
@@ -150,6 +152,7 @@ class WorkerState final : public actors::RoleState {
     std::vector<Choice> choices;
     std::vector<GeneratedToken> prompt_tokens;
     std::optional<Error> error;
+    std::unique_ptr<StreamSpans> spans;  ///< of a recorded request
   };
   struct PrefillKey {
     RequestId request;
@@ -163,6 +166,7 @@ class WorkerState final : public actors::RoleState {
     RequestId engine_id;
     bool waits_for_prompt = false;
     TimePoint lease;
+    std::unique_ptr<actors::SpanLog> spans;  ///< of a recorded request
   };
   struct ExportJob {
     wire::KvFetch order;
@@ -171,6 +175,7 @@ class WorkerState final : public actors::RoleState {
     RequestId engine_id;
     bool running = false;  ///< every part of the order came
     TimePoint lease;
+    std::unique_ptr<actors::SpanLog> spans;  ///< of a recorded request
   };
   struct ParkedPrompt {
     std::vector<TokenId> tokens;
@@ -194,10 +199,10 @@ class WorkerState final : public actors::RoleState {
   void submit(const StreamKey& key, Stream& stream, TimePoint now);
   [[nodiscard]] engine::Request engine_request(const StreamKey& key, Stream& stream, bool keep_prompt);
   void on_resend(const std::string& from, const wire::Resend& message, actors::Outbox& out);
-  void on_cancel(const RequestId& request, Epoch epoch, actors::Outbox& out);
-  void on_token_event(engine::TokenEvent event, TimePoint now, Batches& batches);
+  void on_cancel(const RequestId& request, Epoch epoch, TimePoint now, actors::Outbox& out);
+  void on_token_event(engine::TokenEvent event, TimePoint now, Batches& batches, actors::Outbox& out);
   void fail_stream(const StreamKey& key, Stream& stream, Error error, TimePoint now, actors::Outbox& out);
-  void erase_stream(std::map<StreamKey, Stream>::iterator at, actors::Outbox& out);
+  void erase_stream(std::map<StreamKey, Stream>::iterator at, TimePoint now, actors::Outbox& out);
   void resend_from(const StreamKey& key, const Stream& stream, std::uint32_t choice, std::uint32_t index,
                    std::vector<wire::Tokens::Entry>& entries) const;
   void send_tokens(const std::string& gateway, std::vector<wire::Tokens::Entry> entries, actors::Outbox& out);
@@ -226,16 +231,23 @@ class WorkerState final : public actors::RoleState {
   void on_prefill_request(const std::string& from, wire::PrefillRequest order, TimePoint now,
                           actors::Outbox& out);
   void begin_prefill(const PrefillKey& key, PrefillJob& job, TimePoint now);
-  void on_prefilled(const Prefilled& report, actors::Outbox& out);
+  void on_prefilled(const Prefilled& report, TimePoint now, actors::Outbox& out);
   void cancel_prefill(const RequestId& request, Epoch epoch);
   [[nodiscard]] std::optional<std::vector<TokenId>> claim_prompt(const StreamKey& key, std::uint32_t tokens);
 
   // worker_exports.cpp: cached pages for others, and streams for others
   void on_fetch(const std::string& from, wire::KvFetch order, TimePoint now, actors::Outbox& out);
-  void on_exported(const Exported& report, actors::Outbox& out);
+  void on_exported(const Exported& report, TimePoint now, actors::Outbox& out);
   void cancel_export(LeaseId lease);
   void expire_exports(TimePoint now);
   void offer_streams(TimePoint now, actors::Outbox& out);
+
+  // worker_spans.cpp: what is told of recorded requests
+  [[nodiscard]] actors::SpanSource span_source(const RequestId& request, Epoch epoch, std::uint32_t choice) const;
+  static void tell_spans(const StreamKey& key, Stream& stream, TimePoint now, actors::Outbox& out);
+  void on_spans(wire::Spans message, TimePoint now, actors::Outbox& out);
+  static void tell_prefill(const PrefillKey& key, PrefillJob& job, const Prefilled& report, TimePoint now, actors::Outbox& out);
+  static void tell_export(ExportJob& job, const Exported& report, TimePoint now, actors::Outbox& out);
 
   // worker_membership.cpp
   void beat(TimePoint now, actors::Outbox& out);

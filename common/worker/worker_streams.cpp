@@ -51,7 +51,7 @@ void WorkerState::on_generate(const std::string& from, wire::Generate order, Tim
     }
     if (at->first.epoch < order.epoch) older.push_back(at->first);
   }
-  for (const StreamKey& old : older) erase_stream(streams_.find(old), out);
+  for (const StreamKey& old : older) erase_stream(streams_.find(old), now, out);
   if (refuses_new()) return refuse(from, order, {Errc::draining, options_.name + " takes nothing new"}, out);
   const auto engine = engine_of(order.model);
   if (!engine) {
@@ -60,7 +60,7 @@ void WorkerState::on_generate(const std::string& from, wire::Generate order, Tim
                   out);
   }
   if (streams_.size() >= options_.max_streams && !finished_.empty())
-    erase_stream(streams_.find(finished_.front()), out);
+    erase_stream(streams_.find(finished_.front()), now, out);
   if (streams_.size() >= options_.max_streams) {
     return refuse(from, order,
                   {Errc::queue_full, options_.name + " holds " + std::to_string(streams_.size()) + " of " +
@@ -81,6 +81,10 @@ void WorkerState::on_generate(const std::string& from, wire::Generate order, Tim
   stream.gateway = from;
   stream.engine = *engine;
   stream.lease = now + options_.lease;
+  if (order.trace.recorded())
+    stream.spans = std::make_unique<StreamSpans>(
+        actors::SpanLog(order.trace, span_source(key.request, key.epoch, key.first_choice), now),
+        key.first_choice, order.choices);
   if (order.deadline_ms != 0) stream.deadline = now + std::chrono::milliseconds(order.deadline_ms);
   for (std::uint32_t i = 0; i < order.choices; ++i)
     stream.choices.push_back({order.resumed_tokens, {}, FinishReason::none});
@@ -117,6 +121,7 @@ engine::Request WorkerState::engine_request(const StreamKey& key, Stream& stream
   request.prompt_logprobs = order.prompt_logprobs;
   request.deadline = stream.deadline;
   request.drafter = order.drafter;
+  request.traced = stream.spans != nullptr;
   return request;
 }
 
@@ -142,7 +147,8 @@ std::map<WorkerState::StreamKey, WorkerState::Stream>::iterator WorkerState::fin
   return found == stream_of_.end() ? streams_.end() : streams_.find(found->second);
 }
 
-void WorkerState::on_token_event(engine::TokenEvent event, TimePoint now, Batches& batches) {
+void WorkerState::on_token_event(engine::TokenEvent event, TimePoint now, Batches& batches,
+                                 actors::Outbox& out) {
   const auto at = find_stream(event.id);
   if (at == streams_.end()) return;  // cancelled meanwhile
   const StreamKey& key = at->first;
@@ -170,6 +176,10 @@ void WorkerState::on_token_event(engine::TokenEvent event, TimePoint now, Batche
   entry.drafted = choice.drafted += event.drafted_tokens;
   entry.accepted = choice.accepted += event.accepted_tokens;
   if (event.finish != FinishReason::none) choice.finish = event.finish;
+  if (stream.spans) {
+    stream.spans->made(event, now);
+    tell_spans(key, stream, now, out);
+  }
   if (event.times && options_.on_finished) options_.on_finished(stream.engine, *event.times);
   batches[stream.gateway].push_back(std::move(entry));
   const bool over = std::all_of(stream.choices.begin(), stream.choices.end(),
@@ -191,6 +201,8 @@ void WorkerState::fail_stream(const StreamKey& key, Stream& stream, Error error,
   ++counters_.refused;
   const std::string gateway = stream.gateway;
   stream.error = error;
+  if (stream.spans) stream.spans->over(name(error.code), now);
+  tell_spans(key, stream, now, out);
   send_tokens(gateway, {error_entry(key.request, key.epoch, key.first_choice, index, error)}, out);
 }
 
@@ -274,24 +286,29 @@ void WorkerState::resend_from(const StreamKey& key, const Stream& stream, std::u
 }
 
 /// Also what RequestEnded does: nothing of this placement is needed any more.
-void WorkerState::on_cancel(const RequestId& request, Epoch epoch, actors::Outbox& out) {
+void WorkerState::on_cancel(const RequestId& request, Epoch epoch, TimePoint now, actors::Outbox& out) {
   std::vector<StreamKey> keys;
   for (auto at = streams_.lower_bound({request, {}, 0}); at != streams_.end() && at->first.request == request;
        ++at)
     if (at->first.epoch <= epoch) keys.push_back(at->first);
-  for (const StreamKey& key : keys) erase_stream(streams_.find(key), out);
+  for (const StreamKey& key : keys) erase_stream(streams_.find(key), now, out);
   std::erase_if(parked_, [&](const auto& entry) {
     return entry.first.request == request && entry.first.epoch <= epoch;
   });
   cancel_prefill(request, epoch);
 }
 
-void WorkerState::erase_stream(std::map<StreamKey, Stream>::iterator at, actors::Outbox& out) {
+void WorkerState::erase_stream(std::map<StreamKey, Stream>::iterator at, TimePoint now,
+                               actors::Outbox& out) {
   if (at == streams_.end()) return;
   const StreamKey key = at->first;
   Stream& stream = at->second;
   if (stream.phase != Phase::done) {
     ++counters_.cancelled;
+    if (stream.spans && !stream.orphaned_at) {  // nobody dials a gateway that is gone
+      stream.spans->over({}, now);
+      tell_spans(key, stream, now, out);
+    }
     if (stream.phase == Phase::importing) release_import(key, stream, out);
     if (stream.attempt != 0) door_.post(stream.engine, CancelRequest{stream.engine_id});
   } else {

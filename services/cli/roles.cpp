@@ -218,6 +218,7 @@ class Process {
     if (!sources) return tl::unexpected<Error>(sources.error());
     options.event_sources = sources->size();
     options.ask_replay = [this](std::size_t source, std::uint64_t from) { intake_.ask_replay(source, from); };
+    options.clock = &clock_;
     options.on_tick = [monitor = monitor_.get()](const router::RouterState& state) {
       monitor->observe(state);
     };
@@ -317,6 +318,7 @@ class Process {
     gateway::EdgeOptions edge_settings = edge_options();
     edge_settings.dashboard = dashboard_options();
     edge_settings.log = requests_seen_;
+    edge_settings.instance = "gateway@" + dispatcher_->control_address();
     TROUPE_TRY(open_tracer(edge_settings));
     TROUPE_TRY(open_requests(edge_settings));
     auto edge = gateway::Edge::start(std::move(edge_settings), std::move(*texts), *dispatcher_, registry_);
@@ -334,7 +336,7 @@ class Process {
     if (endpoint.empty()) return {};
     trace::ExporterOptions exporter;
     exporter.endpoint = endpoint;
-    exporter.service = "troupe-" + role_;
+    exporter.origin = {"gateway", edge.instance};
     auto made = trace::Exporter::create(exporter);
     if (!made) return tl::unexpected<Error>(made.error());
     exporter_ = std::move(*made);

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view kHelp =
     "usage: troupe trace REQUEST [--url URL] [--out FILE]\n\n"
-    "Writes what a recorded request spent its time on, for chrome://tracing or Perfetto. REQUEST is the "
+    "Writes what a recorded request spent its time on, in every role, for chrome://tracing or Perfetto. REQUEST is the "
     "x-request-id of its answer;\n"
     "requests with a sampled traceparent are recorded, and of the others the share that trace.ratio says.\n\n"
     "  --url URL   a gateway (http://127.0.0.1:8080)\n"

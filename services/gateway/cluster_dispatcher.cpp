@@ -110,7 +110,7 @@ class Cluster final : public ClusterDispatcher {
   }
 
   void cancel(const RequestId& id) override {
-    post([id](GatewayState& state, TimePoint, actors::Outbox& out) { state.cancel(id, out); });
+    post([id](GatewayState& state, TimePoint now, actors::Outbox& out) { state.cancel(id, now, out); });
   }
 
   std::vector<ServedModel> models() const override {
@@ -125,8 +125,8 @@ class Cluster final : public ClusterDispatcher {
   void drain() override { shared_->draining = true; }
   void abandon() override {
     drain();
-    post([](GatewayState& state, TimePoint, actors::Outbox& out) {
-      state.fail_all({Errc::draining, "the gateway stops"}, out);
+    post([](GatewayState& state, TimePoint now, actors::Outbox& out) {
+      state.fail_all({Errc::draining, "the gateway stops"}, now, out);
       state.leave(out);
     });
   }

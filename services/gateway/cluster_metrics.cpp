@@ -34,6 +34,9 @@ const std::vector<Row>& rows() {
       {{"troupe_gateway_placed_by_view_total", "Requests placed by the last view, since no router answered."},
        &C::placed_by_view},
       {{"troupe_gateway_routers_lost_total", "Times the router in use was gone."}, &C::routers_lost},
+      {{"troupe_gateway_spans_received_total", "Spans of recorded requests, from routers and workers."}, &C::spans_received},
+      {{"troupe_gateway_spans_dropped_total", "Spans over a request's bound, or of requests not known any more."},
+       &C::spans_dropped},
       {{"troupe_gateway_malformed_messages_total", "Messages that did not parse."}, &C::malformed},
   };
   return kRows;

@@ -15,6 +15,8 @@
 
 namespace troupe::gateway {
 
+class RequestTrace;
+
 struct GenerateJob {
   RequestId id;
   std::string model;              ///< as listed by models()
@@ -30,6 +32,7 @@ struct GenerateJob {
   RequestId share = {};           ///< jobs of one `share` are computed once (shared_dispatcher.hpp); zero: by itself
   std::uint64_t session = 0;      ///< placed together where that costs nothing; 0: none
   std::string drafter = {};       ///< off, auto or a name; empty: the worker's option
+  std::shared_ptr<const RequestTrace> trace = {};  ///< null: nobody records it. Of a shared job its first listener's
 };
 
 /// Guesses at a request's tokens (speculation): how many were computed, and how many came true.

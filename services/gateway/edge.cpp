@@ -183,7 +183,7 @@ class EdgeServer final : public Edge {
     std::vector<trace::Span> spans;
     if (options_.tracer) spans = options_.tracer->of(id);
     if (spans.empty()) return call.reply(to_api(Error{Errc::request_unknown, "no trace of request " + to_hex(id)}));
-    call.reply_json(trace::to_chrome({{"gateway", std::move(spans)}}));
+    call.reply_json(trace::to_chrome(trace::by_process(spans, {"gateway", options_.instance})));
   }
 
   void preflight(Call& call, const std::string& allowed) {

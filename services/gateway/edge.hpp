@@ -28,6 +28,7 @@ struct EdgeOptions {
   DashboardOptions dashboard;
   std::shared_ptr<RequestLog> log =
       std::make_shared<RequestLog>();             ///< the dispatcher may say there where requests are placed
+  std::string instance = {};                             ///< this gateway's name, in traces
   std::shared_ptr<trace::Tracer> tracer = nullptr;       ///< null: nothing is recorded
   std::function<std::string()> router_json = {};  ///< JSON for /state where the router is in this process
 };

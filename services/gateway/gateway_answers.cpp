@@ -98,12 +98,12 @@ void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& 
     if (again) {
       replay(at, error, now, out);
     } else {
-      fail_request(at, error, out);
+      fail_request(at, error, now, out);
     }
     return;
   }
   if (!old && request.move && (!entry.tokens.empty() || entry.finish != FinishReason::none))
-    moved(request, entry.choice, out);
+    moved(request, entry.choice, now, out);
   if (choice.finished) return;
   if (!old) note_drafts(choice, entry);
   const auto have = static_cast<std::uint32_t>(choice.emitted.size());
@@ -142,13 +142,14 @@ void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& 
   if (finish_reason != FinishReason::none) choice.finished = true;
   request.sink->on_tokens(entry.choice, fresh, finish_reason);
   if (std::all_of(request.choices.begin(), request.choices.end(), [](const Choice& c) { return c.finished; }))
-    finish(at, out);
+    finish(at, now, out);
 }
 
-void GatewayState::finish(Requests::iterator at, actors::Outbox& out) {
+void GatewayState::finish(Requests::iterator at, TimePoint now, actors::Outbox& out) {
   Request request = std::move(at->second);
   requests_.erase(at);
   ++counters_.finished;
+  traces_.over(request.job.id, {}, now);
   retries_.succeeded();
   end_move(request, out);
   out.send(request.placement.decode_address, wire::RequestEnded{request.job.id, request.epoch, wire::Outcome::answered}, request.epoch);
@@ -161,10 +162,11 @@ void GatewayState::finish(Requests::iterator at, actors::Outbox& out) {
   request.sink->on_done(drafts);
 }
 
-void GatewayState::fail_request(Requests::iterator at, const Error& error, actors::Outbox& out) {
+void GatewayState::fail_request(Requests::iterator at, const Error& error, TimePoint now, actors::Outbox& out) {
   Request request = std::move(at->second);
   requests_.erase(at);
   ++counters_.failed;
+  traces_.over(request.job.id, name(error.code), now);
   end_move(request, out);
   end_placement(request, out);
   const bool failed = request.phase != Phase::placing && retry_class(error.code) == Retry::elsewhere;

@@ -43,11 +43,12 @@ void GatewayState::move_to(Request& request, const wire::Placement& placement, T
   send_generates(request, now, out);
 }
 
-void GatewayState::moved(Request& request, std::uint32_t choice, actors::Outbox& out) {
+void GatewayState::moved(Request& request, std::uint32_t choice, TimePoint now, actors::Outbox& out) {
   if (!request.move->placed) return;
   request.move->silent.erase(choice);
   if (!request.move->silent.empty()) return;
   ++counters_.handovers;
+  traces_.left(request.job.id, request.move->old_epoch, {}, now);
   end_move(request, out);
 }
 

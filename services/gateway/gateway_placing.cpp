@@ -58,6 +58,7 @@ void GatewayState::ask_router(const Request& request, Epoch epoch, std::vector<N
   ask.deadline_ms = left_ms(request.job.deadline, now);
   ask.priority = request.job.priority;
   ask.session = request.job.session;
+  ask.trace = traces_.asked(request.job.id, epoch, now);
   out.send(router(), ask, epoch);
 }
 
@@ -101,6 +102,7 @@ void GatewayState::on_refused(const wire::PlaceRefused& refused, TimePoint now, 
   if (at == requests_.end()) return;
   Request& request = at->second;
   if (request.move && !request.move->placed && refused.epoch == request.move->asked) {
+    traces_.refused(refused.request, refused.epoch, {refused.error.code, {}}, now);
     request.move.reset();  // nobody takes it: it stays, and its worker offers it again
     return;
   }
@@ -110,6 +112,7 @@ void GatewayState::on_refused(const wire::PlaceRefused& refused, TimePoint now, 
     return;
   }
   request.unanswered = 0;
+  traces_.refused(refused.request, refused.epoch, {refused.error.code, {}}, now);
   // The name was served before, or the request would not be here: its workers are away.
   const bool away = refused.error.code == Errc::model_not_found;
   const Errc code = away ? Errc::no_ready_worker : refused.error.code;
@@ -122,21 +125,23 @@ void GatewayState::on_refused(const wire::PlaceRefused& refused, TimePoint now, 
     request.ask_at = now + std::chrono::milliseconds(100);
     return;
   }
-  if (!request.replayed || retry_class(error.code) == Retry::never) return fail_request(at, error, out);
+  if (!request.replayed || retry_class(error.code) == Retry::never) return fail_request(at, error, now, out);
   request.ask_at =
       now + std::chrono::milliseconds(std::clamp<std::uint32_t>(refused.retry_after_ms, 50, 500));
 }
 
-void GatewayState::tell_placed(const Request& request) const {
-  if (!options_.on_placed) return;
+void GatewayState::tell_placed(const Request& request, TimePoint now) {
+  if (!options_.on_placed && !request.job.trace) return;
   const wire::Placement& placement = request.placement;
-  options_.on_placed(request.job.id, view_.name(placement.decode),
-                     placement.prefill ? view_.name(*placement.prefill) : std::string());
+  const std::string decode = view_.name(placement.decode);
+  const std::string prefill = placement.prefill ? view_.name(*placement.prefill) : std::string();
+  traces_.placed(placement, decode, prefill, now);
+  if (options_.on_placed) options_.on_placed(request.job.id, decode, prefill);
 }
 
 void GatewayState::send_generates(Request& request, TimePoint now, actors::Outbox& out) {
   request.phase = Phase::running;
-  tell_placed(request);
+  tell_placed(request, now);
   request.sent = now;
   request.start_told = false;
   request.give_up_at = now + options_.place_patience;
@@ -172,6 +177,7 @@ void GatewayState::send_generate(Request& request, std::uint32_t first_choice, s
   order.deadline_ms = left_ms(job.deadline, now);
   order.priority = job.priority;
   order.drafter = job.drafter;
+  order.trace = traces_.order(job.id, request.epoch);
   order.fetch_address = request.placement.fetch_address;
   order.fetch_tokens = request.placement.fetch_tokens;
   // One import per request and epoch: of several resumed choices only a single one may use the prefill
@@ -221,13 +227,14 @@ void GatewayState::end_placement(const Request& request, actors::Outbox& out) {
 bool GatewayState::replay(Requests::iterator at, const Error& why, TimePoint now, actors::Outbox& out) {
   Request& request = at->second;
   if (request.replays >= options_.max_replays) {
-    fail_request(at, why, out);
+    fail_request(at, why, now, out);
     return false;
   }
   end_move(request, out);
   log::warn("replaying a request",
             {{"request", to_hex(request.job.id)}, {"epoch", request.epoch.value}, {"why", to_string(why)}});
   ++counters_.replays;
+  traces_.left(request.job.id, request.epoch, name(why.code), now);
   ++request.replays;
   request.replayed = true;
   end_placement(request, out);
@@ -238,7 +245,7 @@ bool GatewayState::replay(Requests::iterator at, const Error& why, TimePoint now
   request.frames.clear();
   if (!request.started) request.prompt_logprobs.clear();
   request.give_up_at = now + options_.replay_patience;
-  if (settle_choices(at, out)) return false;
+  if (settle_choices(at, now, out)) return false;
   if (request.lost >= options_.max_deaths &&
       request.deaths.size() < request.lost) {  // no third worker before the router spoke
     request.phase = Phase::placing;
@@ -253,7 +260,7 @@ bool GatewayState::replay(Requests::iterator at, const Error& why, TimePoint now
   return true;
 }
 
-bool GatewayState::settle_choices(Requests::iterator at, actors::Outbox& out) {
+bool GatewayState::settle_choices(Requests::iterator at, TimePoint now, actors::Outbox& out) {
   Request& request = at->second;
   for (std::uint32_t i = 0; i < request.choices.size(); ++i) {
     Choice& choice = request.choices[i];
@@ -267,7 +274,7 @@ bool GatewayState::settle_choices(Requests::iterator at, actors::Outbox& out) {
   if (!std::all_of(request.choices.begin(), request.choices.end(),
                    [](const Choice& c) { return c.finished; }))
     return false;
-  finish(at, out);
+  finish(at, now, out);
   return true;
 }
 

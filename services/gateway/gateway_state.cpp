@@ -44,28 +44,38 @@ void GatewayState::start(GenerateJob job, std::shared_ptr<AnswerSink> sink, Time
   request.job = std::move(job);
   request.sink = std::move(sink);
   Request& placed = requests_.emplace(id, std::move(request)).first->second;
+  traces_.begin(id, placed.job.trace);
   ask_placement(placed, now, out);
   wake_at_ = std::min(wake_at_, now + Duration(kBusyTick));
 }
 
-void GatewayState::cancel(const RequestId& id, actors::Outbox& out) {
+void GatewayState::cancel(const RequestId& id, TimePoint now, actors::Outbox& out) {
   const auto at = requests_.find(id);
   if (at == requests_.end()) return;
   ++counters_.cancelled;
+  traces_.over(id, {}, now);
   end_move(at->second, out);
   end_placement(at->second, out);
   out.send(router(), wire::RequestEnded{id, at->second.asked, wire::Outcome::dropped}, at->second.asked);
   requests_.erase(at);
 }
 
-void GatewayState::fail_all(const Error& error, actors::Outbox& out) {
-  while (!requests_.empty()) fail_request(requests_.begin(), error, out);
+void GatewayState::fail_all(const Error& error, TimePoint now, actors::Outbox& out) {
+  while (!requests_.empty()) fail_request(requests_.begin(), error, now, out);
+}
+
+GatewayCounters GatewayState::counters() const {
+  GatewayCounters out = counters_;
+  out.spans_received = traces_.counters().received;
+  out.spans_dropped = traces_.counters().dropped;
+  return out;
 }
 
 void GatewayState::receive(const std::string& from, const wire::Envelope& message, TimePoint now,
                            actors::Outbox& out) {
   actors::Delivery delivery("gateway", from, message, counters_.malformed);
   delivery.on<wire::Tokens>([&](const wire::Tokens& m) { on_tokens(from, m, now, out); });
+  delivery.on<wire::Spans>([&](const wire::Spans& m) { traces_.take(from, m, now); });
   delivery.on<wire::Placement>([&](const wire::Placement& m) { on_placement(m, now, out); });
   delivery.on<wire::PlaceRefused>([&](const wire::PlaceRefused& m) { on_refused(m, now, out); });
   delivery.on<wire::PlacementCheck>([&](const wire::PlacementCheck& m) {
@@ -97,7 +107,7 @@ void GatewayState::on_worker_gone(const wire::WorkerGone& gone, TimePoint now, a
   view_.gone(gone.node);
   for (auto at = requests_.begin(); at != requests_.end();) {
     const auto here = at++;
-    if (gone.died && !outlives(here, gone.node, out)) continue;
+    if (gone.died && !outlives(here, gone.node, now, out)) continue;
     if (here->second.move && here->second.move->old.decode == gone.node) here->second.move.reset();
     if (here->second.phase == Phase::placing || here->second.placement.decode != gone.node) continue;
     if (!gone.died) ++here->second.lost;
@@ -105,7 +115,7 @@ void GatewayState::on_worker_gone(const wire::WorkerGone& gone, TimePoint now, a
   }
 }
 
-bool GatewayState::outlives(Requests::iterator at, const NodeId& dead, actors::Outbox& out) {
+bool GatewayState::outlives(Requests::iterator at, const NodeId& dead, TimePoint now, actors::Outbox& out) {
   Request& request = at->second;
   const auto among = [&](const std::vector<NodeId>& nodes) { return std::find(nodes.begin(), nodes.end(), dead) != nodes.end(); };
   const bool placed = request.phase != Phase::placing;
@@ -116,7 +126,7 @@ bool GatewayState::outlives(Requests::iterator at, const NodeId& dead, actors::O
   if (request.deaths.size() < options_.max_deaths) return true;
   ++counters_.quarantined;
   log::error("request quarantined", {{"request", to_hex(request.job.id)}, {"deaths", request.deaths.size()}});
-  fail_request(at, {Errc::request_quarantined, std::to_string(request.deaths.size()) + " workers died while they worked on it"}, out);
+  fail_request(at, {Errc::request_quarantined, std::to_string(request.deaths.size()) + " workers died while they worked on it"}, now, out);
   return false;
 }
 
@@ -150,12 +160,12 @@ void GatewayState::tick(TimePoint now, actors::Outbox& out) {
 bool GatewayState::check_timers(Requests::iterator at, TimePoint now, actors::Outbox& out) {
   Request& request = at->second;
   if (request.job.deadline && now >= *request.job.deadline) {
-    fail_request(at, {Errc::deadline_exceeded, "the request's deadline passed"}, out);
+    fail_request(at, {Errc::deadline_exceeded, "the request's deadline passed"}, now, out);
     return false;
   }
   if (request.phase == Phase::placing) {
     if (now >= request.give_up_at) {
-      fail_request(at, {Errc::no_ready_worker, "no router or worker took the request in time"}, out);
+      fail_request(at, {Errc::no_ready_worker, "no router or worker took the request in time"}, now, out);
       return false;
     }
     if (now < request.ask_at) return true;

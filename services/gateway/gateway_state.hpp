@@ -25,6 +25,7 @@
 #include "services/gateway/picture_book.hpp"
 #include "services/gateway/retry_budget.hpp"
 #include "services/gateway/last_view.hpp"
+#include "services/gateway/trace_book.hpp"
 
 namespace troupe::gateway {
 
@@ -61,6 +62,7 @@ struct GatewayCounters {
   std::uint64_t duplicate_tokens = 0, gaps = 0, stale_epochs = 0, unknown_requests = 0;
   std::uint64_t tokens = 0, malformed = 0, prompts_by_data = 0;
   std::uint64_t placed_by_view = 0, routers_lost = 0;
+  std::uint64_t spans_received = 0, spans_dropped = 0;  ///< TraceBook::Counters
 };
 
 /// Sends a long prompt's frame. Must not block.
@@ -75,9 +77,9 @@ class GatewayState final : public actors::RoleState {
                std::function<void(const std::vector<ServedModel>&)> on_models);
 
   void start(GenerateJob job, std::shared_ptr<AnswerSink> sink, TimePoint now, actors::Outbox& out);
-  void cancel(const RequestId& id, actors::Outbox& out);
+  void cancel(const RequestId& id, TimePoint now, actors::Outbox& out);
   /// Ends every request with an error (a drain whose time is over).
-  void fail_all(const Error& error, actors::Outbox& out);
+  void fail_all(const Error& error, TimePoint now, actors::Outbox& out);
   void leave(actors::Outbox& out);
   /// The cluster's routers as a directory lists them; the one in use is kept until it is lost. An empty list is no news.
   void meet_routers(const std::vector<std::string>& addresses);
@@ -92,7 +94,7 @@ class GatewayState final : public actors::RoleState {
   [[nodiscard]] TimePoint wake_at() const override { return wake_at_; }
 
   [[nodiscard]] std::size_t in_flight() const { return requests_.size(); }
-  [[nodiscard]] const GatewayCounters& counters() const { return counters_; }
+  [[nodiscard]] GatewayCounters counters() const;
   [[nodiscard]] bool joined() const { return joined_; }
 
  private:
@@ -162,14 +164,14 @@ class GatewayState final : public actors::RoleState {
   /// false: it ended with `why` instead.
   bool replay(Requests::iterator at, const Error& why, TimePoint now, actors::Outbox& out);
   /// Ends choices that already have all their tokens. true: the request is over.
-  bool settle_choices(Requests::iterator at, actors::Outbox& out);
+  bool settle_choices(Requests::iterator at, TimePoint now, actors::Outbox& out);
   void end_placement(const Request& request, actors::Outbox& out);
 
   // gateway_moves.cpp: from a draining worker to another, without a break
   void on_handover(const wire::Handover& offer, TimePoint now, actors::Outbox& out);
   void move_to(Request& request, const wire::Placement& placement, TimePoint now, actors::Outbox& out);
   /// The new worker made tokens of a choice.
-  void moved(Request& request, std::uint32_t choice, actors::Outbox& out);
+  void moved(Request& request, std::uint32_t choice, TimePoint now, actors::Outbox& out);
   /// The old worker may forget it.
   void end_move(Request& request, actors::Outbox& out);
 
@@ -181,8 +183,8 @@ class GatewayState final : public actors::RoleState {
   static void note_drafts(Choice& choice, const wire::Tokens::Entry& entry);
   void tell_start(Request& request, const wire::Tokens::Entry& entry, TimePoint now, actors::Outbox& out);
   void ask_again(Request& request, std::uint32_t choice, TimePoint now, actors::Outbox& out);
-  void finish(Requests::iterator at, actors::Outbox& out);
-  void fail_request(Requests::iterator at, const Error& error, actors::Outbox& out);
+  void finish(Requests::iterator at, TimePoint now, actors::Outbox& out);
+  void fail_request(Requests::iterator at, const Error& error, TimePoint now, actors::Outbox& out);
 
   // gateway_routers.cpp: which router is asked, and what is known without one
   [[nodiscard]] const std::string& router() const { return routers_[router_]; }
@@ -194,11 +196,11 @@ class GatewayState final : public actors::RoleState {
   void settle_router(TimePoint now);
   void beat(actors::Outbox& out);
   void publish_picture(bool changed);
-  void tell_placed(const Request& request) const;
+  void tell_placed(const Request& request, TimePoint now);
 
   void on_worker_gone(const wire::WorkerGone& gone, TimePoint now, actors::Outbox& out);
   /// false: it was one death too many, and the request is over.
-  bool outlives(Requests::iterator at, const NodeId& dead, actors::Outbox& out);
+  bool outlives(Requests::iterator at, const NodeId& dead, TimePoint now, actors::Outbox& out);
   bool check_timers(Requests::iterator at, TimePoint now, actors::Outbox& out);
 
   GatewayOptions options_;
@@ -215,6 +217,7 @@ class GatewayState final : public actors::RoleState {
   wire::ModelTable table_;
   LastView view_;
   PictureBook pictures_;
+  TraceBook traces_;
   bool joined_ = false;
   bool left_ = false;
   TimePoint next_beat_{};

@@ -145,6 +145,7 @@ Expected<void> GenerateRun::dispatch(std::size_t job) {
   work.drafter = request.drafter;
   work.prompt_logprobs = request.echo && request.logprobs;
   work.deadline = deadline_;
+  work.trace = call_.trace;
   if (prepared_.recorded)
     work.share = Hasher().text("job").id(prepared_.recorded->id).number(job).finish<RequestId>();
   return dispatcher_.start(std::move(work), std::make_shared<Sink>(shared_from_this(), job));

@@ -1,5 +1,6 @@
 #include "services/gateway/request_trace.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 namespace troupe::gateway {
@@ -24,13 +25,31 @@ RequestTrace::RequestTrace(std::shared_ptr<trace::Tracer> tracer, const trace::T
       epoch_ns_(trace::unix_ns(TimePoint{})) {}
 
 void RequestTrace::stage(std::string_view name, TimePoint from, TimePoint to, Numbers numbers) const {
-  tracer_->record({context_.trace, trace::random_span_id(), context_.span, request_, name, false, false,
-                   unix_ns(from), unix_ns(to), std::move(numbers)});
+  trace::Span span;
+  span.id = trace::random_span_id();
+  span.parent = context_.span;
+  span.name = name;
+  span.numbers = std::move(numbers);
+  add(std::move(span), from, to);
+}
+
+void RequestTrace::add(trace::Span span, TimePoint from, TimePoint to) const {
+  span.trace = context_.trace;
+  span.request = request_;
+  span.start_ns = unix_ns(from);
+  span.end_ns = unix_ns(std::max(from, to));
+  tracer_->record(std::move(span));
 }
 
 void RequestTrace::end(TimePoint arrived, bool failed, Numbers numbers) const {
-  tracer_->record({context_.trace, context_.span, caller_, request_, "request", true, failed,
-                   unix_ns(arrived), unix_ns(std::chrono::steady_clock::now()), std::move(numbers)});
+  trace::Span span;
+  span.id = context_.span;
+  span.parent = caller_;
+  span.name = "request";
+  span.server = true;
+  span.failed = failed;
+  span.numbers = std::move(numbers);
+  add(std::move(span), arrived, std::chrono::steady_clock::now());
 }
 
 }  // namespace troupe::gateway

@@ -1,5 +1,5 @@
 #pragma once
-// The gateway's spans of one recorded request. A request that is not recorded has none of this.
+// The spans of one recorded request, the gateway's and those that other roles send (trace_book.hpp). A request that is not recorded has none of this.
 #include <memory>
 #include <string>
 #include <string_view>
@@ -10,10 +10,10 @@
 
 namespace troupe::gateway {
 
-/// Threads: one after another, as a request's handling goes.
+/// Threads: any.
 class RequestTrace {
  public:
-  using Numbers = std::vector<std::pair<std::string_view, std::int64_t>>;
+  using Numbers = std::vector<std::pair<std::string, std::int64_t>>;
 
   /// Null when the request is not recorded. `tracer` may be null: nothing is. `traceparent`: the header's
   /// value, "" without one.
@@ -24,8 +24,10 @@ class RequestTrace {
   /// 32 hex digits.
   [[nodiscard]] const std::string& trace_id() const { return trace_id_; }
   [[nodiscard]] const trace::TraceContext& context() const { return context_; }
-  /// A stage of the request that is over. `name` and keys are literals.
+  /// A stage of the request that is over. 
   void stage(std::string_view name, TimePoint from, TimePoint to, Numbers numbers = {}) const;
+  /// A piece of it that has an id of its own, or that another role did. Trace, request and times are filled in.
+  void add(trace::Span span, TimePoint from, TimePoint to) const;
   /// The request itself is over.
   void end(TimePoint arrived, bool failed, Numbers numbers) const;
 

@@ -46,6 +46,7 @@ void RouterState::on_place(const std::string& from, const wire::PlaceRequest& re
   }
   Expected<Placed> placed = fail(Errc::draining, "the router stops");
   if (!draining_) placed = place(request, now);
+  tell_placing(from, request, placed, now, out);
   if (!placed) {
     ++counters_.refused;
     const Error& error = placed.error();

@@ -53,6 +53,7 @@ struct RouterOptions {
   std::size_t event_sources = 0;  ///< KV events besides the control plane
   std::function<void(std::size_t source, std::uint64_t from)> ask_replay;  ///< of a source; must not block
   std::function<void(const class RouterState&)> on_tick;                   ///< for those who only look
+  const Clock* clock = nullptr;  ///< when a placement is made, for its span; none: it takes no time
 };
 
 /// Times to the first token over the predicted ones.
@@ -145,6 +146,8 @@ class RouterState final : public actors::RoleState {
                     actors::Outbox& out);
   void on_place(const std::string& from, const wire::PlaceRequest& request, TimePoint now,
                 actors::Outbox& out);
+  void tell_placing(const std::string& from, const wire::PlaceRequest& request, const Expected<Placed>& placed,
+                    TimePoint now, actors::Outbox& out) const;
   void on_started(const wire::RequestStarted& started, TimePoint now);
   void on_ended(const wire::RequestEnded& ended, TimePoint now);
 

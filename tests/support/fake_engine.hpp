@@ -34,6 +34,7 @@ struct FakeEngineOptions {
   std::chrono::microseconds step_time{
       0};  ///< what a step costs; a real engine never floods the control plane
   std::function<void(std::thread::id)> held{};  ///< told which thread hold_thread() was for
+  const Clock* clock = nullptr;                 ///< of what traced requests went through; none: nothing is told
 };
 
 /// The token every correct engine draws next.
@@ -264,6 +265,7 @@ class FakeEngine final : public engine::Engine {
     std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<std::byte>> imported;
     std::vector<std::vector<TokenId>> texts;  // per choice: prompt and answer
     std::vector<bool> finished;
+    engine::StageNews news;
   };
 
   Expected<void> admit(const engine::Request& request) {
@@ -274,9 +276,12 @@ class FakeEngine final : public engine::Engine {
     if (request.prompt.size() / 64 + 1 > options_.pages) return fail(Errc::out_of_pages, "can never fit");
     return {};
   }
+  [[nodiscard]] TimePoint now() const { return options_.clock == nullptr ? TimePoint{} : options_.clock->now(); }
+  [[nodiscard]] bool tells(const Sequence& sequence) const { return sequence.request.traced && options_.clock != nullptr; }
   void add(Sequence sequence) {
     const RequestId id = sequence.request.id;
     TROUPE_CHECK(!sequences_.contains(id), "an engine id was used twice");
+    sequence.news.times.queued = sequence.news.times.admitted = now();
     sequences_.emplace(id, std::move(sequence));
     order_.push_back(id);
   }
@@ -331,6 +336,7 @@ class FakeEngine final : public engine::Engine {
       const std::uint32_t rows = std::min(options_.chunk, prompt_size - sequence.computed);
       out.rows += rows;
       sequence.computed += rows;
+      ++sequence.news.prompt_steps;
       computed_tokens += rows;
       store_blocks(sequence, std::span(sequence.request.prompt).first(sequence.computed), out.kv);
       if (sequence.computed < prompt_size) return;
@@ -352,10 +358,13 @@ class FakeEngine final : public engine::Engine {
     }
     sequence.next_layer = 0;
     sequence.computed = tokens;
+    if (++sequence.news.prompt_steps == 1) sequence.news.times.first_token = now();
     store_blocks(sequence, std::span(sequence.request.prompt).first(tokens), out.kv);
     if (tokens < sequence.prefill_tokens) return;
     sequence.done = true;
     out.prefilled.push_back(id);
+    sequence.news.times.last_token = now();
+    if (tells(sequence)) out.prefill_news.emplace_back(id, std::make_shared<const engine::StageNews>(sequence.news));
   }
   void generate(const RequestId& id, Sequence& sequence, engine::StepOutput& out) {
     const engine::Request& request = sequence.request;
@@ -373,6 +382,10 @@ class FakeEngine final : public engine::Engine {
       event.choice = request.first_choice + i;
       event.first_index =
           static_cast<std::uint32_t>(text.size() - request.prompt.size()) + request.resumed_tokens;
+      if (tells(sequence) && text.size() == request.prompt.size()) {
+        sequence.news.times.first_token = now();
+        event.news = std::make_shared<const engine::StageNews>(sequence.news);
+      }
       const TokenId token = fake_next(text, request.sampling.seed, event.choice);
       text.push_back(token);
       ++generated_;

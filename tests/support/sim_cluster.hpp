@@ -121,6 +121,7 @@ class SimCluster {
     worker.sim = this;
     worker.address = "tcp://" + name;
     worker.data_address = "tcp://data-" + name;
+    engine.clock = &clock;
     worker.engine = std::make_unique<FakeEngine>(engine);
     worker.runner = std::make_unique<worker::EngineRunner>(
         *worker.engine,
@@ -199,7 +200,7 @@ class SimCluster {
   }
   void cancel(const RequestId& id) {
     actors::Outbox out;
-    gateway->cancel(id, out);
+    gateway->cancel(id, clock.now(), out);
     deliver("tcp://gateway", out);
   }
 

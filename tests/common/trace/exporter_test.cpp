@@ -84,7 +84,7 @@ Span span() {
 ExporterOptions options_for(std::string endpoint) {
   ExporterOptions options;
   options.endpoint = std::move(endpoint);
-  options.service = "gateway";
+  options.origin = {"gateway", "gateway-0"};
   options.linger = 1ms;
   return options;
 }

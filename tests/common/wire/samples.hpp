@@ -12,6 +12,7 @@ inline std::vector<Envelope> message_samples() {
   const ModelId model{5, 6};
   const Epoch epoch{7};
   const LeaseId lease{0x5566778899AABBCC};
+  const TraceLink trace{{41, 42}, {43}};
   const ModelInfo info{"smollm2", model, 8192, 30, 49152, "arith1-act32-kvf16"};
   const Load load{model, 1, 2, 100, 50, 20, 5, 77, 1000, 2000, 300, 320};
   SamplingParams sampling;
@@ -32,17 +33,19 @@ inline std::vector<Envelope> message_samples() {
       pack(KvUpdate{node, model, 5, false, keys, {{25, 26}}, {{27, 28}}, {{29, 30}}}),
       pack(KvSnapshotRequest{node, model}),
       pack(ModelTable{{{info, 2}}}),
-      pack(PlaceRequest{request, epoch, "smollm2", "default", 100, 50, 2, keys, {node}, 60000, -3, 0x99}, epoch),
+      pack(PlaceRequest{request, epoch, "smollm2", "default", 100, 50, 2, keys, {node}, 60000, -3, 0x99, trace}, epoch),
       pack(Placement{request, epoch, node, "tcp://127.0.0.1:7003", "tcp://127.0.0.1:7004", NodeId{8, 9},
                      "tcp://127.0.0.1:7001", 32, "prefix", "tcp://127.0.0.1:7002", "tcp://127.0.0.1:7005", 640, ModelId{35, 36}}, epoch),
       pack(PlaceRefused{request, epoch, error, 1500}, epoch),
       pack(RequestEnded{request, epoch, Outcome::failed}, epoch),
       pack(Generate{request, epoch, model, "default", {1, 2, 3}, false, 3, 1, 0, 2, 50, {2}, {sampling}, true, 60000,
-                    "tcp://127.0.0.1:7001", "tcp://127.0.0.1:7002", -5, "tcp://127.0.0.1:7005", 640, ModelId{35, 36}, "prompt-lookup"}, epoch),
+                    "tcp://127.0.0.1:7001", "tcp://127.0.0.1:7002", -5, "tcp://127.0.0.1:7005", 640, ModelId{35, 36}, "prompt-lookup",
+                    trace}, epoch),
       pack(Tokens{node, 17, {{request, epoch, 1, 4, {token}, FinishReason::stop, error, 32, {token}, 0, 0, 5, 3}}, {0}}, epoch),
       pack(Resend{request, epoch, 1, 3}, epoch),
       pack(Cancel{request, epoch}, epoch),
-      pack(PrefillRequest{request, epoch, model, "default", {1, 2, 3}, false, 2, 0, "tcp://127.0.0.1:7004", 60000, 7, lease, "host"}, epoch),
+      pack(PrefillRequest{request, epoch, model, "default", {1, 2, 3}, false, 2, 0, "tcp://127.0.0.1:7004", 60000, 7, lease, "host",
+                          trace}, epoch),
       pack(PrefillDone{request, epoch, error, 9, 16}, epoch),
       pack(KvFrame{request, epoch, model, 3, 4, 2, {0, 1}, 128, 0xABCDEF, lease, {64, 3, 32, 32, 1, 0}}, epoch),
       pack(FrameAck{request, epoch, 3, false, lease, true, true}, epoch),
@@ -57,7 +60,7 @@ inline std::vector<Envelope> message_samples() {
                          RequestId{31, 32}}),
       pack(WorkerTable{node, 9, 1, 2, {{NodeId{8, 9}, Role::prefill, "prefill-0", "tcp://127.0.0.1:7001",
                                          "tcp://127.0.0.1:7002", {"smollm2"}}}}),
-      pack(KvFetch{request, epoch, lease, model, 2, 4, keys, 64, "tcp://127.0.0.1:7004", "host"}, epoch),
+      pack(KvFetch{request, epoch, lease, model, 2, 4, keys, 64, "tcp://127.0.0.1:7004", "host", trace}, epoch),
       pack(KvFetched{request, epoch, lease, error, true, 96}, epoch),
       pack(KvFetchCancel{lease}),
       pack(Handover{node, {{request, epoch}}}),
@@ -67,6 +70,8 @@ inline std::vector<Envelope> message_samples() {
                            {{"smollm2", 1, 2, 320, 100, 50, 20, 5, 77, 1000, 2000, 300}}}},
                          {{request, epoch, "{\"decode\":\"decode-0\"}"}}}),
       pack(Operate{node, Operation::drain}),
+      pack(Spans{request, epoch, 1, Role::prefill, "prefill-0", 5000, 2,
+                 {{{44}, {43}, "prefill", 1000, 4000, true, {{"troupe.tokens", 640}}, {{"error.type", "out_of_pages"}}}}}, epoch),
   };
 }
 

@@ -249,5 +249,83 @@ TEST(WorkerState, AKillOrderIsObeyedOnlyWhereItIsAllowed) {
   EXPECT_EQ(killed, 1);
 }
 
+wire::Generate recorded(std::uint64_t id) {
+  wire::Generate order;
+  order.request = {7, id};
+  order.epoch = {1};
+  order.model = kModel;
+  order.prompt = {1, 2, 3};
+  order.prompt_tokens = 3;
+  order.max_tokens = 5;
+  order.trace = {{1, 2}, {3}};
+  return order;
+}
+
+TEST(WorkerState, TellsOfARecordedStreamBeforeItsLastTokens) {
+  Rig rig;
+  (void)rig.send(recorded(1), "tcp://gateway");
+  EXPECT_TRUE(std::get<Submit>(rig.door.commands.at(0)).request.traced);
+  EXPECT_FALSE(sent<wire::Spans>(rig.report(0, FinishReason::none)).has_value()) << "it goes on";
+  const auto out = rig.report(0, FinishReason::stop);
+  ASSERT_EQ(out.size(), 2U);
+  EXPECT_EQ(out[0].to, "tcp://gateway");
+  const auto told = wire::unpack<wire::Spans>(out[0].message);
+  ASSERT_TRUE(told.has_value());
+  EXPECT_EQ(told->name, "decode-0");
+  EXPECT_EQ(told->spans.at(0).name, "decode");
+  EXPECT_EQ(out[1].message.type, wire::kTokensNumber);
+}
+
+TEST(WorkerState, TellsOfACancelledStreamButNotToAGatewayThatIsGone) {
+  WorkerOptions options;
+  options.gateway_grace = 1s;
+  Rig rig(options);
+  for (const std::uint64_t id : {1, 2}) {
+    (void)rig.send(recorded(id), "tcp://gateway");
+    (void)rig.report(id - 1, FinishReason::none);
+  }
+  EXPECT_TRUE(sent<wire::Spans>(rig.send(wire::Cancel{{7, 1}, {1}}, "tcp://gateway")).has_value());
+  actors::Outbox out;
+  rig.state->peer_lost("tcp://gateway", rig.now, out);
+  EXPECT_FALSE(sent<wire::Spans>(rig.tick(2s)).has_value());
+  EXPECT_EQ(rig.state->counters().streams, 0U);
+}
+
+TEST(WorkerState, TellsNothingOfAStreamThatNobodyRecords) {
+  Rig rig;
+  (void)rig.generate(1);
+  EXPECT_FALSE(std::get<Submit>(rig.door.commands.at(0)).request.traced);
+  EXPECT_EQ(rig.report(0, FinishReason::stop).size(), 1U) << "its tokens";
+}
+
+TEST(WorkerState, ARecordedPromptForSomebodyElseIsToldToWhoAsked) {
+  Rig rig;
+  wire::PrefillRequest order;
+  order.request = {7, 1};
+  order.epoch = {1};
+  order.model = kModel;
+  order.prompt.assign(64, 5);
+  order.tokens = 64;
+  order.data_address = "tcp://data";
+  order.trace = {{1, 2}, {3}};
+  (void)rig.send(order, "tcp://decode-1");
+  const auto& command = std::get<Prefill>(rig.door.commands.at(0));
+  EXPECT_TRUE(command.request.traced);
+  rig.now += 5ms;
+  ReportBatch batch;
+  batch.reports.emplace_back(Prefilled{command.request.id, 0, 0, Error{Errc::out_of_pages, "x"}});
+  actors::Outbox out;
+  rig.state->on_reports(0, std::move(batch), rig.now, out);
+  const auto messages = out.take();
+  ASSERT_EQ(messages.size(), 2U);
+  EXPECT_EQ(messages[0].to, "tcp://decode-1");
+  const auto told = wire::unpack<wire::Spans>(messages[0].message);
+  ASSERT_TRUE(told.has_value());
+  EXPECT_EQ(told->spans.at(0).name, "prefill");
+  EXPECT_TRUE(told->spans[0].failed);
+  EXPECT_EQ(told->spans[0].end_ns, Duration(5ms).count());
+  EXPECT_EQ(messages[1].message.type, wire::kPrefillDoneNumber);
+}
+
 }  // namespace
 }  // namespace troupe::worker
