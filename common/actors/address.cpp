@@ -39,12 +39,12 @@ bool is_loopback(std::string_view host) {
   return host == "localhost" || host == "::1" || host.starts_with("127.");
 }
 
-Expected<void> check_listen(std::string_view option, const HostPort& value, bool insecure) {
-  if (insecure || is_loopback(value.host)) return {};
+Expected<void> check_listen(std::string_view option, const HostPort& value, bool allowed) {
+  if (allowed || is_loopback(value.host)) return {};
   return fail(Errc::config_invalid,
               std::string(option) + " is " + format(value) +
-                  ": cluster ports on other addresses than loopback need keys, which this build "
-                  "does not have; --insecure allows it on a network where everyone is trusted");
+                  ": cluster ports on other addresses than loopback need keys (troupe keys make, security.keys); "
+                  "--insecure allows it on a network where everyone is trusted");
 }
 
 }  // namespace troupe::actors

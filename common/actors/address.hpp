@@ -30,8 +30,8 @@ inline constexpr std::string_view kLocal = "local://";
 [[nodiscard]] Expected<HostPort> tcp_host_port(std::string_view address);
 
 [[nodiscard]] bool is_loopback(std::string_view host);
-/// Anyone who reaches a cluster port can speak to it: other addresses than loopback need `insecure`.
-/// Errors: config_invalid.
-[[nodiscard]] Expected<void> check_listen(std::string_view option, const HostPort& value, bool insecure);
+/// Without keys anyone who reaches a cluster port can speak to it: other addresses than loopback must be `allowed`, by keys or on
+/// purpose. Errors: config_invalid.
+[[nodiscard]] Expected<void> check_listen(std::string_view option, const HostPort& value, bool allowed);
 
 }  // namespace troupe::actors

@@ -9,6 +9,7 @@
 #include <set>
 
 #include <caf/io/all.hpp>
+#include <caf/openssl/all.hpp>
 
 #include "common/actors/address.hpp"
 #include "common/actors/type_ids.hpp"
@@ -67,8 +68,10 @@ caf::behavior dialer(caf::event_based_actor* self, caf::actor_addr prober, std::
       .then(
           [=](bool up) {
             if (!up) return answer(nullptr);
-            self->request(self->system().middleman().actor_handle(), kDialAnswer, caf::connect_atom_v,
-                          target->host, target->port)
+            auto& system = self->system();  // with keys nobody is reached otherwise
+            const auto& middleman =
+                system.has_openssl_manager() ? system.openssl_manager().actor_handle() : system.middleman().actor_handle();
+            self->request(middleman, kDialAnswer, caf::connect_atom_v, target->host, target->port)
                 .then([=](const caf::node_id&, caf::strong_actor_ptr& handle,
                           const std::set<std::string>&) { answer(std::move(handle)); },
                       [=](caf::error&) { answer(nullptr); });

@@ -5,6 +5,7 @@
 
 #include <caf/all.hpp>
 #include <caf/io/all.hpp>
+#include <caf/openssl/all.hpp>
 
 #include "common/actors/address.hpp"
 #include "common/actors/dialer.hpp"
@@ -65,6 +66,11 @@ class SystemConfig : public caf::actor_system_config {
     set("middleman.connection-timeout", to_timespan(options.node_timeout));
     set("scheduler.max-throughput", std::size_t{16});
     set("middleman.app-identifiers", std::vector<std::string>{kApplication});
+    if (!options.keys) return;
+    load<caf::openssl::manager>();
+    openssl_certificate = options.keys->current().certificate.string();
+    openssl_key = options.keys->current().private_key.string();
+    openssl_cafile = options.keys->authorities.string();
   }
 };
 
@@ -117,7 +123,8 @@ class CafRuntime final : public Runtime {
     auto listen = parse_host_port(options_.listen);
     if (!listen) return tl::unexpected<Error>(listen.error());
     if (published_) listen->port = 0;
-    const auto port = system_.middleman().publish(actor, listen->port, listen->host.c_str(), true);
+    const auto port = options_.keys ? caf::openssl::publish(actor, listen->port, listen->host.c_str(), true)
+                                    : system_.middleman().publish(actor, listen->port, listen->host.c_str(), true);
     if (!port) {
       return fail(Errc::address_in_use,
                   "cluster.listen " + format(*listen) + " cannot be bound: " + system_.render(port.error()));
@@ -156,7 +163,7 @@ Expected<std::unique_ptr<Runtime>> Runtime::create(const RuntimeOptions& options
   if (options.remote) {
     const auto listen = parse_host_port(options.listen);
     if (!listen) return tl::unexpected<Error>(listen.error());
-    TROUPE_TRY(check_listen("cluster.listen", *listen, options.insecure));
+    TROUPE_TRY(check_listen("cluster.listen", *listen, options.insecure || options.keys != nullptr));
   }
   return std::make_unique<CafRuntime>(options);
 }

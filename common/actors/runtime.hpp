@@ -12,6 +12,7 @@
 #include "common/actors/role_state.hpp"
 #include "common/base/clock.hpp"
 #include "common/base/error.hpp"
+#include "common/security/key_folder.hpp"
 
 namespace troupe::actors {
 
@@ -19,7 +20,9 @@ struct RuntimeOptions {
   bool remote = false;                 ///< speak to other processes; otherwise local:// addresses only
   std::string listen = "127.0.0.1:0";  ///< host:port of the first remote role; further ones take free ports
   std::string advertise;               ///< host[:port] others use; empty: `listen`
-  bool insecure = false;               ///< allow `listen` beyond loopback
+  bool insecure = false;               ///< allow `listen` beyond loopback without keys
+  /// TLS with the certificate of the generation in use, for those whose certificate an accepted authority has signed. Null: plain TCP.
+  std::shared_ptr<const security::ClusterKeys> keys = nullptr;
   Duration heartbeat = std::chrono::milliseconds(500);
   Duration node_timeout = std::chrono::seconds(2);
   unsigned threads = 2;  ///< actors never compute, so few are enough
@@ -56,7 +59,7 @@ class RoleHandle {
 
 class Runtime {
  public:
-  /// Errors: config_invalid (a listen address beyond loopback without `insecure`).
+  /// Errors: config_invalid (a listen address beyond loopback with neither `keys` nor `insecure`).
   [[nodiscard]] static Expected<std::unique_ptr<Runtime>> create(const RuntimeOptions& options);
   virtual ~Runtime() = default;
 

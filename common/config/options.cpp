@@ -16,6 +16,9 @@ std::vector<Option> rows() {
       {"insecure", boolean, "false", kServing,
        "Let cluster ports listen on other addresses than loopback without keys. Only for networks where "
        "everyone is trusted."},
+      {"security.keys", text, "", kServing,
+       "Folder of the cluster's keys (troupe keys make): cluster ports then speak TLS and CURVE, and only to those who hold the same. "
+       "Empty: they speak to everyone who reaches them."},
 
       // The HTTP edge
       {"http.host", text, "127.0.0.1", kGateway, "Address the HTTP API listens on."},
@@ -32,6 +35,10 @@ std::vector<Option> rows() {
        "Time a client may leave an answer unread before it counts as gone.", "", "100ms", "1h"},
       {"http.idle_timeout", duration, "75s", kGateway,
        "Time a kept-alive connection may idle between requests.", "", "100ms", "1h"},
+      {"http.tls.certificate", text, "", kGateway,
+       "PEM file of the HTTP API's certificate and of those between it and its authority: the API is then HTTPS alone. A changed file "
+       "is taken into use while connections go on. Empty: HTTP."},
+      {"http.tls.key", text, "", kGateway, "PEM file of that certificate's private key, closed to other users."},
       {"http.cors_origin", text, "", kGateway,
        "Origin that browsers may call from; * for any. Empty sends no CORS headers."},
 
@@ -264,9 +271,9 @@ std::vector<Option> rows() {
        "",
        {"debug", "info", "warn", "error", "off"}},
       {"log.json", boolean, "false", kEveryRole, "One JSON object a line instead of text."},
-      {"metrics.host", text, "127.0.0.1", kRouter | kWorkers, "Address of the metrics port."},
-      {"metrics.port", integer, "-1", kRouter | kWorkers,
-       "Port that serves /metrics, /healthz and /readyz of a process without a gateway; -1 none, 0 a free "
+      {"metrics.host", text, "127.0.0.1", kServing, "Address of the metrics port."},
+      {"metrics.port", integer, "-1", kServing,
+       "Port that serves /metrics, /healthz and /readyz of a process without a gateway, or of one whose API is HTTPS; -1 none, 0 a free "
        "one.",
        "port", "-1", "65535"},
       {"trace.ratio", real, "0", kGateway,

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "common/base/error.hpp"
+#include "common/security/key_folder.hpp"
 #include "common/transport/frame_bytes.hpp"
 #include "common/wire/messages.hpp"
 
@@ -45,6 +46,7 @@ struct DataPlaneOptions {
   std::chrono::milliseconds ack_timeout{5000}; ///< a peer that acknowledges nothing for this long is lost
   std::uint32_t shared_slots = 16;             ///< of 2 MiB, written by this sender, read by others of its host; 0: none
   std::chrono::milliseconds resend_after{1000}; ///< a frame without an answer is sent again, then after twice as long
+  std::shared_ptr<const security::ClusterKeys> keys = nullptr; ///< of tcp://: others are refused; null: no keys, everybody speaks
 };
 
 struct DataPlaneStats {
@@ -54,6 +56,7 @@ struct DataPlaneStats {
   std::uint64_t shared_sent = 0, shared_received = 0;  ///< frames, of all, whose payload stayed in place
   std::uint32_t segments = 0;              ///< of others, mapped now
   std::uint32_t in_flight = 0, peers = 0;
+  std::uint64_t handshakes_refused = 0;    ///< of peers without the keys
 };
 
 /// What a plane tells its owner. Called on the plane's own thread (or the sender's for local://); must not block.

@@ -12,6 +12,7 @@
 
 #include "common/base/error.hpp"
 #include "common/kv_events/event_log.hpp"
+#include "common/security/key_folder.hpp"
 
 namespace troupe {
 
@@ -22,6 +23,7 @@ struct EventSenderOptions {
   std::chrono::milliseconds idle{1000};  ///< then an empty batch, so that a lost last one is missed
   std::size_t max_batches = 10000;       ///< kept for replays
   std::size_t max_bytes = std::size_t{64} << 20;
+  std::shared_ptr<const security::ClusterKeys> keys = nullptr;  ///< others are refused; null: everybody is answered
 };
 
 /// Publishes one feed. A subscriber that is too slow misses batches and asks for them; nobody waits for it.
@@ -35,6 +37,8 @@ class EventSender {
   /// As bound, with real ports.
   [[nodiscard]] virtual const std::string& address() const = 0;
   [[nodiscard]] virtual const std::string& replay_address() const = 0;
+  /// Subscribers and askers without the keys. Threads: any.
+  [[nodiscard]] virtual std::uint64_t handshakes_refused() const = 0;
 };
 
 struct EventSource {
@@ -55,8 +59,8 @@ struct EventHandlers {
 class EventReceiver {
  public:
   /// Errors: invalid_argument (an endpoint that cannot be dialled).
-  [[nodiscard]] static Expected<std::unique_ptr<EventReceiver>> create(const std::vector<EventSource>& sources,
-                                                                       EventHandlers handlers);
+  [[nodiscard]] static Expected<std::unique_ptr<EventReceiver>> create(const std::vector<EventSource>& sources, EventHandlers handlers,
+                                                                       std::shared_ptr<const security::ClusterKeys> keys = nullptr);
   virtual ~EventReceiver() = default;
   /// No-op for a source without replays. Threads: any.
   virtual void ask_replay(std::size_t source, std::uint64_t from) = 0;

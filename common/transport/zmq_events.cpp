@@ -14,6 +14,8 @@
 #include "common/base/log.hpp"
 #include "common/kv_events/vllm_codec.hpp"
 #include "common/transport/event_sockets.hpp"
+#include "common/transport/zmq_curve.hpp"
+#include "common/transport/zmq_dial.hpp"
 
 namespace troupe {
 namespace {
@@ -82,7 +84,8 @@ std::string bind(zmq::socket_t& socket, const std::string& endpoint) {
 class Sender final : public EventSender {
  public:
   explicit Sender(const EventSenderOptions& options)
-      : options_(options), pub_(context_, zmq::socket_type::pub), replay_(context_, zmq::socket_type::router),
+      : options_(options), gate_(context_, options.keys, "kv_events"), pub_(context_, zmq::socket_type::pub),
+        replay_(context_, zmq::socket_type::router),
         log_(options.max_batches, options.max_bytes) {}
   ~Sender() override {
     stopping_ = true;
@@ -92,14 +95,15 @@ class Sender final : public EventSender {
 
   Expected<void> start() {
     try {
-      address_ = bind(pub_, options_.endpoint);
-      if (!options_.replay_endpoint.empty()) replay_address_ = bind(replay_, options_.replay_endpoint);
+      address_ = open(pub_, options_.endpoint);
+      if (!options_.replay_endpoint.empty()) replay_address_ = open(replay_, options_.replay_endpoint);
     } catch (const zmq::error_t& error) {
       const Errc code = error.num() == EADDRINUSE ? Errc::address_in_use
                         : error.num() == EINVAL   ? Errc::invalid_argument
                                                   : Errc::io_failed;
       return fail(code, "KV events on " + options_.endpoint + " and " + options_.replay_endpoint + ": " + error.what());
     }
+    gate_.start();
     thread_ = std::thread([this] { run(); });
     return {};
   }
@@ -113,8 +117,14 @@ class Sender final : public EventSender {
   }
   const std::string& address() const override { return address_; }
   const std::string& replay_address() const override { return replay_address_; }
+  std::uint64_t handshakes_refused() const override { return gate_.refused(); }
 
  private:
+  std::string open(zmq::socket_t& socket, const std::string& endpoint) {
+    gate_.guard(socket);
+    return bind(socket, endpoint);
+  }
+
   void run() {
     auto quiet_since = Clock::now();
     while (!stopping_) {
@@ -179,6 +189,7 @@ class Sender final : public EventSender {
 
   const EventSenderOptions options_;
   zmq::context_t context_{1};
+  CurveGate gate_;  // outlives what it guards
   zmq::socket_t pub_, replay_;
   std::string address_, replay_address_;
   Wake wake_;
@@ -192,7 +203,8 @@ class Sender final : public EventSender {
 
 class Receiver final : public EventReceiver {
  public:
-  explicit Receiver(EventHandlers handlers) : handlers_(std::move(handlers)) {}
+  Receiver(EventHandlers handlers, std::shared_ptr<const security::ClusterKeys> keys)
+      : handlers_(std::move(handlers)), keys_(std::move(keys)) {}
   ~Receiver() override {
     stopping_ = true;
     wake_.set();
@@ -202,17 +214,17 @@ class Receiver final : public EventReceiver {
   Expected<void> start(const std::vector<EventSource>& sources) {
     for (const EventSource& source : sources) {
       try {
-        zmq::socket_t sub(context_, zmq::socket_type::sub);
-        sub.set(zmq::sockopt::linger, 0);
-        sub.set(zmq::sockopt::rcvhwm, kQueue);
-        sub.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(kv_events::kMaxPayload));
-        sub.set(zmq::sockopt::subscribe, "");
+        ZmqDial sub(context_, zmq::socket_type::sub, keys_, [](zmq::socket_t& socket) {
+          socket.set(zmq::sockopt::rcvhwm, kQueue);
+          socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(kv_events::kMaxPayload));
+          socket.set(zmq::sockopt::subscribe, "");
+        });
         sub.connect(source.endpoint);
-        zmq::socket_t replay(context_, zmq::socket_type::dealer);
-        replay.set(zmq::sockopt::linger, 0);
-        replay.set(zmq::sockopt::rcvhwm, kQueue);
-        replay.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(kv_events::kMaxPayload));
-        replay.set(zmq::sockopt::immediate, true);  // no question waits for the publisher's next incarnation
+        ZmqDial replay(context_, zmq::socket_type::dealer, keys_, [](zmq::socket_t& socket) {
+          socket.set(zmq::sockopt::rcvhwm, kQueue);
+          socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(kv_events::kMaxPayload));
+          socket.set(zmq::sockopt::immediate, true);  // no question waits for the publisher's next incarnation
+        });
         if (!source.replay_endpoint.empty()) replay.connect(source.replay_endpoint);
         subs_.push_back(std::move(sub));
         replays_.push_back(std::move(replay));
@@ -240,30 +252,34 @@ class Receiver final : public EventReceiver {
   void run() {
     while (!stopping_) {
       std::vector<zmq::pollitem_t> items{wake_.item()};
-      for (zmq::socket_t& socket : subs_) items.push_back({socket.handle(), 0, ZMQ_POLLIN, 0});
-      for (zmq::socket_t& socket : replays_) items.push_back({socket.handle(), 0, ZMQ_POLLIN, 0});
+      for (ZmqDial& dial : subs_) dial.add_to(items, ZMQ_POLLIN);
+      for (ZmqDial& dial : replays_) dial.add_to(items, ZMQ_POLLIN);
       zmq::poll(items, std::chrono::milliseconds(-1));
       wake_.clear();
+      for (ZmqDial& dial : subs_) dial.look();
+      for (ZmqDial& dial : replays_) dial.look();
       for (std::size_t source = 0; source < subs_.size(); ++source) {
-        for (std::size_t i = 0; i < kAtOnce && take_event(source); ++i) {
-        }
-        for (std::size_t i = 0; i < kAtOnce && take_replay(source); ++i) {
-        }
+        for (zmq::socket_t* socket : subs_[source].sockets())
+          for (std::size_t i = 0; i < kAtOnce && take_event(source, *socket); ++i) {
+          }
+        for (zmq::socket_t* socket : replays_[source].sockets())
+          for (std::size_t i = 0; i < kAtOnce && take_replay(source, *socket); ++i) {
+          }
       }
       ask();
     }
   }
 
-  bool take_event(std::size_t source) {
-    const auto parts = receive(subs_[source]);
+  bool take_event(std::size_t source, zmq::socket_t& socket) {
+    const auto parts = receive(socket);
     if (parts.empty()) return false;
     const auto number = parts.size() == 3 ? to_number(parts[1]) : std::nullopt;
     if (number) handlers_.received(source, parts[0].to_string(), *number, bytes(parts[2]));
     else log::warn("KV events are a topic, a number of 8 bytes and a payload", {{"parts", parts.size()}});
     return true;
   }
-  bool take_replay(std::size_t source) {
-    const auto parts = receive(replays_[source]);
+  bool take_replay(std::size_t source, zmq::socket_t& socket) {
+    const auto parts = receive(socket);
     if (parts.empty()) return false;
     const auto number = parts.size() == 3 ? to_number(parts[1]) : std::nullopt;
     if (!number) log::warn("a replay is an empty part, a number of 8 bytes and a payload");
@@ -283,14 +299,18 @@ class Receiver final : public EventReceiver {
     for (const auto& [source, from] : questions) {
       const Number number = to_bytes(from);
       // Refused while nobody is connected: the owner asks again when no answer comes.
-      if (replays_[source].send(zmq::const_buffer("", 0), zmq::send_flags::sndmore | zmq::send_flags::dontwait))
-        replays_[source].send(zmq::buffer(number), zmq::send_flags::dontwait);
+      for (zmq::socket_t* socket : replays_[source].sockets()) {
+        if (!socket->send(zmq::const_buffer("", 0), zmq::send_flags::sndmore | zmq::send_flags::dontwait)) continue;
+        socket->send(zmq::buffer(number), zmq::send_flags::dontwait);
+        break;
+      }
     }
   }
 
   const EventHandlers handlers_;
+  const std::shared_ptr<const security::ClusterKeys> keys_;
   zmq::context_t context_{1};
-  std::vector<zmq::socket_t> subs_, replays_;
+  std::vector<ZmqDial> subs_, replays_;
   std::vector<bool> has_replay_;
   Wake wake_;
   std::atomic<bool> stopping_{false};
@@ -308,8 +328,9 @@ Expected<std::unique_ptr<EventSender>> EventSender::create(const EventSenderOpti
 }
 
 Expected<std::unique_ptr<EventReceiver>> EventReceiver::create(const std::vector<EventSource>& sources,
-                                                               EventHandlers handlers) {
-  auto receiver = std::make_unique<Receiver>(std::move(handlers));
+                                                               EventHandlers handlers,
+                                                               std::shared_ptr<const security::ClusterKeys> keys) {
+  auto receiver = std::make_unique<Receiver>(std::move(handlers), std::move(keys));
   TROUPE_TRY(receiver->start(sources));
   return receiver;
 }

@@ -18,6 +18,8 @@
 #include "common/transport/frame_pool.hpp"
 #include "common/transport/peer_window.hpp"
 #include "common/transport/shared_ring.hpp"
+#include "common/transport/zmq_curve.hpp"
+#include "common/transport/zmq_dial.hpp"
 #include "common/wire/frame.hpp"
 
 namespace troupe {
@@ -46,7 +48,7 @@ std::string_view text_of(const zmq::message_t& message) {
 class ZmqPlane final : public DataPlane {
  public:
   ZmqPlane(const DataPlaneOptions& options, DataPlaneHandlers handlers)
-      : options_(options), handlers_(std::move(handlers)), receiver_(context_, zmq::socket_type::router),
+      : options_(options), handlers_(std::move(handlers)), gate_(context_, options.keys, "data"), receiver_(context_, zmq::socket_type::router),
         intake_(handlers_.received, [this] { wake(); }), host_(options.shared_slots != 0 ? host_identity() : std::string()),
         wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     TROUPE_CHECK(wake_ >= 0, "eventfd failed");
@@ -66,6 +68,7 @@ class ZmqPlane final : public DataPlane {
       receiver_.set(zmq::sockopt::rcvhwm, static_cast<int>(options_.window) * 2);
       receiver_.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(options_.max_frame_bytes));
       receiver_.set(zmq::sockopt::router_mandatory, true);
+      gate_.guard(receiver_);
       receiver_.bind(options_.listen);
       address_ = receiver_.get(zmq::sockopt::last_endpoint);
       while (!address_.empty() && address_.back() == '\0') address_.pop_back();
@@ -75,6 +78,7 @@ class ZmqPlane final : public DataPlane {
                                                   : Errc::io_failed;
       return fail(code, "data plane " + options_.listen + ": " + error.what());
     }
+    gate_.start();
     thread_ = std::thread([this] { run(); });
     return {};
   }
@@ -114,6 +118,7 @@ class ZmqPlane final : public DataPlane {
     stats.peers = static_cast<std::uint32_t>(peers_.size());
     for (const auto& [address, peer] : peers_) stats.in_flight += peer.outstanding();
     intake_.add_to(stats);
+    stats.handshakes_refused = gate_.refused();
     return stats;
   }
 
@@ -149,8 +154,8 @@ class ZmqPlane final : public DataPlane {
     while (!stopping_) {
       std::vector<zmq::pollitem_t> items = {{nullptr, wake_, ZMQ_POLLIN, 0}, {receiver_.handle(), 0, ZMQ_POLLIN, 0}};
       std::vector<std::string> names;
-      for (auto& [address, socket] : senders_) {
-        items.push_back({socket.handle(), 0, static_cast<short>(ZMQ_POLLIN | (has_queued(address) ? ZMQ_POLLOUT : 0)), 0});
+      for (auto& [address, dial] : senders_) {
+        dial.add_to(items, static_cast<short>(ZMQ_POLLIN | (has_queued(address) ? ZMQ_POLLOUT : 0)));
         names.push_back(address);
       }
       const std::size_t sockets = items.size();
@@ -162,6 +167,7 @@ class ZmqPlane final : public DataPlane {
       [[maybe_unused]] const ssize_t got = ::read(wake_, &ignored, sizeof ignored);
       receive_frames();
       return_credits();
+      for (auto& [address, dial] : senders_) dial.look();
       for (const std::string& address : names) receive_acks(address);
       resend();
       flush_queues();
@@ -227,11 +233,15 @@ class ZmqPlane final : public DataPlane {
   }
 
   void receive_acks(const std::string& address) {
-    const auto socket = senders_.find(address);
-    if (socket == senders_.end()) return;
+    const auto dial = senders_.find(address);
+    if (dial == senders_.end()) return;
+    for (zmq::socket_t* socket : dial->second.sockets()) receive_acks(address, *socket);
+  }
+
+  void receive_acks(const std::string& address, zmq::socket_t& socket) {
     for (;;) {
       zmq::message_t message;
-      if (!socket->second.recv(message, zmq::recv_flags::dontwait)) return;
+      if (!socket.recv(message, zmq::recv_flags::dontwait)) return;
       if (message.more()) {
         count_malformed("an acknowledgement has one part");
         continue;
@@ -274,27 +284,36 @@ class ZmqPlane final : public DataPlane {
       for (const auto& [address, peer] : peers_)
         if (peer.has_queued()) addresses.push_back(address);
     }
-    for (const std::string& address : addresses) flush(address, socket_for(address));
+    for (const std::string& address : addresses) flush(address, dial_for(address));
   }
 
-  zmq::socket_t& socket_for(const std::string& address) {
+  ZmqDial& dial_for(const std::string& address) {
     const auto it = senders_.find(address);
     if (it != senders_.end()) return it->second;
-    zmq::socket_t socket(context_, zmq::socket_type::dealer);
-    socket.set(zmq::sockopt::linger, 0);
-    socket.set(zmq::sockopt::sndhwm, static_cast<int>(options_.window) + 1);
-    socket.set(zmq::sockopt::immediate, true);  // frames wait here, not for the peer's next incarnation
-    socket.set(zmq::sockopt::reconnect_ivl, 100);
-    socket.set(zmq::sockopt::reconnect_ivl_max, 2000);
+    ZmqDial dial(context_, zmq::socket_type::dealer, options_.keys, [window = options_.window](zmq::socket_t& socket) {
+      socket.set(zmq::sockopt::sndhwm, static_cast<int>(window) + 1);
+      socket.set(zmq::sockopt::immediate, true);  // frames wait here, not for the peer's next incarnation
+      socket.set(zmq::sockopt::reconnect_ivl, 100);
+      socket.set(zmq::sockopt::reconnect_ivl_max, 2000);
+    });
     try {
-      socket.connect(address);
+      dial.connect(address);
     } catch (const zmq::error_t& error) {
       log::warn("data plane address cannot be dialled", {{"address", address}, {"error", error.what()}});
     }
-    return senders_.emplace(address, std::move(socket)).first->second;
+    return senders_.emplace(address, std::move(dial)).first->second;
   }
 
-  void flush(const std::string& address, zmq::socket_t& socket) {
+  /// The socket that has taken the first part of a message; null while none is connected.
+  static zmq::socket_t* begin_message(ZmqDial& dial, const std::vector<std::uint8_t>& head) {
+    for (zmq::socket_t* socket : dial.sockets()) {
+      zmq::message_t first(head.data(), head.size());
+      if (socket->send(first, zmq::send_flags::sndmore | zmq::send_flags::dontwait)) return socket;
+    }
+    return nullptr;
+  }
+
+  void flush(const std::string& address, ZmqDial& dial) {
     for (;;) {
       std::optional<OutgoingFrame> frame;
       {
@@ -302,9 +321,8 @@ class ZmqPlane final : public DataPlane {
         frame = peer(address).next(now());
       }
       if (!frame) return;
-      const auto head = wire::to_bytes(frame->header);
-      zmq::message_t first(head.data(), head.size());
-      if (!socket.send(first, zmq::send_flags::sndmore | zmq::send_flags::dontwait)) {
+      zmq::socket_t* const socket = begin_message(dial, wire::to_bytes(frame->header));
+      if (socket == nullptr) {
         std::lock_guard lock(mutex_);  // not connected yet: poll says when
         peer(address).put_back();
         return;
@@ -312,11 +330,11 @@ class ZmqPlane final : public DataPlane {
       const std::string& place = frame->payload->descriptor();
       const bool in_place = !place.empty() && !frame->whole;
       if (in_place) {
-        socket.send(zmq::buffer(place), zmq::send_flags::sndmore);
-        socket.send(zmq::message_t(), zmq::send_flags::none);
+        socket->send(zmq::buffer(place), zmq::send_flags::sndmore);
+        socket->send(zmq::message_t(), zmq::send_flags::none);
       } else {
         zmq::message_t second = share(frame->payload);
-        socket.send(second, zmq::send_flags::none);  // the rest of an accepted message never blocks
+        socket->send(second, zmq::send_flags::none);  // the rest of an accepted message never blocks
       }
       std::lock_guard lock(mutex_);
       stats_.frames_sent += 1;
@@ -361,9 +379,10 @@ class ZmqPlane final : public DataPlane {
   const DataPlaneOptions options_;
   const DataPlaneHandlers handlers_;
   zmq::context_t context_{1};
+  CurveGate gate_;  // outlives what it guards
   zmq::socket_t receiver_;
-  std::map<std::string, zmq::socket_t> senders_;  // the plane's thread only
-  FrameIntake intake_;                            // the same
+  std::map<std::string, ZmqDial> senders_;  // the plane's thread only
+  FrameIntake intake_;                      // the same
   const std::shared_ptr<FramePool> pool_ = FramePool::create(8);
   const std::string host_;
   const int wake_;

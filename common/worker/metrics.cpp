@@ -149,6 +149,9 @@ const std::vector<CounterRow>& counters() {
        [](S s) { return s.plane.repeated; }},
       {counter("troupe_worker_transfer_peers_lost_total", "Data-plane peers that stopped acknowledging."),
        [](S s) { return s.plane.lost_peers; }},
+      {counter("troupe_worker_handshakes_refused_total",
+               "Peers refused at data and event ports: without keys, or with others."),
+       [](S s) { return s.handshakes_refused; }},
   };
   return kRows;
 }

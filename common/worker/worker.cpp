@@ -46,6 +46,7 @@ Expected<void> Worker::open_plane() {
   options.listen = setup_.data_listen;
   options.window = setup_.transfer_window;
   options.shared_slots = static_cast<std::uint32_t>(setup_.shared_bytes >> 21);
+  options.keys = setup_.keys;
   DataPlaneHandlers handlers;
   handlers.received = [this](const wire::Envelope& header, FramePayload payload) {
     return on_frame(header, std::move(payload));
@@ -82,6 +83,7 @@ Expected<void> Worker::open_kv_events(const std::vector<EngineSetup>& engines) {
     options.endpoint = endpoint(setup_.kv_events, i);
     options.replay_endpoint = endpoint(setup_.kv_events_replay, i);
     options.topic = "kv@" + to_hex(setup_.options.node) + "@" + engines[i].model;
+    options.keys = setup_.keys;
     auto sender = EventSender::create(options);
     if (!sender) return tl::unexpected<Error>(sender.error());
     log::info("KV events", {{"model", engines[i].model},
@@ -216,6 +218,8 @@ WorkerSnapshot Worker::snapshot() const {
   }
   out.plane = plane_->stats();
   out.stale_frames = imports_.stale();
+  out.handshakes_refused = out.plane.handshakes_refused;
+  for (const auto& sender : senders_) out.handshakes_refused += sender->handshakes_refused();
   return out;
 }
 

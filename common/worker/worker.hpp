@@ -23,6 +23,7 @@ struct WorkerSetup {
   /// KV events for other routers: "tcp://host:port" each, further engines take the next ports (port 0: any).
   /// Empty: none.
   std::string kv_events, kv_events_replay;
+  std::shared_ptr<const security::ClusterKeys> keys = nullptr;  ///< of data and event ports; null: everybody is answered
 };
 
 struct EngineSetup {
@@ -40,6 +41,7 @@ struct WorkerSnapshot {
   std::vector<engine::EngineStats> stats;
   DataPlaneStats plane;
   std::uint64_t stale_frames = 0;  ///< refused: their reservation is gone
+  std::uint64_t handshakes_refused = 0;  ///< at data and event ports: peers without the keys
 };
 
 /// Threads: any, but for create and the destructor.

@@ -140,6 +140,7 @@ class Planner {
     if (entry.role == "gateway") {
       TROUPE_TRY(settle_port(*config, "http.port", config->text("http.host")));
       place = url_of(config->text("http.host"), config->integer("http.port"));
+      if (!config->text("http.tls.certificate").empty()) place.replace(0, std::string_view("http").size(), "https");
       plan.urls.push_back(place + "/v1");
     } else {
       TROUPE_TRY(settle_port(*config, "metrics.port", config->text("metrics.host")));

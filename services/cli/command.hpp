@@ -66,6 +66,7 @@ int trace_command(Arguments arguments, Io& io);
 int doctor_command(Arguments arguments, Io& io);
 int plan_command(Arguments arguments, Io& io);
 int top_command(Arguments arguments, Io& io);
+int keys_command(Arguments arguments, Io& io);
 int version_command(Arguments arguments, Io& io);
 
 }  // namespace troupe::cli

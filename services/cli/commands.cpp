@@ -39,6 +39,8 @@ const std::vector<Command>& commands() {
       {"top", "[--url URL] [--once]", "a cluster in the terminal while it works", top_command},
       {"doctor", "[cluster.yaml | --role ROLE] [--json] [flags]",
        "whether this machine is fit for the configuration, and what to do", doctor_command},
+      {"keys", "make DIR | rotate DIR | retire DIR | show DIR", "the keys that members of a cluster know each other by",
+       keys_command},
       {"config", "print [--role ROLE] [--json] [flags]",
        "every option with its value and where that came from", config_command},
       {"health", "[ROLE] [--url URL] [--timeout TIME]", "whether a role on this machine is ready: the probe of a container",

@@ -37,7 +37,8 @@ Expected<std::string> url_of(std::string_view role, const Io& io) {
   sources.environment = io.environment;
   const auto config = Config::load(product_schema(), sources);
   if (!config) return tl::unexpected<Error>(config.error());
-  const std::string group = (*roles & kGateway) != 0 ? "http" : "metrics";
+  const bool https = !config->text("http.tls.certificate").empty();  // then the metrics port answers without a certificate
+  const std::string group = (*roles & kGateway) != 0 && !https ? "http" : "metrics";
   const std::int64_t port = config->integer(group + ".port");
   if (port <= 0)
     return fail(Errc::config_invalid,

@@ -17,6 +17,7 @@
 #include "common/config/dump.hpp"
 #include "common/config/model_catalog.hpp"
 #include "common/metrics/process.hpp"
+#include "common/security/key_folder.hpp"
 #include "common/trace/exporter.hpp"
 #include "common/worker/metrics.hpp"
 #include "services/cli/notify.hpp"
@@ -108,6 +109,7 @@ class Process {
   }
 
   Expected<void> build() {
+    TROUPE_TRY(read_keys());
     TROUPE_TRY(find_router());
     TROUPE_TRY(find_own_address());
     TROUPE_TRY(open_runtime());
@@ -116,8 +118,22 @@ class Process {
     if (hosts("prefill")) TROUPE_TRY(open_worker(prefill::setup()));
     if (hosts("gateway")) TROUPE_TRY(open_gateway());
     follow_routers();
-    return hosts("gateway") ? Expected<void>() : open_metrics();
+    return hosts("gateway") && !is_https() ? Expected<void>() : open_metrics();
   }
+
+  /// One process speaks to no other.
+  Expected<void> read_keys() {
+    const std::string& folder = config_.text("security.keys");
+    if (serves() || folder.empty()) return {};
+    auto keys = security::load_keys(folder);
+    if (!keys) return tl::unexpected<Error>(keys.error());
+    keys_ = std::move(*keys);
+    log::info("cluster ports take members only", {{"generation", keys_->current().number}, {"accepted", keys_->generations.size()}});
+    return {};
+  }
+  /// Whether cluster ports may be open to other machines.
+  [[nodiscard]] bool opens() const { return keys_ != nullptr || config_.boolean("insecure"); }
+  [[nodiscard]] bool is_https() const { return !config_.text("http.tls.certificate").empty(); }
 
   Expected<void> open_runtime() {
     actors::RuntimeOptions options;
@@ -125,6 +141,7 @@ class Process {
     options.listen = config_.text("cluster.listen");
     options.advertise = advertise_;
     options.insecure = config_.boolean("insecure");
+    options.keys = keys_;
     options.heartbeat = config_.duration("cluster.heartbeat");
     options.node_timeout = config_.duration("cluster.node_timeout");
     if (options.node_timeout < 2 * options.heartbeat)
@@ -227,7 +244,7 @@ class Process {
     auto role = runtime_->spawn("router", [&](const actors::RoleHandle&) { return std::move(*state); });
     if (!role) return tl::unexpected<Error>(role.error());
     router_ = *role;
-    if (!sources->empty()) TROUPE_TRY(intake_.start(*sources, router_));
+    if (!sources->empty()) TROUPE_TRY(intake_.start(*sources, router_, keys_));
     router_address_ = router_.address();
     if (!serves()) log::info("router listens", {{"address", router_address_}});
     return {};
@@ -249,6 +266,7 @@ class Process {
     setup.options.gateway_grace = 2 * config_.duration("cluster.node_timeout");
     setup.options.conversion = conversion_of(config_.text("disagg.convert"));
     setup.shared_bytes = config_.bytes("kv.transfer_shared_bytes");
+    setup.keys = keys_;
     setup.transfer_window = static_cast<std::uint32_t>(config_.integer("kv.transfer_window"));
     std::vector<worker::EngineLabels> labels;
     for (const worker::EngineSetup& each : *engines)
@@ -269,7 +287,7 @@ class Process {
       if (text.empty()) continue;
       const auto listen = actors::parse_host_port(text);
       if (!listen) return tl::unexpected<Error>(listen.error());
-      TROUPE_TRY(actors::check_listen(option, *listen, config_.boolean("insecure")));
+      TROUPE_TRY(actors::check_listen(option, *listen, opens()));
       *to = std::string(actors::kTcp) + actors::format(*listen);
     }
     return {};
@@ -282,7 +300,7 @@ class Process {
     }
     const auto listen = actors::parse_host_port(config_.text("cluster.data_listen"));
     if (!listen) return tl::unexpected<Error>(listen.error());
-    TROUPE_TRY(actors::check_listen("cluster.data_listen", *listen, config_.boolean("insecure")));
+    TROUPE_TRY(actors::check_listen("cluster.data_listen", *listen, opens()));
     setup.data_listen = std::string(actors::kTcp) + actors::format(*listen);
     setup.data_advertise = config_.text("cluster.data_advertise");
     if (!setup.data_advertise.empty()) return {};
@@ -307,6 +325,7 @@ class Process {
     options.gateway.probe_after = options.gateway.probe_timeout =
         config_.duration("cluster.node_timeout") / 2;
     options.data_listen = serves() ? "local://gateway-data" : "tcp://127.0.0.1:0";
+    options.keys = keys_;
     options.gateway.on_placed = [log = requests_seen_](const RequestId& id, std::string decode, std::string prefill) {
       log->placed(id, std::move(decode), std::move(prefill), std::chrono::steady_clock::now());
     };
@@ -369,6 +388,8 @@ class Process {
     http.write_timeout = config_.duration("http.write_timeout");
     http.idle_timeout = config_.duration("http.idle_timeout");
     http.cors_origin = config_.text("http.cors_origin");
+    http.tls.certificate = config_.text("http.tls.certificate");
+    http.tls.key = config_.text("http.tls.key");
     return http;
   }
 
@@ -398,7 +419,8 @@ class Process {
     return options;
   }
 
-  /// A process without a gateway has a small port of its own, when it is asked for.
+  /// A process without a gateway has a small port of its own, when it is asked for; so has one whose API is HTTPS, for probes and
+  /// scrapers without its authority.
   Expected<void> open_metrics() {
     const std::int64_t port = config_.integer("metrics.port");
     if (port < 0) return {};
@@ -447,7 +469,7 @@ class Process {
       return;
     }
     if (edge_) {
-      std::cout << "Troupe answers on http://" << actors::format({config_.text("http.host"), edge_->port()})
+      std::cout << "Troupe answers on http" << (is_https() ? "s" : "") << "://" << actors::format({config_.text("http.host"), edge_->port()})
                 << "/v1" << std::endl;
     }
     notify_ready();
@@ -480,6 +502,7 @@ class Process {
   bool stop_early_ = false;
   std::string router_address_;
   std::vector<std::string> other_routers_;
+  std::shared_ptr<const security::ClusterKeys> keys_;  ///< null: cluster ports speak to everyone
   std::string advertise_;  ///< "" where others reach this process at the address it listens on
   SteadyClock clock_;
   metrics::Registry registry_;

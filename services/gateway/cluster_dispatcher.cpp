@@ -56,6 +56,7 @@ class Cluster final : public ClusterDispatcher {
   Expected<void> open() {
     DataPlaneOptions plane;
     plane.listen = options_.data_listen;
+    plane.keys = options_.keys;
     DataPlaneHandlers handlers;
     handlers.received = [](const wire::Envelope&, FramePayload) {
       return false;
@@ -156,6 +157,7 @@ class Cluster final : public ClusterDispatcher {
     return shared_->counters;
   }
   bool joined() const override { return shared_->joined; }
+  std::uint64_t handshakes_refused() const override { return plane_->stats().handshakes_refused; }
   const std::string& control_address() const override { return role_.address(); }
 
  private:

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/actors/runtime.hpp"
+#include "common/security/key_folder.hpp"
 #include "services/gateway/cluster_console.hpp"
 #include "services/gateway/dispatcher.hpp"
 #include "services/gateway/gateway_state.hpp"
@@ -17,6 +18,7 @@ struct ClusterDispatcherOptions {
   std::string data_listen =
       "tcp://127.0.0.1:0";          ///< long prompts leave from here; "local://name" in one process
   std::size_t max_in_flight = 256;  ///< choices
+  std::shared_ptr<const security::ClusterKeys> keys = nullptr;  ///< of the data port; null: none
 };
 
 class ClusterDispatcher : public Dispatcher, public ClusterConsole {
@@ -33,6 +35,8 @@ class ClusterDispatcher : public Dispatcher, public ClusterConsole {
   /// Copies, at most a tick old. Threads: any.
   [[nodiscard]] virtual GatewayCounters counters() const = 0;
   [[nodiscard]] virtual bool joined() const = 0;
+  /// Peers without the keys, at the data port. Threads: any.
+  [[nodiscard]] virtual std::uint64_t handshakes_refused() const = 0;
   [[nodiscard]] virtual const std::string& control_address() const = 0;
 };
 

@@ -47,14 +47,17 @@ const std::vector<Row>& rows() {
 void add_cluster_metrics(metrics::Registry& registry, const ClusterDispatcher& dispatcher) {
   std::vector<metrics::Counter> counters;
   for (const Row& row : rows()) counters.push_back(registry.counter(row.row));
+  const metrics::Counter refused = registry.counter(
+      {"troupe_gateway_handshakes_refused_total", "Peers refused at the data port: without keys, or with others."});
   const metrics::Gauge in_flight = registry.gauge(
       {"troupe_gateway_in_flight_requests", "Requests the cluster works on.", metrics::Kind::gauge});
   auto before = std::make_shared<GatewayCounters>();  // owned by the registry's callback
-  registry.before_collect([&dispatcher, counters, in_flight, before] {
+  registry.before_collect([&dispatcher, counters, refused, in_flight, before] {
     const GatewayCounters now = dispatcher.counters();
     for (std::size_t i = 0; i < rows().size(); ++i)
       counters[i].add(static_cast<double>(now.*rows()[i].value - (*before).*rows()[i].value));
     *before = now;
+    refused.add(static_cast<double>(dispatcher.handshakes_refused()) - refused.value());
     in_flight.set(static_cast<double>(dispatcher.in_flight()));
   });
 }

@@ -41,6 +41,8 @@ class EdgeServer final : public Edge {
     http.on_refusal = [metrics = metrics_](int status) {
       metrics->count_request(route_index("refused"), status);
     };
+    http.on_failed_handshake = [metrics = metrics_] { metrics->failed_handshakes.add(); };
+    http.on_certificate = [metrics = metrics_](bool taken) { metrics->certificates[taken ? 0 : 1].add(); };
     auto server =
         HttpServer::open(std::move(http), [this](Request request, std::shared_ptr<ResponseWriter> writer) {
           route(std::move(request), std::move(writer));

@@ -21,6 +21,8 @@
 #include "common/base/log.hpp"
 #include "services/gateway/http_errors.hpp"
 #include "services/gateway/http_exchange.hpp"
+#include "services/gateway/http_stream.hpp"
+#include "services/gateway/http_tls.hpp"
 
 namespace troupe::gateway {
 namespace {
@@ -38,6 +40,8 @@ constexpr Duration kGonePoll = std::chrono::milliseconds(100);  ///< once that m
 constexpr Duration kLinger = std::chrono::seconds(1);           ///< for a refused client to read why
 constexpr std::size_t kLingerBytes = 256u << 10;
 constexpr std::size_t kMaxLingering = 64;
+constexpr Duration kHandshake = std::chrono::seconds(10);       ///< for a client to agree on TLS
+constexpr char kTlsHandshake = 22;                              ///< the first byte of a TLS connection; of no HTTP request
 
 class Connection;
 
@@ -84,11 +88,14 @@ ApiError protocol_error(const error_code& ec, const HttpOptions& options) {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Loop& loop, std::shared_ptr<Shared> shared, tcp::socket socket)
+  /// `tls` is null on a plain port.
+  Connection(Loop& loop, std::shared_ptr<Shared> shared, tcp::socket socket, std::shared_ptr<HttpStream::Context> tls)
       : loop_(loop),
         shared_(std::move(shared)),
         options_(shared_->options),
-        socket_(std::move(socket)),
+        tls_(std::move(tls)),
+        stream_(std::move(socket)),
+        socket_(stream_.socket()),
         watchdog_(loop.context),
         wake_(loop.context),
         poll_timer_(loop.context),
@@ -101,7 +108,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     error_code ignored;
     socket_.set_option(tcp::no_delay(true), ignored);
     try {
-      while (co_await serve_one()) {
+      if (!tls_ || co_await secure()) {
+        while (co_await serve_one()) {
+        }
       }
     } catch (const std::exception& e) {
       log::error("http connection failed", {{"what", e.what()}});
@@ -127,6 +136,24 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   using Parser = http::request_parser<http::string_body>;
+
+  // Agrees on TLS; false ends the connection. Whoever speaks plain HTTP here is told so.
+  asio::awaitable<bool> secure() {
+    if (!co_await read_first_bytes()) co_return false;
+    if (*static_cast<const char*>(buffer_.data().data()) != kTlsHandshake) {
+      const ApiError error{400, "https_required", "", "this port speaks HTTPS", 0};
+      co_await refuse(error);
+      co_return false;
+    }
+    stream_.secure(tls_);
+    arm(std::min(kHandshake, options_.read_timeout));
+    const auto [ec, used] = co_await stream_.async_handshake(buffer_.data(), kAwait);
+    disarm();
+    const bool agreed = !ec && used == buffer_.size();
+    buffer_.consume(buffer_.size());  // what came before TLS is never read as if it had come through it
+    if (!agreed && !closing_ && options_.on_failed_handshake) options_.on_failed_handshake();
+    co_return agreed;
+  }
 
   // One request and its answer; false ends the connection.
   asio::awaitable<bool> serve_one() {
@@ -161,7 +188,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   asio::awaitable<bool> read_first_bytes() {
     arm(options_.idle_timeout);
-    const auto [ec, size] = co_await socket_.async_read_some(buffer_.prepare(kReadPiece), kAwait);
+    const auto [ec, size] = co_await stream_.async_read_some(buffer_.prepare(kReadPiece), kAwait);
     disarm();
     if (ec) co_return false;
     buffer_.commit(size);
@@ -169,7 +196,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   asio::awaitable<error_code> read_request(Parser& parser) {
-    if (const auto [ec, size] = co_await http::async_read_header(socket_, buffer_, parser, kAwait); ec)
+    if (const auto [ec, size] = co_await http::async_read_header(stream_, buffer_, parser, kAwait); ec)
       co_return ec;
     const auto& head = parser.get();
     if (const auto expect = head.find(http::field::expect); expect != head.end()) {
@@ -179,12 +206,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
       }
       if (!parser.is_done() && buffer_.size() == 0) {
         static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-        const auto [ec, size] = co_await asio::async_write(socket_, asio::buffer(kContinue), kAwait);
+        const auto [ec, size] = co_await asio::async_write(stream_, asio::buffer(kContinue), kAwait);
         if (ec) co_return ec;
       }
     }
     if (parser.is_done()) co_return error_code{};
-    const auto [ec, size] = co_await http::async_read(socket_, buffer_, parser, kAwait);
+    const auto [ec, size] = co_await http::async_read(stream_, buffer_, parser, kAwait);
     co_return ec;
   }
 
@@ -257,7 +284,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   asio::awaitable<bool> send(std::string_view bytes) {
     arm(options_.write_timeout);
-    const auto [ec, size] = co_await asio::async_write(socket_, asio::buffer(bytes), kAwait);
+    const auto [ec, size] = co_await asio::async_write(stream_, asio::buffer(bytes), kAwait);
     disarm();
     co_return !ec;
   }
@@ -275,6 +302,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // first.
   asio::awaitable<void> linger() {
     if (shared_->lingering.fetch_add(1) < kMaxLingering) {
+      if (stream_.secured()) co_await say_end();
       error_code ec;
       socket_.shutdown(tcp::socket::shutdown_send, ec);
       arm(kLinger);
@@ -289,6 +317,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
     shared_->leave(shared_->lingering);
   }
 
+  // Without it a client takes the end for one that somebody else has cut.
+  asio::awaitable<void> say_end() {
+    arm(kLinger);
+    const auto [ec] = co_await stream_.async_shutdown(kAwait);
+    disarm();
+    if (ec) co_return;  // it left first, or sent on: either way the end has been said
+  }
+
   // Reads ahead while an answer is produced: finds pipelined requests, and the end of a client that left.
   void watch() {
     if (watching_ || gone_ || closing_) return;
@@ -298,7 +334,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       poll_timer_.async_wait([self = shared_from_this()](error_code) { self->on_poll(); });
       return;
     }
-    socket_.async_read_some(buffer_.prepare(kReadPiece),
+    stream_.async_read_some(buffer_.prepare(kReadPiece),
                             [self = shared_from_this()](error_code ec, std::size_t size) {
                               self->watching_ = false;
                               self->buffer_.commit(size);
@@ -389,7 +425,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Loop& loop_;
   const std::shared_ptr<Shared> shared_;
   const HttpOptions& options_;
-  tcp::socket socket_;
+  const std::shared_ptr<HttpStream::Context> tls_;
+  HttpStream stream_;
+  tcp::socket& socket_;  ///< below TLS
   asio::steady_timer watchdog_, wake_, poll_timer_;
   beast::flat_buffer buffer_;
   std::shared_ptr<Exchange> exchange_;
@@ -418,6 +456,11 @@ class Server final : public HttpServer {
 
   Expected<void> listen() {
     const HttpOptions& options = shared_->options;
+    if (!options.tls.certificate.empty()) {
+      auto certificate = HttpCertificate::open(options.tls, options.on_certificate);
+      if (!certificate) return tl::unexpected<Error>(std::move(certificate.error()));
+      certificate_ = std::move(*certificate);
+    }
     error_code ec;
     const auto address =
         asio::ip::make_address(options.address == "localhost" ? "127.0.0.1" : options.address, ec);
@@ -516,7 +559,8 @@ class Server final : public HttpServer {
     if (shared_->connections >= shared_->options.max_connections) return refuse(std::move(socket));
     ++shared_->connections;
     ++shared_->fresh;
-    auto connection = std::make_shared<Connection>(loop, shared_, std::move(socket));
+    auto tls = certificate_ ? certificate_->current(std::chrono::steady_clock::now()) : nullptr;
+    auto connection = std::make_shared<Connection>(loop, shared_, std::move(socket), std::move(tls));
     asio::co_spawn(
         loop.context, [connection] { return connection->run(); }, asio::detached);
   }
@@ -535,7 +579,7 @@ class Server final : public HttpServer {
         context);
     error_code ignored;
     socket.non_blocking(true, ignored);
-    socket.write_some(asio::buffer(bytes), ignored);
+    if (!certificate_) socket.write_some(asio::buffer(bytes), ignored);  // a TLS client could not read it
     socket.shutdown(tcp::socket::shutdown_send, ignored);
     // What the client has sent by now is read away, so that closing does not reset the connection under the
     // answer.
@@ -547,7 +591,8 @@ class Server final : public HttpServer {
   std::vector<std::unique_ptr<Loop>> loops_;
   std::vector<asio::executor_work_guard<asio::io_context::executor_type>> guards_;
   std::optional<tcp::acceptor> acceptor_;
-  std::size_t turn_ = 0;  // loops_[0]'s thread
+  std::unique_ptr<HttpCertificate> certificate_;  // loops_[0]'s thread
+  std::size_t turn_ = 0;                          // the same
   std::uint16_t port_ = 0;
   bool stopped_ = false;
 };

@@ -1,5 +1,5 @@
 #pragma once
-// The HTTP/1.1 edge (Boost.Beast wall: only http_server.cpp knows it). One thread per event loop, connections
+// The HTTP/1.1 edge (Boost.Beast wall: only http_*.cpp know it), plain or over TLS. One thread per event loop, connections
 // dealt in turn. Keep-alive and pipelining, chunked bodies, Expect: 100-continue, limits on header, body,
 // time and connections, CORS. A client that closes its sending side counts as gone.
 #include <atomic>
@@ -14,6 +14,13 @@
 #include "services/gateway/http_types.hpp"
 
 namespace troupe::gateway {
+
+/// PEM files of HTTPS. An empty certificate: plain HTTP.
+struct HttpTls {
+  std::string certificate;  ///< and those between it and its authority
+  std::string key;
+  Duration look_every = std::chrono::seconds(1);  ///< whether they changed, while connections come
+};
 
 struct HttpOptions {
   std::string address = "127.0.0.1";
@@ -31,12 +38,16 @@ struct HttpOptions {
   std::string cors_origin = "*";  ///< Access-Control-Allow-Origin; "" sends no CORS headers
   /// Told of every answer that the server gives by itself (408, 413, 431, 400, 503), with its status.
   std::function<void(int)> on_refusal = {};
+  HttpTls tls = {};
+  std::function<void()> on_failed_handshake = {};    ///< a client that spoke TLS, and not as it is spoken here
+  std::function<void(bool)> on_certificate = {};     ///< changed files: taken (true), or not and the ones before stay
 };
 
 class HttpServer {
  public:
   /// Binds and listens; connections wait until run().
-  /// Errors: address_in_use naming the port, config_invalid for an address that is none, io_failed.
+  /// Errors: address_in_use naming the port, config_invalid for an address that is none, io_failed, and of HttpOptions::tls
+  /// file_not_found, file_malformed.
   [[nodiscard]] static Expected<std::unique_ptr<HttpServer>> open(HttpOptions options, Handler handler);
   /// open() and run().
   [[nodiscard]] static Expected<std::unique_ptr<HttpServer>> start(HttpOptions options, Handler handler);

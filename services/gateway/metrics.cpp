@@ -37,6 +37,12 @@ const Declaration kPrompt{"troupe_gateway_prompt_tokens_total", "Tokens of promp
 const Declaration kCached{"troupe_gateway_cached_tokens_total",
                           "Tokens of prompts that were served from a cache."};
 const Declaration kCompletion{"troupe_gateway_completion_tokens_total", "Tokens of answers."};
+const Declaration kFailedHandshakes{"troupe_gateway_tls_handshakes_failed_total", "HTTPS clients that could not agree on TLS."};
+const metrics::Label kCertificate{"outcome", {"taken", "failed"}};
+const Declaration kCertificates{"troupe_gateway_tls_certificates_total",
+                                "Changed certificate files, taken into use or not.",
+                                Kind::counter,
+                                {kCertificate}};
 const Declaration kInFlight{"troupe_gateway_http_in_flight_requests",
                             "HTTP requests read but not yet answered in full.", Kind::gauge};
 const Declaration kConnections{"troupe_gateway_http_open_connections", "Open HTTP connections.", Kind::gauge};
@@ -58,6 +64,8 @@ EdgeMetrics::EdgeMetrics(metrics::Registry& registry, const std::vector<std::str
       prompt_tokens(registry.counter(kPrompt)),
       cached_tokens(registry.counter(kCached)),
       completion_tokens(registry.counter(kCompletion)),
+      failed_handshakes(registry.counter(kFailedHandshakes)),
+      certificates{registry.counter(kCertificates, {kCertificate.values[0]}), registry.counter(kCertificates, {kCertificate.values[1]})},
       in_flight(registry.gauge(kInFlight)),
       connections(registry.gauge(kConnections)),
       text_queue(registry.gauge(kTextQueue)),

@@ -32,6 +32,8 @@ struct EdgeMetrics {
   metrics::Counter prompt_tokens;
   metrics::Counter cached_tokens;
   metrics::Counter completion_tokens;
+  metrics::Counter failed_handshakes;
+  std::array<metrics::Counter, 2> certificates;  ///< changed ones: taken, kept out
   metrics::Gauge in_flight;
   metrics::Gauge connections;
   metrics::Gauge text_queue;

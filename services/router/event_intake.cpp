@@ -22,7 +22,8 @@ Expected<std::vector<EventSource>> parse_event_sources(const std::vector<std::st
   return sources;
 }
 
-Expected<void> EventIntake::start(const std::vector<EventSource>& sources, const actors::RoleHandle& router) {
+Expected<void> EventIntake::start(const std::vector<EventSource>& sources, const actors::RoleHandle& router,
+                                  std::shared_ptr<const security::ClusterKeys> keys) {
   const auto post = [router](std::function<void(RouterState&, TimePoint, actors::Outbox&)> work) {
     router.post([work = std::move(work)](actors::RoleState& state, TimePoint now, actors::Outbox& out) {
       work(dynamic_cast<RouterState&>(state), now, out);
@@ -41,7 +42,7 @@ Expected<void> EventIntake::start(const std::vector<EventSource>& sources, const
       state.on_replay_ended(source, now, out);
     });
   };
-  auto receiver = EventReceiver::create(sources, std::move(handlers));
+  auto receiver = EventReceiver::create(sources, std::move(handlers), std::move(keys));
   if (!receiver) return tl::unexpected<Error>(receiver.error());
   const std::lock_guard lock(mutex_);
   receiver_ = std::move(*receiver);

@@ -17,7 +17,9 @@ namespace troupe::router {
 class EventIntake {
  public:
   /// Errors: invalid_argument. `router` hosts a RouterState made with as many event_sources.
-  [[nodiscard]] Expected<void> start(const std::vector<EventSource>& sources, const actors::RoleHandle& router);
+  /// `keys`: with which feeds are dialled; null: none.
+  [[nodiscard]] Expected<void> start(const std::vector<EventSource>& sources, const actors::RoleHandle& router,
+                                     std::shared_ptr<const security::ClusterKeys> keys = nullptr);
   /// Posts nothing more. Must be called while the router's runtime lives.
   void stop();
   /// RouterOptions::ask_replay. Before start() it is dropped, and asked again.

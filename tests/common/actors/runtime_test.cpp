@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/key_folder.hpp"
+
 namespace troupe::actors {
 namespace {
 
@@ -168,6 +170,66 @@ TEST(Runtime, AnAddressNobodyListensOnIsReportedAsLost) {
   auto left = *Runtime::create(options);
   ping(spawn(*left, "first", a), "tcp://127.0.0.1:1", 1);
   EXPECT_TRUE(a.wait_for("lost tcp://127.0.0.1:1"));
+}
+
+/// CURVE has no part in this.
+security::KeyMaker tls_maker() {
+  return {[] { return security::CurvePair{std::string(40, 'p'), std::string(40, 's')}; }, {}};
+}
+
+std::unique_ptr<Runtime> keyed(std::shared_ptr<const security::ClusterKeys> keys) {
+  RuntimeOptions options;
+  options.remote = true;
+  options.keys = std::move(keys);
+  return std::move(*Runtime::create(options));
+}
+
+TEST(Runtime, MembersSpeakOverTlsAtEveryStepOfARotation) {
+  const test::SecretFolder folder;
+  ASSERT_TRUE(security::make_keys(folder.path(), tls_maker()));
+  Journal a, b, c;
+  const auto left = keyed(*security::load_keys(folder.path())), same = keyed(*security::load_keys(folder.path()));
+  const RoleHandle first = spawn(*left, "first", a), second = spawn(*same, "second", b);
+  ping(first, second.address(), 1);
+  EXPECT_TRUE(a.wait_for("pong 1"));
+  ASSERT_TRUE(security::rotate_keys(folder.path(), tls_maker()));
+  const auto rotated = keyed(*security::load_keys(folder.path()));
+  const RoleHandle third = spawn(*rotated, "third", c);
+  ping(first, third.address(), 2);
+  EXPECT_TRUE(a.wait_for("pong 2"));
+  ping(third, second.address(), 3);
+  EXPECT_TRUE(c.wait_for("pong 3"));
+}
+
+TEST(Runtime, WhoHasNoKeysOrOthersIsRefusedAndRefuses) {
+  const test::SecretFolder folder, foreign;
+  ASSERT_TRUE(security::make_keys(folder.path(), tls_maker()));
+  ASSERT_TRUE(security::make_keys(foreign.path(), tls_maker()));
+  Journal a, b, c;
+  const auto member = keyed(*security::load_keys(folder.path()));
+  const auto stranger = keyed(*security::load_keys(foreign.path()));
+  const auto plain = keyed(nullptr);
+  const RoleHandle inside = spawn(*member, "inside", a), other = spawn(*stranger, "other", b), open = spawn(*plain, "open", c);
+  ping(other, inside.address(), 1);
+  EXPECT_TRUE(b.wait_for("lost " + inside.address()));
+  ping(open, inside.address(), 2);
+  EXPECT_TRUE(c.wait_for("lost " + inside.address()));
+  ping(inside, other.address(), 3);
+  EXPECT_TRUE(a.wait_for("lost " + other.address()));
+  ping(inside, open.address(), 4);
+  EXPECT_TRUE(a.wait_for("lost " + open.address()));
+  for (int number = 1; number <= 4; ++number)
+    for (Journal* journal : {&a, &b, &c}) EXPECT_EQ(journal->count("ping " + std::to_string(number)), 0);
+}
+
+TEST(Runtime, WithKeysItListensBeyondLoopback) {
+  const test::SecretFolder folder;
+  ASSERT_TRUE(security::make_keys(folder.path(), tls_maker()));
+  RuntimeOptions options;
+  options.remote = true;
+  options.listen = "0.0.0.0:0";
+  options.keys = *security::load_keys(folder.path());
+  EXPECT_TRUE(Runtime::create(options).has_value());
 }
 
 TEST(Runtime, RefusesToListenBeyondLoopbackWithoutInsecure) {

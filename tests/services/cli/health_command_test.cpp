@@ -42,6 +42,16 @@ TEST(HealthCommand, AsksWhereTheRolesConfigurationPutsIt) {
   EXPECT_EQ(server.requests().size(), 2U);
 }
 
+TEST(HealthCommand, AGatewayOfHttpsIsAskedAtItsMetricsPort) {
+  ScriptServer server({{{plain_answer("ready\n")}}});
+  EXPECT_EQ(health({"gateway"}, {{"TROUPE_HTTP_TLS_CERTIFICATE", "/keys/tls.crt"},
+                                 {"TROUPE_HTTP_PORT", "1"},
+                                 {"TROUPE_METRICS_PORT", std::to_string(server.port())}})
+                .code,
+            ok);
+  EXPECT_EQ(server.requests().size(), 1U);
+}
+
 TEST(HealthCommand, NobodyThereIsNotReadyAndWrongUseIsAnother) {
   std::uint16_t port = 0;
   { port = ScriptServer({}).port(); }
