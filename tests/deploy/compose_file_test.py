@@ -63,6 +63,13 @@ def main():
             image = {"TROUPE_HTTP_HOST": "0.0.0.0", "TROUPE_METRICS_HOST": "0.0.0.0", "TROUPE_METRICS_PORT": "9400"}
             text = load_role(role, {**image, **variables(service)})
             check("hunter2" not in text, "the configuration shows a secret")
+        keyed = yaml.safe_load((ROOT / "deploy/compose.keys.yaml").read_text())
+        for role in ROLES:
+            added = keyed["services"][role]
+            mount = added["environment"]["TROUPE_SECURITY_KEYS"]
+            check(any(volume.endswith(f":{mount}:ro") for volume in added["volumes"]), f"{role}: its keys are not mounted, or can be written")
+            text = load_role(role, {**variables(file["services"][role]), **added["environment"]})
+            check(f"keys: \"{mount}\"" in text and "insecure: false" in text, f"{role} has no keys or does without")
         check(file["networks"]["cluster"]["internal"], "the cluster's network has a way out")
         for role in ("router", "prefill", "decode", "redis"):
             check(file["services"][role]["networks"] == ["cluster"], f"{role} is on other networks too")

@@ -44,11 +44,12 @@ def main():
     # The lines that are commented out are an example that must hold too.
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as cluster:
         text = (ROOT / "deploy/systemd/troupe.yaml").read_text()
-        example = re.sub(r"^# (insecure|cluster|  \w+|metrics):", r"\1:", text, flags=re.M)
+        example = re.sub(r"^# (security|cluster|  \w+|metrics):", r"\1:", text, flags=re.M)
         check(example.count("#") == text.count("#") - 6, "troupe.yaml: its example has other lines than this test thinks")
         cluster.write(example)
         cluster.flush()
         check("router.example:7400" in load_role("decode", {}, cluster.name), "the example names no router")
+        check('keys: "/etc/troupe/keys"' in load_role("decode", {}, cluster.name), "the example names no keys")
 
 
 main()
