@@ -6,6 +6,8 @@
 #include <caf/all.hpp>
 #include <caf/io/all.hpp>
 #include <caf/openssl/all.hpp>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 
 #include "common/actors/address.hpp"
 #include "common/actors/dialer.hpp"
@@ -25,6 +27,20 @@ std::string get_root_uuid() {
   return text;
 }
 }  // namespace caf::detail
+
+// OpenSSL tells by its queue of errors, one a thread, what became of a read or write, and CAF leaves old errors in it: after one peer
+// that is refused or dies, healthy connections would count as broken, too. These replace the library's own definitions and begin with
+// an empty queue.
+extern "C" int SSL_read(SSL* tls, void* buffer, int size) {
+  ERR_clear_error();
+  std::size_t done = 0;
+  return SSL_read_ex(tls, buffer, static_cast<std::size_t>(size), &done) == 1 ? static_cast<int>(done) : -1;
+}
+extern "C" int SSL_write(SSL* tls, const void* buffer, int size) {
+  ERR_clear_error();
+  std::size_t done = 0;
+  return SSL_write_ex(tls, buffer, static_cast<std::size_t>(size), &done) == 1 ? static_cast<int>(done) : -1;
+}
 
 namespace troupe::actors {
 

@@ -1,6 +1,11 @@
 // Actor shells in one process and over real TCP between two actor systems of one test process.
 #include "common/actors/runtime.hpp"
 
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <condition_variable>
 #include <mutex>
 
@@ -220,6 +225,37 @@ TEST(Runtime, WhoHasNoKeysOrOthersIsRefusedAndRefuses) {
   EXPECT_TRUE(a.wait_for("lost " + open.address()));
   for (int number = 1; number <= 4; ++number)
     for (Journal* journal : {&a, &b, &c}) EXPECT_EQ(journal->count("ping " + std::to_string(number)), 0);
+}
+
+/// Says something that is no TLS, and waits until the port has closed the connection.
+void knock(const std::string& address) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  EXPECT_EQ(::send(fd, "GET / HTTP/1.1\r\n\r\n", 18, MSG_NOSIGNAL), 18);
+  pollfd state{fd, POLLIN, 0};
+  char heard[256];
+  while (::poll(&state, 1, 20'000) == 1 && ::recv(fd, heard, sizeof heard, 0) > 0) {
+  }
+  ::close(fd);
+}
+
+TEST(Runtime, WhoIsRefusedDisturbsNoMember) {
+  const test::SecretFolder folder;
+  ASSERT_TRUE(security::make_keys(folder.path(), tls_maker()));
+  Journal a, b;
+  const auto left = keyed(*security::load_keys(folder.path())), right = keyed(*security::load_keys(folder.path()));
+  const RoleHandle first = spawn(*left, "first", a), second = spawn(*right, "second", b);
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    ping(first, second.address(), i);
+    ASSERT_TRUE(a.wait_for("pong " + std::to_string(i)));
+    knock(second.address());
+    knock(first.address());
+  }
+  EXPECT_EQ(a.count("lost " + second.address()) + b.count("lost " + first.address()), 0);
 }
 
 TEST(Runtime, WithKeysItListensBeyondLoopback) {

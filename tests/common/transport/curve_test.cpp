@@ -269,7 +269,7 @@ TEST(Curve, ARefusedAddressIsLoggedOnceAndNoKeyIs) {
   EXPECT_EQ(count_of(text, "address=127.0.0.1"), 1u) << text;
   EXPECT_LE(count_of(text, "a peer was refused"), 2u)
       << "one more at most for those that left too soon: " << text;
-  for (const auto& each : cluster.keys()->generations) EXPECT_EQ(count_of(text, each.curve.secret_key), 0u);
+  for (const Keys keys = cluster.keys(); const auto& each : keys->generations) EXPECT_EQ(count_of(text, each.curve.secret_key), 0u);
 }
 
 TEST(Curve, ForeignAndSilentConnectionsAreClosedAndHoldNothing) {
@@ -286,7 +286,7 @@ TEST(Curve, ForeignAndSilentConnectionsAreClosedAndHoldNothing) {
       http.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
       heard += http.read_to_the_end();
     }
-    for (const auto& each : cluster.keys()->generations)
+    for (const Keys keys = cluster.keys(); const auto& each : keys->generations)
       EXPECT_EQ(heard.find(each.curve.public_key), std::string::npos);
     sender.send_to(member);
     EXPECT_TRUE(member.wait_received(2));
