@@ -2,13 +2,13 @@
 
 #include <array>
 #include <cstdio>
-#include <fstream>
 
 #include <nlohmann/json.hpp>
 
 #include "common/terminal/printable.hpp"
 #include "services/bench/plot.hpp"
 #include "services/bench/report.hpp"
+#include "services/cli/output_file.hpp"
 
 namespace troupe::cli {
 namespace {
@@ -37,14 +37,6 @@ std::string side_name(const BenchSide& side) {
 std::array<std::string, 2> short_names(const BenchOutput& output) {
   if (output.sides[0].place != output.sides[1].place) return {output.sides[0].place, output.sides[1].place};
   return {"first", "second"};
-}
-
-Expected<void> write_file(const std::string& path, const std::string& content) {
-  std::ofstream out(path, std::ios::binary);
-  out << content;
-  out.flush();
-  if (!out) return fail(Errc::io_failed, "cannot write " + path);
-  return {};
 }
 
 ordered_json settings_json(const BenchSettings& s) {

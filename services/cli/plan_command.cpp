@@ -2,13 +2,13 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <fstream>
 #include <ostream>
 
 #include "common/base/log.hpp"
 #include "common/config/dump.hpp"
 #include "common/terminal/interrupt.hpp"
 #include "services/cli/capacity_plan.hpp"
+#include "services/cli/output_file.hpp"
 
 namespace troupe::cli {
 namespace {
@@ -41,14 +41,6 @@ Expected<router::CapacityAnswer> search(const CapacityPlan& plan, Io& io) {
   });
   log::configure({});
   return answer;
-}
-
-Expected<void> write_file(const std::string& path, const std::string& text) {
-  std::ofstream out(path, std::ios::binary);
-  out << text;
-  out.flush();
-  if (!out) return fail(Errc::io_failed, path + " cannot be written");
-  return {};
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <memory>
 #include <ostream>
 #include <sstream>
@@ -14,6 +13,7 @@
 #include "common/terminal/interrupt.hpp"
 #include "common/terminal/progress.hpp"
 #include "services/cli/command.hpp"
+#include "services/cli/output_file.hpp"
 #include "services/router/policies/policy.hpp"
 #include "services/router/simulator/report.hpp"
 
@@ -216,14 +216,6 @@ Expected<Settings> read_settings(Arguments arguments) {
     return fail(Errc::config_invalid,
                 "simulate does not know \"" + arguments.front() + "\"; see troupe simulate --help");
   return settings;
-}
-
-Expected<void> write_file(const std::string& path, const std::string& text) {
-  std::ofstream out(path, std::ios::binary);
-  out << text;
-  out.flush();
-  if (!out) return fail(Errc::io_failed, path + " cannot be written");
-  return {};
 }
 
 class Simulate {

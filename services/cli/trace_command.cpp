@@ -1,10 +1,10 @@
-#include <fstream>
 #include <ostream>
 
 #include "common/base/ids.hpp"
 #include "common/http/client.hpp"
 #include "common/terminal/printable.hpp"
 #include "services/cli/command.hpp"
+#include "services/cli/output_file.hpp"
 
 namespace troupe::cli {
 namespace {
@@ -51,11 +51,8 @@ int trace_command(Arguments arguments, Io& io) {
     io.out << *text;
     return ok;
   }
-  std::ofstream file(**out, std::ios::binary);
-  file << *text;
-  file.close();
-  if (!file) return report({Errc::io_failed, "cannot write " + **out}, io);
-  return ok;
+  const auto written = write_file(**out, *text);
+  return written ? ok : report(written.error(), io);
 }
 
 }  // namespace troupe::cli

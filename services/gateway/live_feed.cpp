@@ -3,24 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/wire/role_name.hpp"
 #include "services/gateway/json_text.hpp"
 
 namespace troupe::gateway {
 namespace {
-
-std::string_view role_name(wire::Role role) {
-  switch (role) {
-    case wire::Role::gateway:
-      return "gateway";
-    case wire::Role::router:
-      return "router";
-    case wire::Role::prefill:
-      return "prefill";
-    case wire::Role::decode:
-      return "decode";
-  }
-  return "unknown";
-}
 
 void append_field(std::string& out, std::string_view name, std::uint64_t value) {
   out += ",\"";
@@ -48,7 +35,7 @@ void append_load(std::string& out, const wire::ClusterReport::ModelLoad& load) {
 
 void append_node(std::string& out, const wire::ClusterReport::Row& row) {
   out += "{\"id\":\"" + to_hex(row.node).substr(0, 8) + "\",\"role\":\"";
-  out += role_name(row.role);
+  out += wire::role_name(row.role);
   out += "\",\"name\":";
   append_quoted(out, row.name);
   out += ",\"address\":";

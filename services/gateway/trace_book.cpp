@@ -4,23 +4,10 @@
 #include <utility>
 
 #include "common/trace/alignment.hpp"
+#include "common/wire/role_name.hpp"
 
 namespace troupe::gateway {
 namespace {
-
-std::string_view name_of(wire::Role role) {
-  switch (role) {
-    case wire::Role::gateway:
-      return "gateway";
-    case wire::Role::router:
-      return "router";
-    case wire::Role::prefill:
-      return "prefill";
-    case wire::Role::decode:
-      break;
-  }
-  return "decode";
-}
 
 trace::Span to_span(const wire::Spans::Span& told, const trace::Origin& origin) {
   trace::Span span;
@@ -164,7 +151,7 @@ void TraceBook::take(const std::string& from, const wire::Spans& message, TimePo
   }
   const Duration age = trace::possible_age(exchange->sent, now, message.age_ns);
   const TimePoint heard = came(*exchange, message, age, now);
-  trace::Origin origin{std::string(name_of(message.role)), message.name};
+  trace::Origin origin{std::string(wire::role_name(message.role)), message.name};
   if (origin.instance.empty()) origin.instance = origin.role + "@" + from;
   const auto moment = [&](std::int64_t offset_ns) {
     return std::min(now, heard + std::clamp(Duration(offset_ns), Duration::zero(), age));
