@@ -58,7 +58,7 @@ bool DiskTier::holds(const BlockKey& page) const {
 
 bool DiskTier::can_store() const {
   const std::lock_guard lock(mutex_);
-  return !free_writes_.empty() && !(paused_until_ && paused(clock_.now()));
+  return !free_writes_.empty() && !paused();
 }
 
 /// Whether the page is or will be on disk, and the buffer to fill for that, if any.
@@ -67,7 +67,7 @@ std::pair<bool, std::uint32_t> DiskTier::begin_store(const BlockKey& page) {
   if (pages_.contains(page)) return {true, kNone};
   for (std::size_t i = 0; i < write_count_; ++i)
     if (writes_[(first_write_ + i) % writes_.size()].page.key() == page) return {true, kNone};
-  if (free_writes_.empty() || (paused_until_ && paused(clock_.now()))) {
+  if (free_writes_.empty() || paused()) {
     ++stats_.dropped;
     return {false, kNone};
   }
@@ -163,7 +163,7 @@ TierStats DiskTier::stats() const {
 void DiskTier::drain() {
   std::unique_lock lock(mutex_);
   idle_.wait(lock, [this] {
-    return (reads_.empty() || free_reads_.empty()) && write_count_ == 0 && reading_ == 0 && !writing_;
+    return (reads_.empty() || free_reads_.empty()) && (write_count_ == 0 || paused()) && reading_ == 0 && !writing_;
   });
 }
 
@@ -173,13 +173,21 @@ void DiskTier::loop() {
   std::unique_lock lock(mutex_);
   while (true) {
     const auto can_read = [this] { return !reads_.empty() && !free_reads_.empty(); };
-    wanted_.wait(lock, [&] { return stop_ || can_read() || write_count_ != 0; });
+    const auto can_write = [this] { return write_count_ != 0 && !paused(); };
+    const auto wake = [&] { return stop_ || can_read() || can_write(); };
+    if (write_count_ != 0 && paused_until_) {
+      wanted_.wait_until(lock, *paused_until_, wake);
+    } else {
+      wanted_.wait(lock, wake);
+    }
     if (can_read()) {
       read_one(lock);  // somebody waits for it
-    } else if (write_count_ != 0) {
+    } else if (can_write()) {
       write_one(lock);
-    } else {
+    } else if (stop_) {
       return;
+    } else {
+      continue;  // it woke a little before the pause ended
     }
     idle_.notify_all();
     lock.unlock();
@@ -216,21 +224,16 @@ void DiskTier::read_one(std::unique_lock<std::mutex>& lock) {
 void DiskTier::write_one(std::unique_lock<std::mutex>& lock) {
   const WriteJob job = writes_[first_write_];
   writing_ = true;
-  const bool skipped = paused_until_ && paused(clock_.now());  // queued before it was known
   lock.unlock();
-  const auto put = skipped ? Expected<void>() : store_->put(job.page, bytes_of(job.buffer));
+  const auto put = store_->put(job.page, bytes_of(job.buffer));
   const TimePoint now = clock_.now();
   lock.lock();
   publish();
   writing_ = false;
+  if (!put) return write_failed(put.error(), now);
   first_write_ = (first_write_ + 1) % writes_.size();  // only now: until it is held, it is queued
   --write_count_;
   free_writes_.push_back(job.buffer);
-  if (!put) return write_failed(put.error(), now);
-  if (skipped) {
-    ++stats_.dropped;
-    return;
-  }
   ++stats_.writes;
   stats_.written_bytes += page_bytes_;
   if (!paused_until_) return;
@@ -238,10 +241,9 @@ void DiskTier::write_one(std::unique_lock<std::mutex>& lock) {
   log::info("KV pages are written to disk again");
 }
 
-/// Nothing is written for a while, nor what is queued.
+/// What is queued waits, and this page is what tries the disk again: an idle worker learns of room too.
 void DiskTier::write_failed(const Error& error, TimePoint now) {
   ++stats_.errors;
-  ++stats_.dropped;
   if (!paused_until_)
     log::warn("KV pages cannot be written to disk, writing pauses", {{"error", to_string(error)}});
   paused_until_ = now + retry_;

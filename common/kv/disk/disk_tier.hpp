@@ -7,7 +7,7 @@
 //           read(keys)  ------> thread --> [read buffers] --take()--> engine, in order; then recycle()
 //
 // It is a cache: whatever fails costs computing, never an answer. A disk that is full or refuses to be
-// written to pauses the writing for a while; what cannot be read is a miss.
+// written to pauses the writing for a while, then what was queued is tried again; what cannot be read is a miss.
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -56,7 +56,7 @@ struct TierStats {
 };
 
 /// Threads: one owner; stats() and the news callback aside. Nothing waits for the disk but open() and the
-/// destructor, which writes what it was given.
+/// destructor, which writes what it was given unless writing pauses.
 class DiskTier {
  public:
   using Ticket = std::uint64_t;
@@ -115,7 +115,7 @@ class DiskTier {
 
   void count_misses(std::uint64_t pages);
   [[nodiscard]] TierStats stats() const;
-  /// Returns once everything asked for is written or read. For tests and a process that ends.
+  /// Returns once everything asked for is read, and written unless writing pauses.
   void drain();
 
  private:
@@ -133,7 +133,7 @@ class DiskTier {
   [[nodiscard]] std::span<std::byte> bytes_of(std::uint32_t buffer);
   [[nodiscard]] std::pair<bool, std::uint32_t> begin_store(const BlockKey& page);
   void finish_store(const PageIdentity& page, std::uint32_t buffer);
-  [[nodiscard]] bool paused(TimePoint now) const { return paused_until_ && now < *paused_until_; }
+  [[nodiscard]] bool paused() const { return paused_until_ && clock_.now() < *paused_until_; }
 
   void loop();
   void read_one(std::unique_lock<std::mutex>& lock);
