@@ -64,6 +64,7 @@ struct Request {
   SamplingParams sampling;
   bool prompt_logprobs = false;           ///< report log-probabilities of the prompt's own tokens (echo)
   std::optional<TimePoint> deadline;
+  std::optional<TimePoint> arrived = {};  ///< when its caller got it, if before submit(): it queues from then on
   /// Its imported pages are made from those of this model id, which computes with other numbers: they are not what this
   /// engine would compute, so they and whatever follows them have keys of their own. Zero: pages are this engine's.
   ModelId pages_of = {};

@@ -84,7 +84,7 @@ Expected<void> EngineImpl::check(const Request& request) const {
 EngineImpl::SequencePtr EngineImpl::make_sequence(Request request) {
   auto sequence = std::make_unique<Sequence>();
   sequence->tokens = request.prompt;
-  sequence->times.queued = clock_.now();
+  sequence->times.queued = request.arrived.value_or(clock_.now());
   if (request.traced) sequence->news = std::make_unique<StageNews>();
   sequence->standing.priority = request.priority;
   sequence->standing.arrival = arrivals_++;

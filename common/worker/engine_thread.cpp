@@ -35,6 +35,12 @@ void EngineThread::stop() {
 }
 
 bool EngineThread::post(Command command) {
+  std::visit(  // the step that runs is the first thing that a request waits for
+      [](auto& each) {
+        if constexpr (requires { each.request.arrived; })
+          each.request.arrived = std::chrono::steady_clock::now();
+      },
+      command);
   {
     const std::lock_guard lock(mutex_);
     if (stop_) return false;

@@ -58,6 +58,7 @@ constexpr std::string_view kHelp =
     "  --slo-between T     mean time between its tokens (100ms)\n"
     "  --seed N            (1)\n"
     "  --json FILE         figures; - is standard output instead of the table\n"
+    "  --outcomes FILE     a line of JSON per request: when it came, where it went, what it waited for\n"
     "  --svg FILE          time to first token, a curve per policy\n";
 
 struct Settings {
@@ -67,7 +68,7 @@ struct Settings {
   SimulationOptions options;
   router::Objectives objectives;
   std::uint64_t kills = 0;
-  std::string json, svg;
+  std::string json, outcomes, svg;
 };
 
 Expected<std::vector<double>> take_list(Arguments& arguments, std::string_view flag,
@@ -207,6 +208,7 @@ Expected<Settings> read_settings(Arguments arguments) {
   settings.objectives.between_tokens =
       read.time("--slo-between").value_or(settings.objectives.between_tokens);
   settings.json = read.text("--json").value_or("");
+  settings.outcomes = read.text("--outcomes").value_or("");
   settings.svg = read.text("--svg").value_or("");
   auto policies = read_policies(read.text("--policy").value_or("predicted_ttft"));
   if (read.error()) return tl::unexpected<Error>(*read.error());
@@ -259,6 +261,7 @@ class Simulate {
     before_ += requests_of(trace);
     if (result->interrupted) return false;
     summaries_.push_back(router::summarize(trace, options, *result, settings_.objectives));
+    if (!settings_.outcomes.empty()) outcomes_ += router::outcomes_jsonl(summaries_.back(), *result);
     return true;
   }
 
@@ -305,6 +308,9 @@ class Simulate {
         if (const auto written = write_file(settings_.json, router::summaries_json(summaries_)); !written)
           return report(written.error(), io_);
     }
+    if (!settings_.outcomes.empty())
+      if (const auto written = write_file(settings_.outcomes, outcomes_); !written)
+        return report(written.error(), io_);
     if (!settings_.svg.empty()) {
       const std::string title = summaries_.empty() ? "" : summaries_.front().trace + ": time to first token";
       if (const auto written = write_file(settings_.svg, router::first_tokens_svg(title, summaries_));
@@ -322,6 +328,7 @@ class Simulate {
   const TimePoint begin_ = std::chrono::steady_clock::now();
   std::uint64_t before_ = 0, total_ = 0;
   std::vector<SimulationSummary> summaries_;
+  std::string outcomes_;
 };
 
 }  // namespace

@@ -110,13 +110,13 @@ def replay(cluster, options, folder, speed, requests):
                  "--answer-scale", str(SCALE), "--speed", str(speed), "--requests", str(requests), "--max-streams", "4096", "--slo-ttft", str(options.slo))
 
 
-def line_us(cluster, step, options, folder):
-    """Of the way to a worker and back: what short prompts that find it idle take above their steps."""
-    count = 60
-    short = bench(cluster, options, folder, "--workload", "chat", "--concurrency", "1", "--max-tokens", "1", "--requests", str(count))
-    tokens = short["prompt_tokens"] / count
-    computed = step["base"] + (step["prompt_token"] + step["pair"] * tokens / 2) * tokens
-    return max(100.0, short["time_to_first_token_ms"]["p50"] * 1000 - computed)
+def line_us(summary, workers):
+    """Of the way to a worker and back beside everything else that runs: what first tokens took on average above their requests'
+    time on the worker, by its own account."""
+    names = [f"vllm:request_{part}_time_seconds_{what}" for part in ("queue", "prefill") for what in ("sum", "count")]
+    queue, queued, prefill, computed = (sum(each) for each in zip(*(worker.metrics(*names) for worker in workers)))
+    there = queue / max(1, queued) + prefill / max(1, computed)
+    return max(100.0, summary["time_to_first_token_ms"]["mean"] * 1000 - there * 1e6)
 
 
 @contextlib.contextmanager
@@ -130,13 +130,22 @@ def workers_of(policy, model, options):
         yield cluster
 
 
+def keep(options, policy, kind, text):
+    """Every request's own figures, for a comparison request by request."""
+    if options.records:
+        folder = pathlib.Path(options.records)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{policy}.{kind}.json").write_text(text, encoding="utf-8")
+
+
 def measure(policy, model, options, folder):
     """Figures of a policy, and what its steps cost."""
     with workers_of(policy, model, options) as cluster:
         with Watch(cluster.of("decode")) as watch:
             summary = replay(cluster, options, folder, options.speed, options.requests)
+            keep(options, policy, "measured", pathlib.Path(folder, "bench.json").read_text())
         step, fit = watch.step()
-        step["line"] = line_us(cluster, step, options, folder)
+        step["line"] = line_us(summary, cluster.of("decode"))
         pages = cluster.of("decode")[0].metric("troupe_worker_pages_pool")
     first = summary["time_to_first_token_ms"]
     return {"policy": policy, "hit_ratio": round(summary["cached_tokens"] / max(1, summary["prompt_tokens"]), 4),
@@ -152,17 +161,19 @@ def nominal_tokens(options, requests):
         return sum(max(1, round(json.loads(line)["input_length"] * SCALE)) for _, line in zip(range(requests), file))
 
 
-def simulated(row, step, options):
+def simulated(row, step, options, folder):
     """What the simulator says of a policy. Its prompts have the trace's lengths, the real ones those their text came to."""
     longer = row["prompt_tokens"] / nominal_tokens(options, options.requests)
     costs = ",".join(str(x) for x in (step["base"], step["prompt_token"] * longer, step["row"], step["kv_token"] * longer,
                                        step["pair"] * longer**2))
-    out = subprocess.run([harness.TROUPE, "simulate", "--trace", options.trace, "--scale", str(SCALE), "--requests",
+    outcomes = pathlib.Path(folder, "outcomes.jsonl")
+    out = subprocess.run([harness.TROUPE, "simulate", "--outcomes", str(outcomes), "--trace", options.trace, "--scale", str(SCALE), "--requests",
                           str(options.requests), "--stretch", str(1 / options.speed), "--workers", str(options.workers), "--pages",
                           str(int(row["pages"] / longer)), "--chunk", "256", "--step", costs,
                           "--line", f"{round(step['line'])}us", "--policy", row["policy"], "--seed", str(options.seed), "--slo-first-token", f"{options.slo}ms", "--slo-between", "1h",
                           "--min-fetch-tokens", "1000000000", "--json", "-"],
                          check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=harness.clean_environment()).stdout
+    keep(options, row["policy"], "simulated", outcomes.read_text())
     return json.loads(out)[0]
 
 
@@ -180,6 +191,7 @@ def main():
     parser.add_argument("--speed", type=float, default=10.0)
     parser.add_argument("--slo", type=int, default=2000, help="ms to the first token")
     parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--records", metavar="DIR", help="where each request's figures go, measured and simulated")
     parser.add_argument("--cores", type=float, default=0.4, help="of each worker")
     chaos.add_common(parser)
     parser.set_defaults(kv_bytes="512MiB")
@@ -192,10 +204,10 @@ def main():
         rows = []
         for policy in options.policies.split(","):
             row = measure(policy, model, options, folder)
-            said = simulated(row, row["step_us"], options)
+            said = simulated(row, row["step_us"], options, folder)
             rows.append({**row, "simulated_over_measured": compare(row, said)})
             if policy == "predicted_ttft":
-                oracle = simulated({**row, "policy": "oracle"}, row["step_us"], options)
+                oracle = simulated({**row, "policy": "oracle"}, row["step_us"], options, folder)
                 rows[-1]["goodput_over_oracle_simulated"] = round(said["goodput_per_s"] / max(1e-9, oracle["goodput_per_s"]), 4)
             print(json.dumps(rows[-1]), flush=True)
     chaos.conclude(options, {"trace": pathlib.Path(options.trace).stem, "speed": options.speed, "requests": options.requests,

@@ -33,6 +33,7 @@ struct FakeEngineOptions {
   bool mute = false;  ///< steps make no tokens: a hang
   std::chrono::microseconds step_time{
       0};  ///< what a step costs; a real engine never floods the control plane
+  std::function<void(const engine::Request&)> submitted{};  ///< told what was taken
   std::function<void(std::thread::id)> held{};  ///< told which thread hold_thread() was for
   const Clock* clock = nullptr;                 ///< of what traced requests went through; none: nothing is told
 };
@@ -79,6 +80,7 @@ class FakeEngine final : public engine::Engine {
   }
   Expected<void> submit(engine::Request request) override {
     TROUPE_TRY(admit(request));
+    if (options_.submitted) options_.submitted(request);
     Sequence sequence;
     sequence.request = std::move(request);
     sequence.ready = true;

@@ -13,8 +13,8 @@ namespace {
 
 // Computing that a placement adds is waited for by those behind it: so much of it counts against it.
 constexpr double kOthersShare = 1.0;
-// Where prefill workers are, computing on a decode worker counts for so much more: streams there, and those
-// that come meanwhile, wait for it.
+// Where prefill workers are, computing on a decode worker counts for so much more, once for every stream
+// there that waits for it and once for those that come meanwhile.
 constexpr double kStreamsShare = 0.5;
 // Steps in which an answer of unknown length slows each of its neighbours by one row's time.
 constexpr double kSharedSteps = 64;
@@ -95,6 +95,13 @@ Terms fetch_terms(const RequestView& request, const Candidate& worker, const Sou
   return terms;
 }
 
+/// What computing beside a decode worker's streams costs them.
+void add_streams(Terms& terms, const Candidate& worker) {
+  const double stalls = kStreamsShare * (1 + worker.decode_rows) * terms.prefill;
+  terms.others += stalls;
+  terms.score += stalls;
+}
+
 /// Sets `terms` to fetching from the best source, where that is better than they are.
 void consider_sources(const RequestView& request, const Offer& offer, const Candidate& worker, Terms& terms) {
   double least = kFetchBetter * terms.score;
@@ -103,10 +110,7 @@ void consider_sources(const RequestView& request, const Offer& offer, const Cand
     const std::uint32_t tokens = tokens_to_fetch(request, offer, worker, offer.sources[i]);
     if (tokens == 0) continue;
     Terms fetched = fetch_terms(request, worker, offer.sources[i], tokens);
-    if (!offer.prefill.empty()) {  // the rest is computed beside streams, like what is not fetched
-      fetched.others += kStreamsShare * fetched.prefill;
-      fetched.score += kStreamsShare * fetched.prefill;
-    }
+    if (!offer.prefill.empty()) add_streams(fetched, worker);  // the rest is computed beside them
     if (fetched.score >= least) continue;
     least = fetched.score;
     fetched.source = i;
@@ -144,8 +148,7 @@ Expected<Decision> PredictedTtft::place(const RequestView& request, const Offer&
     const Candidate& worker = offer.decode[i];
     Terms& terms = decision.terms[i] = local_terms(request, worker);
     if (helper && uncached(request, worker) >= offer.min_prompt_tokens) {
-      terms.others += kStreamsShare * terms.prefill;
-      terms.score += kStreamsShare * terms.prefill;
+      add_streams(terms, worker);
       Terms remote = remote_terms(request, worker, offer.prefill[*helper]);
       if (remote.score < terms.score) {
         terms = remote;

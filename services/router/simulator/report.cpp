@@ -61,7 +61,8 @@ SimulationSummary summarize(const Trace& trace, const SimulationOptions& options
   s.snapshots = result.snapshots;
   s.steps = result.steps;
   if (result.elapsed > Duration::zero())
-    s.busy = std::chrono::duration<double>(result.stepping).count() / std::chrono::duration<double>(result.elapsed).count() /
+    s.busy = std::chrono::duration<double>(result.stepping).count() /
+             std::chrono::duration<double>(result.elapsed).count() /
              static_cast<double>(options.workers.size());
   double prompt = 0, cached = 0, last = 0;
   std::vector<double> between;
@@ -156,6 +157,29 @@ std::string summaries_json(const std::vector<SimulationSummary>& all) {
                    {"steps", s.steps},
                    {"busy", s.busy}});
   return out.dump(2) + "\n";
+}
+
+std::string outcomes_jsonl(const SimulationSummary& of, const SimulationResult& result) {
+  std::string out;
+  for (const RequestOutcome& request : result.requests) {
+    nlohmann::ordered_json line{{"trace", of.trace},
+                                {"load", of.load},
+                                {"policy", of.policy},
+                                {"arrived_s", seconds(request.arrived)},
+                                {"prompt_tokens", request.prompt_tokens},
+                                {"cached_tokens", request.cached_tokens},
+                                {"output_tokens", request.output_tokens},
+                                {"replays", request.replays},
+                                {"finished", request.finished},
+                                {"refused", request.refused}};
+    if (request.worker) line["worker"] = *request.worker;
+    if (request.finished) {
+      line["first_token_s"] = seconds(request.first_token);
+      line["between_tokens_s"] = seconds(request.between_tokens);
+    }
+    out += line.dump() + "\n";
+  }
+  return out;
 }
 
 std::string first_tokens_svg(const std::string& title, const std::vector<SimulationSummary>& all) {

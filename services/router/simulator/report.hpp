@@ -39,6 +39,8 @@ struct SimulationSummary {
 [[nodiscard]] std::string bars_text(const std::vector<SimulationSummary>& all);
 /// An array of objects.
 [[nodiscard]] std::string summaries_json(const std::vector<SimulationSummary>& all);
+/// A line of JSON for each request, in the trace's order: when it came, where it went, what it waited for.
+[[nodiscard]] std::string outcomes_jsonl(const SimulationSummary& of, const SimulationResult& result);
 /// Share of requests by time to first token over a logarithmic axis, a curve per simulation of one load.
 [[nodiscard]] std::string first_tokens_svg(const std::string& title,
                                            const std::vector<SimulationSummary>& all);

@@ -449,8 +449,8 @@ class Simulator {
            wire::RequestStarted{
                {1, token.request + 1u}, {flight.epoch}, to_us(queue_.now() - flight.sent), cached});
     }
+    outcome.worker = i;
     if (!token.last) return;
-    (void)i;
     outcome.finished = true;
     const auto gaps = std::max<std::int64_t>(1, std::int64_t{outcome.output_tokens} - 1);
     outcome.between_tokens = (queue_.now() - begin_ - outcome.arrived - outcome.first_token) / gaps;

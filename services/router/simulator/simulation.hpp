@@ -34,7 +34,7 @@ struct SimulationOptions {
   double load = 0.5;   ///< of what the workers compute when nothing is cached; see arrival_stretch()
   double stretch = 0;  ///< of the trace's arrival times, in place of `load`; 0: what `load` makes it
   std::uint64_t seed = 1;
-  double step_noise = 0;   ///< of a step's time: standard deviation of its logarithm
+  double step_noise = 0;  ///< of a step's time: standard deviation of its logarithm
   Duration heartbeat = std::chrono::milliseconds(500);
   Duration line = std::chrono::microseconds(500);  ///< one way
   double transfer_token_us = 2;                    ///< of pages between workers, as its lines are
@@ -60,6 +60,7 @@ struct RequestOutcome {
   std::uint32_t replays = 0;
   bool refused = false;
   bool finished = false;
+  std::optional<std::size_t> worker = {};  ///< that made its tokens, the last one if several did
 };
 
 struct SimulationResult {
@@ -71,7 +72,7 @@ struct SimulationResult {
   std::uint64_t fetches = 0, fetched_tokens = 0;  ///< prompts whose pages came from a peer's cache
   std::uint64_t snapshots = 0;                    ///< asked after gaps
   std::uint32_t peak_pages = 0;  ///< of 64 tokens, in use at once on one worker, cached ones aside
-  double prediction_error = 0;  ///< mean relative error of predicted first tokens, second half
+  double prediction_error = 0;   ///< mean relative error of predicted first tokens, second half
   bool interrupted = false;
 };
 

@@ -87,6 +87,21 @@ TEST(EngineThread, HoldsItsOwnThreadForTheBackendOnce) {
   EXPECT_NE(held[0], std::this_thread::get_id());
 }
 
+TEST(EngineThread, ARequestQueuesFromWhenItWasPosted) {
+  std::optional<TimePoint> arrived;
+  test::FakeEngineOptions options;
+  options.submitted = [&](const engine::Request& taken) { arrived = taken.arrived; };
+  Reports reports;
+  const TimePoint before = std::chrono::steady_clock::now();
+  {
+    EngineThread thread(std::make_unique<test::FakeEngine>(options), nowhere(), reports.sink());
+    EXPECT_TRUE(thread.post(Submit{request(1, 10)}));
+    EXPECT_TRUE(reports.wait([](const auto& all) { return !all.empty(); }));
+  }
+  ASSERT_TRUE(arrived.has_value());
+  EXPECT_GE(*arrived, before);
+}
+
 TEST(EngineThread, ReportsARefusalByItsId) {
   Reports reports;
   EngineThread thread(std::make_unique<test::FakeEngine>(), nowhere(), reports.sink());

@@ -82,8 +82,27 @@ TEST(SimulateCommand, JsonGoesToStandardOutputAndCurvesToAFile) {
   std::filesystem::remove(svg);
 }
 
+TEST(SimulateCommand, OutcomesAreALineForEachRequest) {
+  const auto file =
+      std::filesystem::temp_directory_path() / ("outcomes_" + std::to_string(::getpid()) + ".jsonl");
+  const Ran ran = simulate({"--policy", "least_loaded,random", "--requests", "50", "--workers", "3", "--json",
+                            "-", "--outcomes", file.string()});
+  EXPECT_EQ(ran.code, ok) << ran.err;
+  std::ifstream in(file);
+  std::size_t lines = 0;
+  for (std::string line; std::getline(in, line); ++lines) {
+    const auto json = nlohmann::json::parse(line);
+    EXPECT_EQ(json.at("policy"), lines < 50 ? "least_loaded" : "random");
+    EXPECT_LT(json.at("worker"), 3);
+    EXPECT_GT(json.at("first_token_s"), 0);
+  }
+  EXPECT_EQ(lines, 100u);
+  std::filesystem::remove(file);
+}
+
 TEST(SimulateCommand, AFileThatCannotBeWrittenIsAnError) {
   EXPECT_NE(simulate({"--svg", "/nowhere/at/all.svg"}).code, ok);
+  EXPECT_NE(simulate({"--outcomes", "/nowhere/at/all.jsonl"}).code, ok);
 }
 
 }  // namespace
