@@ -15,7 +15,7 @@ namespace {
 constexpr double kOthersShare = 1.0;
 // Where prefill workers are, computing on a decode worker counts for so much more, once for every stream
 // there that waits for it and once for those that come meanwhile.
-constexpr double kStreamsShare = 0.5;
+constexpr double kStreamsShare = 0.75;
 // Steps in which an answer of unknown length slows each of its neighbours by one row's time.
 constexpr double kSharedSteps = 64;
 // A holder of the prefix counts as this much busier than it is.

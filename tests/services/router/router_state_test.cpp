@@ -252,8 +252,8 @@ TEST(RouterState, NamesAWorkerToFetchFromWhereItHoldsEnoughMoreThanTheChosenOne)
   EXPECT_TRUE(avoided.prefill.has_value());
   // Computing what is left here is still sooner than computing all at the prefill worker. Too few are not worth asking for.
   std::vector<BlockKey> longer = blocks;
-  for (std::uint64_t i = 64; i < 128; ++i) longer.push_back({i, 7});
-  EXPECT_EQ(Rig::only<wire::Placement>(r.place(4, 2048, 1, {}, longer)).fetch_address, "tcp://n1");
+  for (std::uint64_t i = 64; i < 96; ++i) longer.push_back({i, 7});
+  EXPECT_EQ(Rig::only<wire::Placement>(r.place(4, 1536, 1, {}, longer)).fetch_address, "tcp://n1");
   EXPECT_EQ(Rig::only<wire::Placement>(r.place(5, 250, 1, {}, {blocks.begin(), blocks.begin() + 15})).fetch_address, "");
 }
 
