@@ -12,4 +12,4 @@ USER prometheus
 EXPOSE 9090
 HEALTHCHECK --interval=5s --timeout=5s --retries=3 CMD ["prometheus-health"]
 ENTRYPOINT ["prometheus", "--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/var/lib/prometheus/metrics"]
-CMD ["--storage.tsdb.retention.time=7d", "--web.listen-address=:9090"]
+CMD ["--storage.tsdb.retention.time=7d", "--web.listen-address=:9090", "--enable-feature=exemplar-storage"]

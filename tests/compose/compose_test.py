@@ -1,12 +1,11 @@
 """deploy/compose.yaml as a user runs it, disturbed under load: no request fails or differs, and nothing is left."""
 import argparse
-import json
 import time
-import urllib.request
 import uuid
 
 from deployment import ROOT, Deployment, check, run
 from image import check_image, check_same_again
+from keys import check_strangers, rotate
 from load import PROMPTS, Load, answer, client
 
 FIRST_TOKEN_BAR_S = 60
@@ -36,15 +35,22 @@ def check_containers(deployment):
 
 def check_prometheus(deployment, targets, deadline_s=90):
     """Prometheus scrapes every role's container."""
-    url = f"http://127.0.0.1:{deployment.prometheus_port}/api/v1/query?query=up%7Bjob%3D%22troupe%22%7D"
-    until, found = time.monotonic() + deadline_s, []
+    until, found = time.monotonic() + deadline_s, 0
     while time.monotonic() < until:
-        with urllib.request.urlopen(url, timeout=10) as response:
-            found = json.load(response)["data"]["result"]
-        if sum(float(row["value"][1]) for row in found) >= targets:
+        found = deployment.metric('up{job="troupe"}')
+        if found >= targets:
             return
         time.sleep(1)
-    raise AssertionError(f"Prometheus sees {found}, expected {targets} targets that are up")
+    raise AssertionError(f"Prometheus sees {found} targets that are up, expected {targets}")
+
+
+def check_status(deployment):
+    """deploy/status names every container, with an address for each worker of its own."""
+    rows = [line.split() for line in run(str(ROOT / "deploy/status"), env=deployment.env).splitlines()[1:]]
+    workers = [row for row in rows if row[0] in ("prefill", "decode")]
+    check(len(workers) == 4 and len({row[4] for row in workers}) == 4, f"deploy/status: {rows}")
+    check({row[3] for row in rows if row[0] != "models"} == {"healthy"}, f"deploy/status: {rows}")
+    return workers
 
 
 def disturb(deployment, load):
@@ -61,13 +67,24 @@ def disturb(deployment, load):
         load.wait_for(8)
 
     def roll():
-        before = {c for s in ("router", "gateway", "prefill", "decode", "redis", "prometheus") for c in deployment.containers(s)}
+        before = deployment.all_containers()
         run(str(ROOT / "deploy/roll"), env=deployment.env, timeout=1800)
-        after = {c for s in ("router", "gateway", "prefill", "decode", "redis", "prometheus") for c in deployment.containers(s)}
+        after = deployment.all_containers()
         check(len(after) == len(before) and not before & after, f"rolling left {before & after} of {before}, now {after}")
 
+    def roll_one():
+        """By the address that the dashboard shows."""
+        chosen = next(row for row in check_status(deployment) if row[0] == "decode")
+        before = deployment.all_containers()
+        run(str(ROOT / "deploy/roll"), chosen[4], env=deployment.env)
+        check(len(before & deployment.all_containers()) == len(before) - 1, "another worker was replaced too")
+        check(chosen[1] not in [row[1] for row in check_status(deployment)], f"{chosen[1]} is still there")
+
     steps = [(f"kill {service}", lambda service=service: kill(service)) for service in ("decode", "prefill", "router", "redis", "gateway")]
-    steps += [("scale decode to 4", lambda: scale(4)), ("scale decode to 2", lambda: scale(2)), ("roll every service", roll)]
+    steps += [("scale decode to 4", lambda: scale(4)), ("scale decode to 2", lambda: scale(2)), ("roll one worker", roll_one),
+              ("roll every service", roll)]
+    if deployment.keys:
+        steps += [("rotate keys, roll", lambda: rotate(deployment, "rotate", roll)), ("retire keys, roll", lambda: rotate(deployment, "retire", roll))]
     for name, step in steps:
         began, answered, repeated = time.monotonic(), load.done, load.repeated
         step()
@@ -82,9 +99,10 @@ def main():
     flags.add_argument("--clients", type=int, default=4)
     flags.add_argument("--tag", default="test")
     flags.add_argument("--prebuilt", action="store_true", help="the images were made of build/image-root")
+    flags.add_argument("--keys", action="store_true", help="cluster ports that take members only, whose keys are rotated under load")
     settings = flags.parse_args()
     check_image(settings.tag)
-    with Deployment(settings.tag) as deployment:
+    with Deployment(settings.tag, settings.keys) as deployment:
         if settings.models:
             deployment.fill_models(settings.models)
         else:
@@ -95,6 +113,9 @@ def main():
             deployment.wait_healthy(service, count)
         check_containers(deployment)
         check_prometheus(deployment, 6)
+        check_status(deployment)
+        if settings.keys:
+            check_strangers(deployment)
         with client(deployment.port) as api:
             expected = {prompt: answer(api, prompt, str(uuid.uuid4())) for prompt in PROMPTS}
         with Load(deployment.port, settings.clients, expected) as load:
@@ -105,6 +126,9 @@ def main():
         deployment.down()
         left = deployment.left()
         check(not left, f"left after down: {left}")
+    if settings.keys:  # the same images: the run without keys builds them again
+        print("compose with keys: ok")
+        return
     epoch = run("git", "-C", str(ROOT), "log", "-1", "--format=%ct").strip()
     arguments = ["--build-arg", f"SOURCE_DATE_EPOCH={epoch}"]
     check_same_again(settings.tag, [*arguments, *(["--build-arg", "PREBUILT=build/image-root"] if settings.prebuilt else [])])

@@ -8,6 +8,8 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.parse
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -38,7 +40,9 @@ def compose_client():
 
 
 class Deployment:
-    def __init__(self, tag):
+    """With `keys`, compose.keys.yaml lies on top, and deploy/cluster-keys has made keys of its own for it."""
+
+    def __init__(self, tag, keys=False):
         self.project = f"troupe-test-{os.getpid()}"
         self.port, self.prometheus_port = free_port(), free_port()
         self.folder = tempfile.mkdtemp(prefix="troupe-compose-")
@@ -48,9 +52,25 @@ class Deployment:
                     "TROUPE_PORT": str(self.port), "TROUPE_PROMETHEUS_PORT": str(self.prometheus_port),
                     "TROUPE_SECRETS": self.folder, "DOCKER_CLI_HINTS": "false", "COMPOSE_HTTP_TIMEOUT": "600"}
         self.client = compose_client()
+        self.files = ["-f", str(ROOT / "deploy/compose.yaml")]
+        self.keys = None
+        if keys:
+            self.keys = self.env["TROUPE_KEYS"] = os.path.join(self.folder, "keys")
+            self.files += ["-f", str(ROOT / "deploy/compose.keys.yaml")]
+            self.cluster_keys("make")
 
     def compose(self, *arguments, timeout=600):
-        return run(*self.client, "-f", str(ROOT / "deploy/compose.yaml"), *arguments, env=self.env, timeout=timeout)
+        return run(*self.client, *self.files, *arguments, env=self.env, timeout=timeout)
+
+    def cluster_keys(self, verb, folder=None):
+        """What deploy/cluster-keys says."""
+        return run(str(ROOT / "deploy/cluster-keys"), verb, *([folder] if folder else []), env=self.env)
+
+    def metric(self, query):
+        """The sum of what Prometheus answers."""
+        url = f"http://127.0.0.1:{self.prometheus_port}/api/v1/query?query={urllib.parse.quote(query)}"
+        with urllib.request.urlopen(url, timeout=10) as response:
+            return sum(float(row["value"][1]) for row in json.load(response)["data"]["result"])
 
     def fill_models(self, folder):
         """Copies its GGUF files into the volume, which then needs no package index."""
@@ -68,6 +88,9 @@ class Deployment:
         """Ids of the running ones."""
         return run("docker", "ps", "-q", "--filter", f"label=com.docker.compose.project={self.project}",
                    "--filter", f"label=com.docker.compose.service={service}").split()
+
+    def all_containers(self):
+        return {c for s in ("router", "gateway", "prefill", "decode", "redis", "prometheus") for c in self.containers(s)}
 
     def state(self, container):
         return json.loads(run("docker", "inspect", container))[0]

@@ -1,4 +1,5 @@
 """deploy/compose.yaml without an engine: what it promises of every service, and that the program takes what it is told."""
+import json
 import os
 import re
 import tempfile
@@ -9,6 +10,10 @@ with_modules("yaml")
 import yaml  # noqa: E402
 
 ROLES = ("router", "gateway", "prefill", "decode")
+PROFILES = {"small", "full", "dashboards"}
+# Compose v2 refuses what it does not know, and ignores or refuses some of what 1.29 knows.
+TOP_LEVEL = {"name", "services", "networks", "volumes", "secrets", "configs"}
+FOREIGN_TO_V2 = {"links", "container_name", "volumes_from", "domainname", "isolation"}
 
 
 def interpolate(value):
@@ -35,7 +40,7 @@ def check_service(name, service, file):
           f"{name}: its container may do too much")
     check("mem_limit" in service and "pids_limit" in service, f"{name} has no limits")
     check(service["logging"]["options"]["max-size"], f"{name}: its log grows without end")
-    check(set(service["profiles"]) <= {"small", "full"} and "full" in service["profiles"], f"{name}: profiles {service['profiles']}")
+    check(set(service["profiles"]) <= PROFILES and {"full", "dashboards"} & set(service["profiles"]), f"{name}: profiles {service['profiles']}")
     check(re.search(r":(?!latest)[\w.]+$", service["image"]), f"{name}: its image has no version")
     check(name == "models" or service["restart"] == "unless-stopped", f"{name} is not started again")
     check(name == "models" or "healthcheck" in service, f"{name} has no health check")
@@ -48,6 +53,72 @@ def check_service(name, service, file):
         check(port.startswith("127.0.0.1:"), f"{name}: {port} is published beyond this machine")
 
 
+def check_for_v2(file):
+    """What 1.29 overlooks: undefined names, services of one profile that wait for those of another, durations without a unit."""
+    for key in file:
+        check(key in TOP_LEVEL or key.startswith("x-"), f"compose v2 knows no {key}")
+    for name, service in file["services"].items():
+        check(not FOREIGN_TO_V2 & set(service), f"{name}: {FOREIGN_TO_V2 & set(service)}")
+        for kind in ("networks", "secrets"):
+            check(set(service.get(kind, [])) <= set(file[kind]), f"{name}: {kind} that are not defined")
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            check(source in file["volumes"] or (ROOT / "deploy" / source).exists(), f"{name}: there is no volume or file {source}")
+        probe = service.get("healthcheck", {})
+        times = [probe[key] for key in ("interval", "timeout", "start_period") if key in probe] + [service.get("stop_grace_period", "1s")]
+        check(all(re.fullmatch(r"(\d+(us|ms|s|m|h))+", time) for time in times), f"{name}: durations {times}")
+
+
+def check_grafana(service, file):
+    """It finds its dashboards and its data source, its password is a secret, and it needs nobody outside."""
+    told = service["environment"]
+    mounts = dict(volume.split(":")[1::-1] for volume in service["volumes"])  # path in the container: path here
+    provisioning = ROOT / "deploy" / mounts["/etc/grafana/provisioning"]
+    provider, = yaml.safe_load((provisioning / "dashboards/troupe.yml").read_text())["providers"]
+    dashboards = ROOT / "deploy" / mounts[provider["options"]["path"]]
+    uids = {json.loads(path.read_text())["uid"] for path in dashboards.glob("*.json")}
+    check(len(uids) >= 4, f"Grafana is given the dashboards {uids}")
+    home = told["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    check((dashboards / home.removeprefix(provider["options"]["path"] + "/")).exists(), f"there is no {home}")
+    source, = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text())["datasources"]
+    host, port = re.fullmatch(r"http://(\w+):(\d+)", told[source["url"].strip("${}")]).groups()
+    prometheus = file["services"][host]
+    check(set(prometheus["networks"]) & set(service["networks"]), f"Grafana does not reach {host}")
+    check(any(published.endswith(f":{port}") for published in prometheus["ports"]), f"{host} does not listen on {port}")
+    check(set(service["profiles"]) <= set(prometheus["profiles"]), "Grafana without its Prometheus")
+    check(told["GF_SECURITY_ADMIN_PASSWORD__FILE"] in [f"/run/secrets/{name}" for name in service["secrets"]], "its password is no secret")
+    check("GF_SECURITY_ADMIN_PASSWORD" not in told, "its password is in the file")
+    for setting in ("ANALYTICS_REPORTING_ENABLED", "ANALYTICS_CHECK_FOR_UPDATES", "ANALYTICS_CHECK_FOR_PLUGIN_UPDATES", "NEWS_NEWS_FEED_ENABLED"):
+        check(told[f"GF_{setting}"] == "false", f"Grafana asks others: {setting}")
+    check(told["GF_PLUGINS_PREINSTALL_DISABLED"] == "true", "Grafana fetches plugins")
+    check("cluster" not in service["networks"], "Grafana reaches cluster ports")
+    check({path.split(":")[0] for path in service["tmpfs"]} >= {"/var/lib/grafana", "/tmp"}, "Grafana has nowhere to write")
+
+
+def check_gpu():
+    """Workers, and nobody else, get GPUs and the image of docker/cuda.Dockerfile, which stops where there is no CUDA backend."""
+    services = yaml.safe_load((ROOT / "deploy/compose.gpu.yaml").read_text())["services"]
+    check(set(services) == {"prefill", "decode"}, f"GPUs are for {list(services)}")
+    recipe = (ROOT / "docker/cuda.Dockerfile").read_text()
+    for name, service in services.items():
+        device, = service["deploy"]["resources"]["reservations"]["devices"]
+        check(device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}, f"{name}: {device}")
+        check(f"-t {service['image'].split(':')[0]}:" in recipe, f"{name}: {service['image']} is another image")
+    for line in ("-DTROUPE_CUDA=ON", "grep -q '^TROUPE_CUDA:BOOL=ON'", "FROM troupe:${TAG}"):
+        check(line in recipe, f"docker/cuda.Dockerfile has no {line}")
+
+
+def check_env_file(file):
+    """What deploy/.env says is asked for, and operations from the dashboard are its choice alone."""
+    text = (ROOT / "deploy/compose.yaml").read_text()
+    said = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / "deploy/.env").read_text(), re.M))
+    for name, value in said.items():
+        check(name.startswith("COMPOSE_") or f"${{{name}:-" in text, f"deploy/.env: nobody asks for {name}")
+    check(set(said["COMPOSE_PROFILES"].split(",")) <= PROFILES, said["COMPOSE_PROFILES"])
+    check(file["services"]["gateway"]["environment"]["TROUPE_DASHBOARD_OPERATIONS"] == "none", "the dashboard may do things unasked")
+    check(said["TROUPE_BIND"] == "127.0.0.1", "what may drain is open to others")
+
+
 def main():
     global secret
     with tempfile.NamedTemporaryFile("w", suffix=".secret") as secret:
@@ -56,6 +127,10 @@ def main():
         file = interpolate(yaml.safe_load((ROOT / "deploy/compose.yaml").read_text()))
         for name, service in file["services"].items():
             check_service(name, service, file)
+        check_for_v2(file)
+        check_grafana(file["services"]["grafana"], file)
+        check_env_file(file)
+        check_gpu()
         for role in ROLES:
             service = file["services"][role]
             check(service["command"] == [role] and service["healthcheck"]["test"][:4] == ["CMD", "/usr/bin/troupe", "health", role],
@@ -73,10 +148,12 @@ def main():
         check(file["networks"]["cluster"]["internal"], "the cluster's network has a way out")
         for role in ("router", "prefill", "decode", "redis"):
             check(file["services"][role]["networks"] == ["cluster"], f"{role} is on other networks too")
+        ignored = (ROOT / ".dockerignore").read_text().split()
+        check({"deploy/secrets", "deploy/keys", ".git"} <= set(ignored), "secrets are sent to whoever builds the image")
         dockerfile = (ROOT / "docker/Dockerfile").read_text()
         for line in ("TROUPE_METRICS_PORT=9400", "USER 10001:10001", "FROM scratch AS runtime"):
             check(line in dockerfile, f"docker/Dockerfile has no {line}")
-        for program in ("build-images", "make-base-image", "make-secrets", "roll"):
+        for program in ("build-images", "make-base-image", "make-secrets", "cluster-keys", "roll", "status"):
             check(os.access(ROOT / "deploy" / program, os.X_OK), f"deploy/{program} is no program")
 
 

@@ -1,7 +1,12 @@
 """deploy/kubernetes: every overlay builds, fits the API's schemas, and agrees with itself and with the program."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
 import tempfile
 
-from support import ROOT, check, load_role, metric_names, need, run, with_modules
+from support import ROOT, TROUPE, check, load_role, metric_names, need, run, with_modules
 
 need("kubectl")
 with_modules("yaml", "kubernetes_validate")
@@ -10,6 +15,8 @@ import yaml  # noqa: E402
 
 VERSION = "1.31"  # a preStop of `sleep` needs 1.30
 ROLES = ("router", "prefill", "decode", "gateway")
+OVERLAYS = ("small", "large", "small-keys", "large-keys")
+USER = 10001  # of the pods
 
 
 def build(overlay):
@@ -119,6 +126,45 @@ def check_references(objects, pods, metrics):
         check(("Service", stateful["spec"]["serviceName"]) in names, "a StatefulSet without its service")
 
 
+def check_keys_mount(pod, configs):
+    """The keys are where the role looks for them, cannot be written, are closed to others, and nobody else has them."""
+    path = variables(pod, configs, "").get("TROUPE_SECURITY_KEYS")
+    volumes = [v for v in pod.spec.get("volumes", []) if v.get("secret", {}).get("secretName") == "cluster-keys"]
+    check(len(volumes) == (path is not None), f"{pod.name}: {volumes} for keys at {path}")
+    if path is None:
+        return
+    check(volumes[0]["secret"]["defaultMode"] == 0o440, f"{pod.name}: its keys have the mode {volumes[0]['secret']['defaultMode']:o}")
+    check(pod.spec["securityContext"]["fsGroup"] == pod.spec["securityContext"]["runAsGroup"] == USER, f"{pod.name}: its keys are another group's")
+    mounts = {c["name"]: m for c in [*pod.spec.get("initContainers", []), *pod.spec["containers"]]
+              for m in c.get("volumeMounts", []) if m["name"] == volumes[0]["name"]}
+    check(list(mounts) == [pod.name], f"{pod.name}: its keys are mounted in {list(mounts)}")
+    check(mounts[pod.name]["mountPath"] == path and mounts[pod.name]["readOnly"] is True, f"{pod.name}: {mounts}")
+
+
+def check_keys_secret(folder):
+    """What `troupe keys make` writes fits into a Secret, and is taken by the pods' user from a volume made of it."""
+    run(TROUPE, "keys", "make", f"{folder}/keys")
+    files = {path.name: path.read_bytes() for path in pathlib.Path(folder, "keys").iterdir()}
+    check("current" in files and all(re.fullmatch(r"[-._a-zA-Z0-9]+", name) for name in files), f"no keys of a Secret: {list(files)}")
+    check(sum(map(len, files.values())) < 1 << 20, "a Secret holds a MiB at most")
+    if os.geteuid() != 0:
+        return
+    os.chmod(folder, 0o711)
+    troupe = shutil.copy(TROUPE, folder)  # where that user reaches it
+    volume = pathlib.Path(folder, "volume")  # as a node lays it out: links into a folder that is replaced as a whole
+    data = volume / "..2026_01_01"
+    data.mkdir(parents=True)
+    (volume / "..data").symlink_to(data.name)
+    for name, content in files.items():
+        (data / name).write_bytes(content)
+        (volume / name).symlink_to(f"..data/{name}")
+    for path in (volume, data, *data.iterdir()):
+        os.chown(path, 0, USER)
+        os.chmod(path, 0o2750 if path.is_dir() else 0o440)
+    shown = subprocess.run([troupe, "keys", "show", str(volume)], capture_output=True, text=True, user=USER, group=USER, extra_groups=[])
+    check(shown.returncode == 0 and "in use" in shown.stdout, f"the pods' user cannot take the keys: {shown.stderr}")
+
+
 def check_overlay(overlay, metrics, secret):
     objects = build(overlay)
     for thing in objects:
@@ -133,6 +179,10 @@ def check_overlay(overlay, metrics, secret):
             check(pod.main["args"] == [pod.name], f"{pod.name} runs {pod.main['args']}")
             text = load_role(pod.name, {"TROUPE_METRICS_PORT": "9400", **variables(pod, configs, secret)})
             check("hunter2" not in text, "the configuration shows a secret")
+            keyed = re.search(r'^ +keys: "(.*?)"', text, re.M).group(1)
+            check((keyed != "") == overlay.endswith("-keys"), f"{overlay}: {pod.name} has keys at '{keyed}'")
+            check(f"insecure: {str(keyed == '').lower()}" in text, f"{overlay}: {pod.name} does without keys")
+        check_keys_mount(pod, configs)
     check_network(objects, pods)
     check_references(objects, pods, metrics)
     routers = [w for w in workloads if w["metadata"]["name"] == "router"][0]
@@ -146,10 +196,13 @@ def main():
     with tempfile.NamedTemporaryFile("w", suffix=".secret") as secret:
         secret.write("hunter2\n")
         secret.flush()
-        large = check_overlay("large", metrics, secret.name)
-        small = check_overlay("small", metrics, secret.name)
+        made = {overlay: check_overlay(overlay, metrics, secret.name) for overlay in OVERLAYS}
+    check({path.name for path in (ROOT / "deploy/kubernetes/overlays").iterdir()} == set(made), "an overlay is not tested")
     for kind, name in (("HorizontalPodAutoscaler", "decode"), ("PodDisruptionBudget", "gateway"), ("Deployment", "prefill")):
-        check((kind, name) in large and (kind, name) not in small, f"{kind} {name} belongs to the large overlay alone")
+        for keys in ("", "-keys"):
+            check((kind, name) in made[f"large{keys}"] and (kind, name) not in made[f"small{keys}"], f"{kind} {name} belongs to large alone")
+    with tempfile.TemporaryDirectory() as folder:
+        check_keys_secret(folder)
 
 
 main()

@@ -147,6 +147,22 @@ def cluster_shows_and_drains(browser):
     browser.until(lambda: browser.find(f"{card} .quiet").text == "Undrain", "and can be taken back")
 
 
+def workers_are_told_apart(browser):
+    """Names of workers of other machines, and which of them are slow."""
+    told = browser.run_module("""
+      const {fitting, shortName, slowOnes} = await import('/web/cluster.js'), {Live} = await import('/web/live.js');
+      const names = ['decode@tcp://127.0.0.1:7001', 'decode@tcp://172.20.0.5:7400', 'first'];
+      const slow = (...streams) => [...slowOnes(streams.map((stream, i) => ({name: 'w' + i, stream})))];
+      let at = 0;
+      const seen = new Live(() => null, () => at), load = (generated_tokens, running) => ({generated_tokens, prompt_tokens: 0, running});
+      for (at = 0; at <= 2000; at += 500)
+        seen.onCluster({nodes: [{name: 'a', loads: [load(at / 10, 4)]}, {name: 'b', loads: [load(at / 10, 0)]}]});
+      return [names.map(shortName), names.map(fitting), slow(20, 21, 9), slow(20, 4), slow(20, null, 19), slow(20), slow(20, 11),
+              seen.rates('a'), seen.rates('b').stream];""")
+    check(told == [["decode :7001", "decode 172.20.0.5", "first"], ["decode :7001", "172.20.0.5", "first"],
+                   ["w2"], ["w1"], [], [], [], {"generated": 100, "prompts": 0, "stream": 25}, None], f"workers: {told}")
+
+
 def cluster_undrains(browser):
     card = decode_card(browser, 0)
     browser.find(f"{card} .quiet").click()
@@ -294,6 +310,7 @@ def main():
         chat_stops(browser)
         drafted_tokens_are_marked(browser)
         keyboard_goes_through(browser)
+        workers_are_told_apart(browser)
         cluster_shows_and_drains(browser)
         looks_right(browser, "cluster")
         cluster_undrains(browser)

@@ -4,15 +4,33 @@ import {live} from "/web/live.js";
 
 const kRoles = ["gateway", "router", "prefill", "decode"];
 
-function stateOf(node) {
+/** A worker is slow when one of its streams gets less than this share of what one of the others' median worker gets. */
+const kSlowShare = 0.5;
+
+/** Names of the slow ones of [{name, stream}], tokens a second of one stream; null says nothing. Pure, so that it is tested by itself. */
+export function slowOnes(workers) {
+  const known = workers.filter((w) => w.stream !== null);
+  return new Set(known.filter((w) => {
+    const others = known.filter((o) => o !== w).map((o) => o.stream).sort((a, b) => a - b);
+    return others.length > 0 && w.stream < kSlowShare * others[others.length >> 1];
+  }).map((w) => w.name));
+}
+
+function slowNow(nodes) {
+  return slowOnes(nodes.filter((n) => n.role === "decode" && !n.draining).map((n) => ({name: n.name, stream: live.rates(n.name).stream})));
+}
+
+function stateOf(node, slow) {
   if (node.hung) return ["hangs", "bad"];
   if (node.silent_ms > 1500) return [`silent for ${(node.silent_ms / 1000).toFixed(1)} s`, "warn"];
   if (node.draining) return ["drained", "warn"];
+  if (slow.has(node.name)) return ["slow", "warn"];
   return node.busy ? ["busy", "busy"] : ["ready", "ok"];
 }
 
-/** A worker that was given no name has its address in it: "decode@tcp://127.0.0.1:7001" is shown as "decode :7001". */
-export const shortName = (name) => name.replace(/@tcp:\/\/.*:(\d+)$/, " :$1");
+/** A worker that was given no name has its address in it: "decode@tcp://127.0.0.1:7001" is shown as "decode :7001", and
+ *  "decode@tcp://10.0.0.5:7400" of another machine or container, where ports are all the same, as "decode 10.0.0.5". */
+export const shortName = (name) => name.replace(/@tcp:\/\/127\.0\.0\.1(:\d+)$/, " $1").replace(/@tcp:\/\/(.*):\d+$/, " $1");
 
 const sum = (node, field) => node.loads.reduce((all, load) => all + load[field], 0);
 
@@ -50,12 +68,14 @@ function flowStrength({from, to, kind}) {
   return Math.min((worker.placed ?? 0) + (worker.placed_prefills ?? 0), 6);
 }
 
-function fitting(name) {
+/** What a box of the map has room for: of a name with an address the address, since its row tells the role. */
+export function fitting(name) {
   const short = shortName(name);
-  return short.length > 16 ? `${short.slice(0, 15)}…` : short;
+  const shown = short.length > 16 ? short.slice(short.lastIndexOf(" ") + 1) : short;
+  return shown.length > 16 ? `${shown.slice(0, 15)}…` : shown;
 }
 
-function drawMap(nodes, width) {
+function drawMap(nodes, width, slow) {
   const {boxes, flows, height} = layout(nodes, width);
   const words = kRoles.map((role) => [role, boxes.filter((b) => b.node.role === role).length]).filter(([, n]) => n)
     .map(([role, n]) => `${n} ${role}`).join(", ");
@@ -69,7 +89,7 @@ function drawMap(nodes, width) {
       return path;
     }),
     boxes.map(({node, x, y}) => {
-      const [, kind] = node.role === "router" ? ["", live.cluster?.joined ? "ok" : "bad"] : stateOf(node);
+      const [, kind] = node.role === "router" ? ["", live.cluster?.joined ? "ok" : "bad"] : stateOf(node, slow);
       const under = node.role === "router" ? (live.cluster?.joined ? "answers" : "does not answer")
         : node.role === "gateway" ? "HTTP" : `${sum(node, "running")} running, ${sum(node, "waiting")} waiting`;
       return svg("g", {class: `box ${kind}`, transform: `translate(${x} ${y})`},
@@ -95,9 +115,9 @@ class WorkerCard {
       h("div", {class: "actions"}, this.drain, this.kill), this.said);
     this.name = name;
   }
-  show(node, operations) {
+  show(node, operations, slow) {
     this.node = node;
-    const [words, kind] = stateOf(node);
+    const [words, kind] = stateOf(node, slow);
     this.badge.className = `badge ${kind}`;
     this.badge.textContent = words;
     this.role.textContent = `${node.role} · ${node.address}`;
@@ -107,11 +127,12 @@ class WorkerCard {
     this.drain.textContent = node.draining ? "Undrain" : "Drain";
     this.drain.setAttribute("aria-label", `${this.drain.textContent} ${shortName(this.name)}`);
     this.kill.setAttribute("aria-label", `Kill ${shortName(this.name)}`);
-    const {generated, prompts} = live.rates(this.name);
+    const {generated, prompts, stream} = live.rates(this.name);
     this.figures.replaceChildren(...node.loads.flatMap((load) => this.load(load)),
       h("dl", {class: "numbers"},
         h("div", null, h("dt", null, "prompt tokens / s"), h("dd", null, rate(prompts))),
         h("div", null, h("dt", null, "generated / s"), h("dd", null, rate(generated))),
+        h("div", null, h("dt", null, "of one stream / s"), h("dd", null, stream === null ? "–" : rate(stream))),
         h("div", null, h("dt", null, "placed"), h("dd", null, count(node.placed + node.placed_prefills)))));
   }
   load(load) {
@@ -180,9 +201,10 @@ class ClusterPage {
     const workers = live.workers();
     this.none.hidden = workers.length > 0;
     this.drawSummary(workers);
+    const slow = slowNow(nodes);
     const width = Math.max(280, Math.floor(this.mapBox.clientWidth - 24));
     this.mapBox.hidden = !live.cluster;
-    if (live.cluster) this.mapBox.replaceChildren(drawMap(nodes, width));
+    if (live.cluster) this.mapBox.replaceChildren(drawMap(nodes, width, slow));
     for (const name of this.cards.keys()) {
       if (workers.some((w) => w.name === name)) continue;
       this.cards.get(name).element.remove();
@@ -193,7 +215,7 @@ class ClusterPage {
         this.cards.set(node.name, new WorkerCard(node.name));
         this.list.append(this.cards.get(node.name).element);
       }
-      this.cards.get(node.name).show(node, live.hello?.operations);
+      this.cards.get(node.name).show(node, live.hello?.operations, slow);
     }
   }
   drawSummary(workers) {

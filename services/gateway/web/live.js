@@ -23,7 +23,7 @@ export class Live extends EventTarget {
     this.offset = 0;              // of this page's clock to the request log's
     this.placements = [];         // the newest first
     this.requests = new Map();    // number -> row
-    this.looks = [];              // {at, generated, prompts} per worker name, for rates
+    this.looks = [];              // {at, generated, prompts, running} per worker name, for rates
   }
 
   start() {
@@ -69,6 +69,7 @@ export class Live extends EventTarget {
     const sums = new Map(cluster.nodes.map((node) => [node.name, {
       generated: node.loads.reduce((sum, load) => sum + load.generated_tokens, 0),
       prompts: node.loads.reduce((sum, load) => sum + load.prompt_tokens, 0),
+      running: node.loads.reduce((sum, load) => sum + load.running, 0),
     }]));
     this.looks.push({at, sums});
     while (this.looks.length > 2 && at - this.looks[0].at > kRateWindowMs) this.looks.shift();
@@ -105,14 +106,16 @@ export class Live extends EventTarget {
     return this.now() - this.offset;
   }
 
-  /** Tokens a second of a worker over the last seconds: {generated, prompts}. */
+  /** Tokens a second of a worker over the last seconds: {generated, prompts, stream}, the last of one stream (null where none runs). */
   rates(name) {
     const first = this.looks[0], last = this.looks.at(-1);
     const a = first?.sums.get(name), b = last?.sums.get(name);
     const seconds = (last?.at - first?.at) / 1000;
-    if (!a || !b || !(seconds > 0)) return {generated: 0, prompts: 0};
+    if (!a || !b || !(seconds > 0)) return {generated: 0, prompts: 0, stream: null};
     const per = (to, from) => Math.max(0, to - from) / seconds;
-    return {generated: per(b.generated, a.generated), prompts: per(b.prompts, a.prompts)};
+    const running = this.looks.reduce((all, look) => all + (look.sums.get(name)?.running ?? 0), 0) / this.looks.length;
+    const generated = per(b.generated, a.generated);
+    return {generated, prompts: per(b.prompts, a.prompts), stream: running >= 0.5 ? generated / running : null};
   }
 
   workers() {
