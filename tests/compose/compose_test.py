@@ -103,10 +103,7 @@ def main():
     settings = flags.parse_args()
     check_image(settings.tag)
     with Deployment(settings.tag, settings.keys) as deployment:
-        if settings.models:
-            deployment.fill_models(settings.models)
-        else:
-            print(deployment.compose("run", "--rm", "-T", "models", timeout=1200), flush=True)
+        deployment.get_models(settings.models)
         seconds = first_token(deployment)
         print(f"  from up to the first token: {seconds:.1f} s", flush=True)
         for service, count in (("decode", 2), ("prefill", 2), ("prometheus", 1)):

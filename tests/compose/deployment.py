@@ -72,8 +72,11 @@ class Deployment:
         with urllib.request.urlopen(url, timeout=10) as response:
             return sum(float(row["value"][1]) for row in json.load(response)["data"]["result"])
 
-    def fill_models(self, folder):
-        """Copies its GGUF files into the volume, which then needs no package index."""
+    def get_models(self, folder):
+        """Copies its GGUF files into the volume, which then needs no package index; without a folder, fetches the model as a user does."""
+        if folder is None:
+            print(self.compose("run", "--rm", "-T", "models", timeout=1200), flush=True)
+            return
         volume = f"{self.project}_models"
         labels = ["--label", f"com.docker.compose.project={self.project}", "--label", "com.docker.compose.volume=models"]
         run("docker", "volume", "create", *labels, volume)
