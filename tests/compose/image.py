@@ -34,6 +34,8 @@ def check_image(tag):
     check(config["User"] == "10001:10001" and config["Healthcheck"]["Test"][:2] == ["CMD", "/usr/bin/troupe"], f"{image}: {config}")
     shell = subprocess.run(["docker", "run", "--rm", "--network", "none", "--entrypoint", "/bin/sh", image, "-c", "true"], capture_output=True)
     check(shell.returncode == 127, f"{image} has a shell (its exit status: {shell.returncode})")
+    said = run("docker", "run", "--rm", "--network", "none", "--read-only", "--cap-drop", "ALL", image, "version")
+    check(said.startswith("troupe "), f"{image} says {said!r} on a root that cannot be written")
     listed = json.loads(read_file(image, config["Labels"]["org.troupe.sbom"]))
     names = {package["name"] for package in listed["packages"]}
     check({"troupe", "libc6", "libzmq5", "libhiredis0.14"} <= names, f"the bill of materials lists {sorted(names)}")

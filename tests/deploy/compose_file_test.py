@@ -11,9 +11,7 @@ import yaml  # noqa: E402
 
 ROLES = ("router", "gateway", "prefill", "decode")
 PROFILES = {"small", "full", "dashboards"}
-# Compose v2 refuses what it does not know, and ignores or refuses some of what 1.29 knows.
-TOP_LEVEL = {"name", "services", "networks", "volumes", "secrets", "configs"}
-FOREIGN_TO_V2 = {"links", "container_name", "volumes_from", "domainname", "isolation"}
+TOP_LEVEL = {"services", "networks", "volumes", "secrets"}  # what both 1.29 and v2 know, but for a version, which v2 complains of
 
 
 def interpolate(value):
@@ -54,11 +52,11 @@ def check_service(name, service, file):
 
 
 def check_for_v2(file):
-    """What 1.29 overlooks: undefined names, services of one profile that wait for those of another, durations without a unit."""
+    """What v2 refuses and 1.29 may overlook: names that are defined nowhere, durations without a unit, a name for what is scaled."""
     for key in file:
-        check(key in TOP_LEVEL or key.startswith("x-"), f"compose v2 knows no {key}")
+        check(key in TOP_LEVEL or key.startswith("x-"), f"the file has {key}")
     for name, service in file["services"].items():
-        check(not FOREIGN_TO_V2 & set(service), f"{name}: {FOREIGN_TO_V2 & set(service)}")
+        check("container_name" not in service, f"{name}: containers that are scaled cannot share a name")
         for kind in ("networks", "secrets"):
             check(set(service.get(kind, [])) <= set(file[kind]), f"{name}: {kind} that are not defined")
         for volume in service.get("volumes", []):
