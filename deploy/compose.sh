@@ -15,7 +15,7 @@ compose() {
 # containers: a line for each of this deployment, its fields set apart by tabs: id, service, name, image, state, addresses.
 # Addresses are those of the networks it is on, set apart by commas; the dashboard calls a worker by its own.
 containers() {
-  local ids tab=$'\t' state='{{if .State.Health}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}'
+  local ids tab=$'\t' state='{{with index .State "Health"}}{{.Status}}{{else}}{{$.State.Status}}{{end}}'
   local service='{{index .Config.Labels "com.docker.compose.service"}}' addresses='{{range .NetworkSettings.Networks}}{{.IPAddress}},{{end}}'
   mapfile -t ids < <(compose ps -q)
   [[ ${#ids[@]} -gt 0 ]] || return 0
