@@ -126,9 +126,7 @@ def main():
     if settings.keys:  # the same images: the run without keys builds them again
         print("compose with keys: ok")
         return
-    epoch = run("git", "-C", str(ROOT), "log", "-1", "--format=%ct").strip()
-    arguments = ["--build-arg", f"SOURCE_DATE_EPOCH={epoch}"]
-    check_same_again(settings.tag, [*arguments, *(["--build-arg", "PREBUILT=build/image-root"] if settings.prebuilt else [])])
+    check_same_again(settings.tag, ["--build-arg", "PREBUILT=build/image-root"] if settings.prebuilt else [])
     print("compose: ok")
 
 

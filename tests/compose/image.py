@@ -1,4 +1,5 @@
 """What the runtime image promises of itself: small, without a shell, its contents listed, the same layer when it is built again."""
+import datetime
 import json
 import os
 import subprocess
@@ -36,19 +37,23 @@ def check_image(tag):
     check(shell.returncode == 127, f"{image} has a shell (its exit status: {shell.returncode})")
     said = run("docker", "run", "--rm", "--network", "none", "--read-only", "--cap-drop", "ALL", image, "version")
     check(said.startswith("troupe "), f"{image} says {said!r} on a root that cannot be written")
-    listed = json.loads(read_file(image, config["Labels"]["org.troupe.sbom"]))
-    names = {package["name"] for package in listed["packages"]}
+    names = {package["name"] for package in bill_of_materials(image)["packages"]}
     check({"troupe", "libc6", "libzmq5", "libhiredis0.14"} <= names, f"the bill of materials lists {sorted(names)}")
     print(f"  {image}: {size:.0f} MB, {len(names)} packages", flush=True)
 
 
+def bill_of_materials(image):
+    return json.loads(read_file(image, inspect(image)["Config"]["Labels"]["org.troupe.sbom"]))
+
+
 def check_same_again(tag, arguments):
-    """Built again without a cache, the layer with our files has the same digest. The two after it are empty folders that belong to the
-    image's user; the engine's own builder gives them the time of the build."""
+    """Built again without a cache, for the time that its bill of materials names, the layer with our files has the same digest. The two
+    after it are empty folders that belong to the image's user; the engine's own builder gives them the time of the build."""
     again = f"troupe:{tag}-again"
     env = {**os.environ, "DOCKER_BUILDKIT": "0"}
-    run("docker", "build", "--no-cache", "-t", again, "-f", str(ROOT / "docker/Dockerfile"), "--target", "runtime", *arguments, str(ROOT),
-        env=env, timeout=3600)
+    created = datetime.datetime.fromisoformat(bill_of_materials(f"troupe:{tag}")["creationInfo"]["created"].replace("Z", "+00:00"))
+    run("docker", "build", "--no-cache", "-t", again, "-f", str(ROOT / "docker/Dockerfile"), "--target", "runtime",
+        "--build-arg", f"SOURCE_DATE_EPOCH={created.timestamp():.0f}", *arguments, str(ROOT), env=env, timeout=3600)
     try:
         ours = [inspect(image)["RootFS"]["Layers"][0] for image in (again, f"troupe:{tag}")]
         check(ours[0] == ours[1], f"the second build has another layer: {ours}")
