@@ -38,12 +38,13 @@ class Operator:
 
     def wait_for(self, badge, name=None, deadline_s=120):
         """Until the worker of this name, or any, has this badge; its name."""
-        self.browser.until(lambda: self.named(badge, name) is not None, f"{name or 'a worker'} is {badge}: {self.badges()}", deadline_s)
-        return name or self.named(badge, None)
+        wanted, found = badge if isinstance(badge, tuple) else (badge,), []
 
-    def named(self, badge, name):
-        wanted = badge if isinstance(badge, tuple) else (badge,)
-        return next((n for n, b in self.badges().items() if b in wanted and name in (None, n)), None)
+        def holds():
+            found[:] = [n for n, b in self.badges().items() if b in wanted and name in (None, n)]
+            return found
+        self.browser.until(holds, f"{name or 'a worker'} is {badge}", deadline_s)
+        return found[0]
 
     def press(self, name):
         """The worker's button Drain or Undrain; a question is answered with yes."""

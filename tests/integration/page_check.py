@@ -157,10 +157,12 @@ def workers_are_told_apart(browser):
       const seen = new Live(() => null, () => at), load = (generated_tokens, running) => ({generated_tokens, prompt_tokens: 0, running});
       for (at = 0; at <= 2000; at += 500)
         seen.onCluster({nodes: [{name: 'a', loads: [load(at / 10, 4)]}, {name: 'b', loads: [load(at / 10, 0)]}]});
+      const rates = [seen.rates('a'), seen.rates('b').stream];
+      seen.onCluster({nodes: [{name: 'a', loads: [load(1, 4)]}]});
       return [names.map(shortName), names.map(fitting), slow(20, 21, 9), slow(20, 4), slow(20, null, 19), slow(20), slow(20, 11),
-              seen.rates('a'), seen.rates('b').stream];""")
+              ...rates, seen.rates('a').stream];""")
     check(told == [["decode :7001", "decode 172.20.0.5", "first"], ["decode :7001", "172.20.0.5", "first"],
-                   ["w2"], ["w1"], [], [], [], {"generated": 100, "prompts": 0, "stream": 25}, None], f"workers: {told}")
+                   ["w2"], ["w1"], [], [], [], {"generated": 100, "prompts": 0, "stream": 25}, None, None], f"workers: {told}")
 
 
 def cluster_undrains(browser):

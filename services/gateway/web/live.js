@@ -4,8 +4,9 @@
 const kMaxRequests = 10000;
 const kMaxPlacements = 64;
 
-/** Rates need two looks; older ones are forgotten. */
+/** Rates need two looks; older ones are forgotten. What one stream gets is told over a longer time, since streams come and go. */
 const kRateWindowMs = 3000;
+const kStreamWindowMs = 12000;
 
 export class Live extends EventTarget {
   constructor(open = () => new EventSource("/events/cluster"), now = () => performance.now()) {
@@ -71,8 +72,12 @@ export class Live extends EventTarget {
       prompts: node.loads.reduce((sum, load) => sum + load.prompt_tokens, 0),
       running: node.loads.reduce((sum, load) => sum + load.running, 0),
     }]));
+    for (const [name, sum] of sums) {  // another process took the name: what the one before counted says nothing of it
+      const before = this.looks.at(-1)?.sums.get(name);
+      if (before && (sum.generated < before.generated || sum.prompts < before.prompts)) this.looks.forEach((look) => look.sums.delete(name));
+    }
     this.looks.push({at, sums});
-    while (this.looks.length > 2 && at - this.looks[0].at > kRateWindowMs) this.looks.shift();
+    while (this.looks.length > 2 && at - this.looks[0].at > kStreamWindowMs) this.looks.shift();
     this.tell("cluster");
   }
 
@@ -106,16 +111,23 @@ export class Live extends EventTarget {
     return this.now() - this.offset;
   }
 
+  /** How a worker's counters grew over this time, at least between the last two looks: {seconds, generated, prompts, running}, the last
+   *  its mean; null when it was not seen twice. */
+  growth(name, windowMs) {
+    const last = this.looks.at(-1);
+    const seen = this.looks.filter((look, i) => (last.at - look.at <= windowMs || i >= this.looks.length - 2) && look.sums.has(name));
+    const a = seen[0]?.sums.get(name), b = last?.sums.get(name), seconds = (last?.at - seen[0]?.at) / 1000;
+    if (!a || !b || !(seconds > 0)) return null;
+    const running = seen.reduce((all, look) => all + look.sums.get(name).running, 0) / seen.length;
+    return {seconds, generated: b.generated - a.generated, prompts: b.prompts - a.prompts, running};
+  }
+
   /** Tokens a second of a worker over the last seconds: {generated, prompts, stream}, the last of one stream (null where none runs). */
   rates(name) {
-    const first = this.looks[0], last = this.looks.at(-1);
-    const a = first?.sums.get(name), b = last?.sums.get(name);
-    const seconds = (last?.at - first?.at) / 1000;
-    if (!a || !b || !(seconds > 0)) return {generated: 0, prompts: 0, stream: null};
-    const per = (to, from) => Math.max(0, to - from) / seconds;
-    const running = this.looks.reduce((all, look) => all + (look.sums.get(name)?.running ?? 0), 0) / this.looks.length;
-    const generated = per(b.generated, a.generated);
-    return {generated, prompts: per(b.prompts, a.prompts), stream: running >= 0.5 ? generated / running : null};
+    const recent = this.growth(name, kRateWindowMs), longer = this.growth(name, kStreamWindowMs);
+    const per = (field) => (recent ? recent[field] / recent.seconds : 0);
+    return {generated: per("generated"), prompts: per("prompts"),
+      stream: longer?.running >= 0.5 ? longer.generated / longer.seconds / longer.running : null};
   }
 
   workers() {
