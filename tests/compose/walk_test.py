@@ -59,6 +59,8 @@ class Operator:
 
 def find_and_drain(deployment, operator, slow):
     """The seconds until the dashboard shows the slow one, and its name there."""
+    for name in operator.badges():
+        operator.wait_for(AT_ALL, name)
     run("docker", "update", "--cpus", SLOW_CPUS, slow)
     began = time.monotonic()
     name = operator.wait_for("slow")
@@ -73,7 +75,7 @@ def find_and_drain(deployment, operator, slow):
 
 def walk(deployment, load, operator, other_tag):
     slow = sorted(workers(deployment))[0]
-    load.wait_for(4)
+    load.wait_for(12)
     seconds, name = find_and_drain(deployment, operator, slow)
     print(f"  {slow} is marked as slow {seconds:.1f} s after it got slow, and drained", flush=True)
     run("docker", "update", "--cpus", USUAL_CPUS, slow)

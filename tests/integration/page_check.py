@@ -155,7 +155,7 @@ def workers_are_told_apart(browser):
       const slow = (...streams) => [...slowOnes(streams.map((stream, i) => ({name: 'w' + i, stream})))];
       let at = 0;
       const seen = new Live(() => null, () => at), load = (generated_tokens, running) => ({generated_tokens, prompt_tokens: 0, running});
-      for (at = 0; at <= 2000; at += 500)
+      for (at = 0; at <= 4000; at += 500)
         seen.onCluster({nodes: [{name: 'a', loads: [load(at / 10, 4)]}, {name: 'b', loads: [load(at / 10, 0)]}]});
       const rates = [seen.rates('a'), seen.rates('b').stream];
       seen.onCluster({nodes: [{name: 'a', loads: [load(1, 4)]}]});

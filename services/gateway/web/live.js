@@ -7,6 +7,7 @@ const kMaxPlacements = 64;
 /** Rates need two looks; older ones are forgotten. What one stream gets is told over a longer time, since streams come and go. */
 const kRateWindowMs = 3000;
 const kStreamWindowMs = 12000;
+const kLeastStreamMs = 4000;
 
 export class Live extends EventTarget {
   constructor(open = () => new EventSource("/events/cluster"), now = () => performance.now()) {
@@ -122,12 +123,13 @@ export class Live extends EventTarget {
     return {seconds, generated: b.generated - a.generated, prompts: b.prompts - a.prompts, running};
   }
 
-  /** Tokens a second of a worker over the last seconds: {generated, prompts, stream}, the last of one stream (null where none runs). */
+  /** Tokens a second of a worker over the last seconds: {generated, prompts, stream}, the last of one stream (null where none runs, or
+   *  not for long). */
   rates(name) {
     const recent = this.growth(name, kRateWindowMs), longer = this.growth(name, kStreamWindowMs);
     const per = (field) => (recent ? recent[field] / recent.seconds : 0);
     return {generated: per("generated"), prompts: per("prompts"),
-      stream: longer?.running >= 0.5 ? longer.generated / longer.seconds / longer.running : null};
+      stream: longer?.running >= 0.5 && longer.seconds * 1000 >= kLeastStreamMs ? longer.generated / longer.seconds / longer.running : null};
   }
 
   workers() {
