@@ -11,8 +11,6 @@
 namespace troupe::security {
 namespace {
 
-constexpr std::size_t kLargest = 64U << 10;
-
 tl::unexpected<Error> refused(const std::filesystem::path& path, const char* what) {
   return fail(Errc::io_failed, path.string() + ": cannot " + what + ": " + std::strerror(errno));
 }
@@ -47,7 +45,7 @@ Expected<void> check_mode(const std::filesystem::path& path, int descriptor) {
   return {};
 }
 
-Expected<std::string> read_all(const std::filesystem::path& path, int descriptor) {
+Expected<std::string> read_all(const std::filesystem::path& path, int descriptor, std::size_t largest) {
   std::string text;
   std::array<char, 4096> piece{};
   for (;;) {
@@ -56,26 +54,28 @@ Expected<std::string> read_all(const std::filesystem::path& path, int descriptor
     if (size < 0) return refused(path, "read it");
     if (size == 0) break;
     text.append(piece.data(), static_cast<std::size_t>(size));
-    if (text.size() > kLargest) return fail(Errc::file_malformed, path.string() + " is over 64 KiB");
+    if (text.size() > largest)
+      return fail(Errc::file_malformed,
+                  path.string() + " is over " + std::to_string(largest >> 10U) + " KiB");
   }
   ::explicit_bzero(piece.data(), piece.size());
   return text;
 }
 
-Expected<std::string> read_file(const std::filesystem::path& path, bool secret) {
+Expected<std::string> read_file(const std::filesystem::path& path, bool secret, std::size_t largest) {
   const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0) return fail(Errc::file_not_found, path.string() + ": " + std::strerror(errno));
   if (secret) TROUPE_TRY(check_mode(path, file.get()));
-  return read_all(path, file.get());
+  return read_all(path, file.get(), largest);
 }
 
 }  // namespace
 
-Expected<std::string> read_secret_file(const std::filesystem::path& path) {
-  return read_file(path, true);
+Expected<std::string> read_secret_file(const std::filesystem::path& path, std::size_t largest) {
+  return read_file(path, true, largest);
 }
 Expected<std::string> read_public_file(const std::filesystem::path& path) {
-  return read_file(path, false);
+  return read_file(path, false, kLargestKeyFile);
 }
 
 Expected<void> check_secret_folder(const std::filesystem::path& folder) {

@@ -1,5 +1,6 @@
 #pragma once
 // Files that hold secrets: made for their owner alone, and not read when others could have.
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -8,11 +9,14 @@
 
 namespace troupe::security {
 
+inline constexpr std::size_t kLargestKeyFile = 64U << 10;
+
 /// The whole text. It must belong to this user and be closed to everyone else (0600), or belong to root and
 /// be readable by a group of this process at most (0640), as secrets are mounted into containers. Errors:
-/// file_not_found, file_malformed (over 64 KiB), config_invalid (others can read or change it, with the
-/// command that mends it).
-[[nodiscard]] Expected<std::string> read_secret_file(const std::filesystem::path& path);
+/// file_not_found, file_malformed (over `largest` bytes), config_invalid (others can read or change it, with
+/// the command that mends it).
+[[nodiscard]] Expected<std::string> read_secret_file(const std::filesystem::path& path,
+                                                     std::size_t largest = kLargestKeyFile);
 /// The whole text of a file that is no secret. Errors: file_not_found, file_malformed (over 64 KiB).
 [[nodiscard]] Expected<std::string> read_public_file(const std::filesystem::path& path);
 /// A folder of secrets: of this user and closed to all others, or of root (a mount, whose files are looked at

@@ -1,4 +1,5 @@
 // The table of subcommands: a new one is one line here.
+#include "services/cli/backup/backup_command.hpp"
 #include "services/cli/command.hpp"
 #include "services/cli/role_runner.hpp"
 
@@ -41,6 +42,9 @@ const std::vector<Command>& commands() {
        "whether this machine is fit for the configuration, and what to do", doctor_command},
       {"keys", "make DIR | rotate DIR | retire DIR | show DIR", "the keys that members of a cluster know each other by",
        keys_command},
+      {"backup", "--to FILE [--file PATH]... [--force] [flags]", "configuration, keys and secrets of a deployment in one file",
+       backup_command},
+      {"restore", "--from FILE [--check] [--root DIR] [--force]", "puts the files of a backup back", restore_command},
       {"config", "print [--role ROLE] [--json] [flags]",
        "every option with its value and where that came from", config_command},
       {"health", "[ROLE] [--url URL] [--timeout TIME]", "whether a role on this machine is ready: the probe of a container",
