@@ -9,7 +9,9 @@ namespace {
 
 constexpr std::string_view kHelp =
     "usage: troupe config print [--role serve|up|gateway|router|prefill|decode] [--json] [flags]\n\n"
-    "Prints every option as YAML that can be loaded again, with help and the place its value came from.\n\n";
+    "Prints every option as YAML that can be loaded again, with help and the place its value came from.\n\n"
+    "A role that runs reads its file again at SIGHUP: reloadable options (its /config says which are) are taken over, others\n"
+    "are named in its log and, as \"pending\", in its /config, and wait for a restart. A file that is wrong changes nothing.\n\n";
 
 Expected<std::string> printed(Arguments arguments, const Io& io) {
   const bool json = take_switch(arguments, "--json");

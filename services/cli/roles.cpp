@@ -14,13 +14,15 @@
 #include "common/actors/local_address.hpp"
 #include "common/actors/runtime.hpp"
 #include "common/base/log.hpp"
-#include "common/config/dump.hpp"
 #include "common/config/model_catalog.hpp"
 #include "common/metrics/process.hpp"
 #include "common/security/key_folder.hpp"
 #include "common/trace/exporter.hpp"
 #include "common/worker/metrics.hpp"
+#include "services/cli/config_reload.hpp"
 #include "services/cli/notify.hpp"
+#include "services/cli/process_signals.hpp"
+#include "services/cli/role_options.hpp"
 #include "services/cli/role_runner.hpp"
 #include "services/cli/router_roster.hpp"
 #include "services/cli/worker_engines.hpp"
@@ -42,36 +44,6 @@ using namespace std::chrono_literals;
 
 constexpr auto kRouterPatience = 1min;  // to find one in the directory
 
-/// SIGTERM and SIGINT as something to wait for. Made before any thread, which then inherits the mask.
-class StopSignals {
- public:
-  StopSignals() {
-    sigemptyset(&set_);
-    sigaddset(&set_, SIGTERM);
-    sigaddset(&set_, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-  }
-  /// Whether one came within `wait`.
-  [[nodiscard]] bool wait(std::chrono::milliseconds wait) const {
-    const timespec time{wait.count() / 1000, (wait.count() % 1000) * 1000000};
-    return sigtimedwait(&set_, nullptr, &time) > 0;
-  }
-  void wait() const {
-    int signal = 0;
-    while (sigwait(&set_, &signal) != 0) {
-    }
-  }
-  /// From now on a signal ends the process at once: a drain must not hold a person up who insists.
-  void let_through() const {
-    std::signal(SIGTERM, SIG_DFL);
-    std::signal(SIGINT, SIG_DFL);
-    pthread_sigmask(SIG_UNBLOCK, &set_, nullptr);
-  }
-
- private:
-  sigset_t set_{};
-};
-
 worker::Conversion conversion_of(const std::string& text) {
   return text == "lossy"   ? worker::Conversion::lossy
          : text == "exact" ? worker::Conversion::exact
@@ -81,7 +53,8 @@ worker::Conversion conversion_of(const std::string& text) {
 /// One process: what it hosts, in the order of construction; destroyed in the reverse one.
 class Process {
  public:
-  Process(std::string_view role, const Config& config) : role_(role), config_(config) {}
+  Process(std::string_view role, RoleSet roles, const Config& config, ConfigReload::Read reread)
+      : role_(role), config_(config), live_(config, roles, std::move(reread), registry_) {}
   ~Process() { intake_.stop(); }
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -94,7 +67,8 @@ class Process {
     }
     if (!stop_early_) log::info("started", {{"role", role_}});
     wait_until_ready();
-    if (!stop_early_) signals_.wait();
+    while (!stop_early_ && signals_.next() == ProcessSignal::reload)
+      if (live_.reload()) apply(live_.wanted());
     signals_.let_through();
     log::info("draining", {{"role", role_}});
     notify_stopping();
@@ -103,6 +77,17 @@ class Process {
   }
 
  private:
+  /// Every reloadable option, where it is used; drain.deadline is read when it is needed.
+  void apply(const Config& config) {
+    log::configure({log_level(config), config_.boolean("log.json"), role_});
+    if (dispatcher_) dispatcher_->set_max_in_flight(most_streams(config));
+    if (!router_) return;
+    router_.post([tuning = router_tuning(config)](actors::RoleState& state, TimePoint, actors::Outbox&) {
+      const auto tuned = dynamic_cast<router::RouterState&>(state).tune(tuning);
+      if (!tuned) log::error("the router was not tuned", {{"error", to_string(tuned.error())}});
+    });
+  }
+
   [[nodiscard]] bool serves() const { return role_ == "serve"; }
   [[nodiscard]] bool hosts(std::string_view role) const {
     return serves() ? role != "prefill" : role_ == role;
@@ -157,7 +142,7 @@ class Process {
     if (!serves() && routers.empty()) TROUPE_TRY(open_roster());
     if (hosts("router")) return {};
     if (roster_) {
-      const auto found = roster_->first(kRouterPatience, [this] { return signals_.wait(0ms); });
+      const auto found = roster_->first(kRouterPatience, [this] { return signals_.stops_within(0ms); });
       if (!found) return tl::unexpected<Error>(found.error());
       router_address_ = found->front();
       other_routers_.assign(found->begin() + 1, found->end());
@@ -216,21 +201,17 @@ class Process {
   Expected<void> open_router() {
     monitor_ = std::make_unique<router::RouterMonitor>(registry_);
     router::RouterOptions options;
+    static_cast<router::RouterTuning&>(options) = router_tuning(config_);
     options.node = random_id<NodeId>();
     options.heartbeat = config_.duration("cluster.heartbeat");
     options.node_timeout = config_.duration("cluster.node_timeout");
     options.lease = config_.duration("cluster.lease");
-    options.min_prompt_tokens = static_cast<std::uint32_t>(config_.integer("disagg.min_prompt_tokens"));
     options.convert_lossy = config_.text("disagg.convert") == "lossy";
-    options.min_fetch_tokens = static_cast<std::uint32_t>(config_.integer("disagg.min_fetch_tokens"));
-    options.policy = config_.text("router.policy");
     options.planner.enabled = config_.boolean("router.planner");
     options.planner.dwell = config_.duration("router.planner_dwell");
     options.planner.prefill_queue = config_.duration("router.planner_queue");
     options.planner.itl = config_.duration("router.planner_itl");
     options.planner.arrange = config_.text("router.planner_arrangement") == "choose";
-    if (const Duration slo = config_.duration("router.first_token_slo"); slo != Duration::zero())
-      options.first_token_slo = slo;
     const auto sources = router::parse_event_sources(config_.list("router.kv_events"));
     if (!sources) return tl::unexpected<Error>(sources.error());
     options.event_sources = sources->size();
@@ -329,7 +310,7 @@ class Process {
     options.gateway.on_placed = [log = requests_seen_](const RequestId& id, std::string decode, std::string prefill) {
       log->placed(id, std::move(decode), std::move(prefill), std::chrono::steady_clock::now());
     };
-    options.max_in_flight = static_cast<std::size_t>(config_.integer("gateway.max_streams"));
+    options.max_in_flight = most_streams(config_);
     auto made = gateway::ClusterDispatcher::create(*runtime_, options);
     if (!made) return tl::unexpected<Error>(made.error());
     dispatcher_ = std::move(*made);
@@ -414,7 +395,7 @@ class Process {
     options.text_queue = static_cast<std::size_t>(config_.integer("gateway.text_queue"));
     options.limits.max_choices = static_cast<std::uint32_t>(config_.integer("request.max_choices"));
     options.request_deadline = config_.duration("request.deadline");
-    options.config_json = dump_json(config_);
+    options.config_json = [this] { return live_.json(); };
     if (monitor_) options.router_json = [monitor = monitor_.get()] { return monitor->state_json(); };
     return options;
   }
@@ -441,12 +422,15 @@ class Process {
       } else if (request.path == "/state") {
         response.content_type = "application/json";
         response.body = monitor_ ? "{\"router\":" + monitor_->state_json() + "}" : "{}";
+      } else if (request.path == "/config") {
+        response.content_type = "application/json";
+        response.body = live_.json();
       } else if (request.path == "/readyz") {
         response.status = ready() ? 200 : 503;
         response.body = ready() ? "ready\n" : "not ready\n";
       } else {
         response.status = 404;
-        response.body = "there are /metrics, /state, /healthz and /readyz\n";
+        response.body = "there are /metrics, /state, /config, /healthz and /readyz\n";
       }
       writer->respond(std::move(response));
     });
@@ -464,7 +448,7 @@ class Process {
 
   void wait_until_ready() {
     while (!ready()) {
-      if (!signals_.wait(50ms)) continue;
+      if (!signals_.stops_within(50ms)) continue;
       stop_early_ = true;
       return;
     }
@@ -477,7 +461,7 @@ class Process {
   }
 
   void drain() {
-    const TimePoint deadline = std::chrono::steady_clock::now() + config_.duration("drain.deadline");
+    const TimePoint deadline = std::chrono::steady_clock::now() + live_.wanted().duration("drain.deadline");
     if (edge_) {
       dispatcher_->drain();
       edge_->begin_drain();
@@ -498,7 +482,7 @@ class Process {
 
   std::string role_;
   const Config& config_;
-  StopSignals signals_;
+  ProcessSignals signals_;
   bool stop_early_ = false;
   std::string router_address_;
   std::vector<std::string> other_routers_;
@@ -506,6 +490,7 @@ class Process {
   std::string advertise_;  ///< "" where others reach this process at the address it listens on
   SteadyClock clock_;
   metrics::Registry registry_;
+  ConfigReload live_;           // what changed since `config_`
   router::EventIntake intake_;  // the router asks it for replays as long as the runtime lives
   std::unique_ptr<router::RouterMonitor> monitor_;  // and reports to this
   std::unique_ptr<actors::Runtime> runtime_;
@@ -521,8 +506,10 @@ class Process {
 
 }  // namespace
 
-int run_role(std::string_view role, const Config& config) {
-  Process process(role, config);
+int run_role(std::string_view role, const Config& config, std::function<Expected<Config>()> reread) {
+  const auto roles = role_set(role);
+  TROUPE_CHECK(roles.has_value(), role);
+  Process process(role, *roles, config, std::move(reread));
   const auto done = process.run();
   if (done) return ok;
   std::cerr << "troupe: " << to_string(done.error()) << '\n';

@@ -134,6 +134,7 @@ class Cluster final : public ClusterDispatcher {
   void meet_routers(const std::vector<std::string>& addresses) override {
     post([addresses](GatewayState& state, TimePoint, actors::Outbox&) { state.meet_routers(addresses); });
   }
+  void set_max_in_flight(std::size_t choices) override { shared_->choices.set_limit(choices); }
   void watch() override {
     post([](GatewayState& state, TimePoint, actors::Outbox& out) { state.watch(out); });
   }

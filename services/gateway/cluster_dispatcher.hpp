@@ -32,6 +32,8 @@ class ClusterDispatcher : public Dispatcher, public ClusterConsole {
   virtual void abandon() = 0;
   /// GatewayState::meet_routers. Threads: any.
   virtual void meet_routers(const std::vector<std::string>& addresses) = 0;
+  /// Choices in flight at most, from the next request on. Threads: any.
+  virtual void set_max_in_flight(std::size_t choices) = 0;
   /// Copies, at most a tick old. Threads: any.
   [[nodiscard]] virtual GatewayCounters counters() const = 0;
   [[nodiscard]] virtual bool joined() const = 0;

@@ -399,7 +399,7 @@ class EdgeServer final : public Edge {
     call.reply(Response{200, std::string(metrics::content_type(format)), registry_.serialize(format), {{"Vary", "Accept"}}});
   }
 
-  void config(Call call) { call.reply_json(options_.config_json); }
+  void config(Call call) { call.reply_json(options_.config_json ? options_.config_json() : "{}"); }
 
   void state(Call call) {
     std::string json = state_json();

@@ -23,7 +23,7 @@ struct EdgeOptions {
   std::size_t text_queue = 256;  ///< waiting requests; over it 429
   RequestLimits limits;
   Duration request_deadline = std::chrono::minutes(10);  ///< of a generation, from its arrival
-  std::string config_json = "{}";                        ///< what /config answers
+  std::function<std::string()> config_json = {};         ///< what /config answers; none: {}. Threads: any
   std::shared_ptr<RequestStore> requests = nullptr;      ///< null: no stream can be resumed
   DashboardOptions dashboard;
   std::shared_ptr<RequestLog> log =

@@ -25,6 +25,11 @@ void TenantShares::leave(const std::string& tenant, std::size_t count) {
   if (at->second == 0) held_.erase(at);
 }
 
+void TenantShares::set_limit(std::size_t limit) {
+  const std::lock_guard lock(mutex_);
+  limit_ = limit;
+}
+
 std::size_t TenantShares::taken() const {
   const std::lock_guard lock(mutex_);
   return taken_;

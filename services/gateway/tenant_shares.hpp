@@ -21,9 +21,11 @@ class TenantShares {
   /// Gives back what enter() gave.
   void leave(const std::string& tenant, std::size_t count);
   [[nodiscard]] std::size_t taken() const;
+  /// From the next enter() on; nobody loses a place.
+  void set_limit(std::size_t limit);
 
  private:
-  const std::size_t limit_;
+  std::size_t limit_;
   mutable std::mutex mutex_;
   std::map<std::string, std::size_t> held_;  // tenants with places
   std::size_t taken_ = 0;

@@ -32,6 +32,14 @@ RouterState::RouterState(const RouterOptions& options, std::unique_ptr<RouterPol
       workers_(options.node),
       reports_(options.node) {}
 
+Expected<void> RouterState::tune(const RouterTuning& tuning) {
+  auto policy = make_router_policy(tuning.policy, {tuning.first_token_slo});
+  if (!policy) return tl::unexpected<Error>(policy.error());
+  policy_ = std::move(*policy);
+  static_cast<RouterTuning&>(options_) = tuning;
+  return {};
+}
+
 void RouterState::receive(const std::string& from, const wire::Envelope& message, TimePoint now,
                           actors::Outbox& out) {
   actors::Delivery delivery("router", from, message, counters_.malformed);

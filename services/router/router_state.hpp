@@ -29,7 +29,16 @@
 
 namespace troupe::router {
 
-struct RouterOptions {
+/// What a running router may be told to do otherwise: RouterState::tune.
+struct RouterTuning {
+  std::string policy = "predicted_ttft";
+  std::optional<Duration> first_token_slo = {};  ///< what would come later is refused; none: nothing is
+  std::uint32_t min_prompt_tokens = 256;         ///< fewer uncached ones are prefilled where they are decoded
+  std::uint32_t min_fetch_tokens =
+      256;  ///< another worker must hold so many more for its pages to be fetched
+};
+
+struct RouterOptions : RouterTuning {
   NodeId node;
   Duration heartbeat = std::chrono::milliseconds(500);
   Duration node_timeout = std::chrono::seconds(2);
@@ -38,14 +47,10 @@ struct RouterOptions {
   Duration table_repeat = std::chrono::seconds(5);     ///< what gateways know is told again, changed or not
   Duration verdict_after = std::chrono::milliseconds(500);  ///< a lost worker that is not back by then died
   Duration lease = std::chrono::seconds(30);                ///< of a placement beyond its request's deadline
-  std::uint32_t min_prompt_tokens = 256;  ///< fewer uncached ones are prefilled where they are decoded
-  std::uint32_t min_fetch_tokens = 256;  ///< another worker must hold so many more for its pages to be fetched
   bool convert_lossy = false;  ///< prefill workers of the same weights and other numbers compute prompts, too
   std::size_t max_nodes = 1024;
   std::size_t max_index_blocks = 1u << 20;  ///< of all models together
   std::size_t max_placements = 1u << 16;
-  std::string policy = "predicted_ttft";
-  std::optional<Duration> first_token_slo = {};  ///< what would come later is refused; none: nothing is
   std::size_t explained_placements = 32;         ///< the last ones, kept for /state
   double transfer_bytes_per_second = 1e9;        ///< of pages between workers, until measured otherwise
   std::uint32_t block_tokens = kBlockTokens;     ///< of one key; traces have blocks of their own
@@ -110,6 +115,9 @@ class RouterState final : public actors::RoleState {
   [[nodiscard]] const TransferModels& transfers() const { return transfers_; }
   [[nodiscard]] std::size_t placements() const { return placements_.size(); }
   void drain() { draining_ = true; }
+  /// From the next request on; placements that stand are kept, and so is what was learnt. Errors:
+  /// config_invalid (an unknown policy; then nothing changes).
+  [[nodiscard]] Expected<void> tune(const RouterTuning& tuning);
 
  private:
   struct Placed {

@@ -36,6 +36,7 @@ def main():
         path = ROOT / "deploy/systemd" / f"{name}.service"
         unit = read(path)
         check(unit["Service"]["ExecStart"] == f"/usr/bin/troupe {role}", f"{name} starts {unit['Service']['ExecStart']}")
+        check(unit["Service"]["ExecReload"] == "/bin/kill -HUP $MAINPID", f"{name} reloads by {unit['Service']['ExecReload']}")
         check(unit["Service"]["Type"] == "notify" and unit["Service"]["RestartPreventExitStatus"] == "2", name)
         told = dict(re.findall(r"^Environment=(TROUPE_\w+)=(\S+)$", path.read_text(), re.M))
         check(told.pop("TROUPE_CONFIG") == "/etc/troupe/troupe.yaml", f"{name} reads another file")

@@ -78,7 +78,7 @@ TEST_F(Routes, MetricsCountRequestsAndTokens) {
 
 TEST_F(Routes, StateConfigAndPage) {
   gateway::EdgeOptions options;
-  options.config_json = R"({"http.port":0})";
+  options.config_json = [] { return std::string(R"({"http.port":0})"); };
   start(std::move(options));
   EXPECT_EQ(json::parse(get("/config").body), json({{"http.port", 0}}));
   const json state = json::parse(get("/state").body);

@@ -37,6 +37,19 @@ TEST(TenantShares, WhoHasItsShareWaitsLikeTheOthers) {
   EXPECT_TRUE(shares.enter("c", 1));
 }
 
+TEST(TenantShares, AnotherLimitCountsFromTheNextAndNobodyLosesAPlace) {
+  TenantShares shares(4);
+  ASSERT_TRUE(shares.enter("a", 4));
+  shares.set_limit(8);
+  EXPECT_TRUE(shares.enter("a", 4));
+  shares.set_limit(2);
+  EXPECT_EQ(shares.taken(), 8u);
+  shares.leave("a", 6);
+  EXPECT_FALSE(shares.enter("a", 1));
+  shares.leave("a", 1);
+  EXPECT_TRUE(shares.enter("a", 1));
+}
+
 TEST(TenantShares, APlaceIsGivenBackOnceAndNothingIsKeptOfWhoLeft) {
   TenantShares shares(8);
   for (int i = 0; i < 1000; ++i) {

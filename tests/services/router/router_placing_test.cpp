@@ -126,6 +126,29 @@ TEST(RouterPlacing, TheObjectiveRefusesALateFirstToken) {
   (void)Rig::only<wire::Placement>(r.place(3, 100));
 }
 
+TEST(RouterPlacing, PolicyAndObjectiveMayChangeWhileItWorksAndPlacementsStay) {
+  Rig r;
+  r.join(1, wire::Role::decode);
+  (void)Rig::only<wire::Placement>(r.place(1, 4000));
+  (void)Rig::only<wire::Placement>(r.place(2, 100));
+  RouterTuning tuning;
+  tuning.first_token_slo = 200ms;
+  ASSERT_TRUE(r.state->tune(tuning));
+  EXPECT_EQ(Rig::only<wire::PlaceRefused>(r.place(3, 100)).error.code, Errc::queue_full);
+  EXPECT_EQ(r.state->placements(), 2u);
+  tuning.policy = "least_loaded";
+  tuning.min_prompt_tokens = 50;
+  ASSERT_TRUE(r.state->tune(tuning));
+  (void)Rig::only<wire::Placement>(r.place(4, 100));
+  r.join(2, wire::Role::prefill);
+  EXPECT_TRUE(Rig::only<wire::Placement>(r.place(5, 60)).prefill.has_value());
+  tuning.policy = "nonsense";
+  tuning.min_prompt_tokens = 1000;
+  ASSERT_FALSE(r.state->tune(tuning));
+  EXPECT_TRUE(Rig::only<wire::Placement>(r.place(6, 60)).prefill.has_value())
+      << "what is wrong changes nothing";
+}
+
 TEST(RouterPlacing, ATenantWhoFloodsIsRefusedAndAnotherIsNot) {
   RouterOptions options;
   options.first_token_slo = 200ms;

@@ -1,0 +1,90 @@
+#include "common/config/live_config.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "common/config/dump.hpp"
+
+namespace troupe {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string shown_value(const Config& config, std::size_t index) {
+  const Option& option = config.schema().options()[index];
+  std::string text = format_value(config.value(index));
+  return option.secret && !text.empty() ? "***" : text;
+}
+
+}  // namespace
+
+const std::vector<std::string_view>& reloadable_options() {
+  static const std::vector<std::string_view> kOptions = {"gateway.max_streams",
+                                                         "disagg.min_prompt_tokens",
+                                                         "disagg.min_fetch_tokens",
+                                                         "router.policy",
+                                                         "router.first_token_slo",
+                                                         "drain.deadline",
+                                                         "log.level"};
+  return kOptions;
+}
+
+bool is_reloadable(std::string_view option) {
+  return std::ranges::find(reloadable_options(), option) != reloadable_options().end();
+}
+
+LiveConfig::LiveConfig(Config started, RoleSet roles)
+    : roles_(roles), started_(std::move(started)), wanted_(started_) {}
+
+LiveConfig::Reload LiveConfig::reload(Config wanted) {
+  const Config before = std::exchange(wanted_, std::move(wanted));
+  Reload found;
+  const auto& options = started_.schema().options();
+  for (std::size_t i = 0; i < options.size(); ++i) {
+    if ((options[i].roles & roles_) == 0) continue;
+    if (is_pending(i)) found.pending.push_back(change(i, started_));
+    if (is_reloadable(options[i].name) && before.value(i) != wanted_.value(i))
+      found.applied.push_back(change(i, before));
+  }
+  return found;
+}
+
+const Config& LiveConfig::holder_of(std::string_view option) const {
+  return is_reloadable(option) ? wanted_ : started_;
+}
+
+bool LiveConfig::is_pending(std::size_t index) const {
+  const Option& option = started_.schema().options()[index];
+  return (option.roles & roles_) != 0 && !is_reloadable(option.name) &&
+         started_.value(index) != wanted_.value(index);
+}
+
+std::size_t LiveConfig::pending() const {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < started_.schema().options().size(); ++i) count += is_pending(i) ? 1 : 0;
+  return count;
+}
+
+std::string LiveConfig::json() const {
+  const Json started = Json::parse(dump_json(started_)), wanted = Json::parse(dump_json(wanted_));
+  Json out = Json::object();
+  const auto& options = started_.schema().options();
+  for (std::size_t i = 0; i < options.size(); ++i) {
+    const std::string name(options[i].name);
+    const bool reloadable = is_reloadable(name);
+    Json entry = (reloadable ? wanted : started)[name];
+    entry["reloadable"] = reloadable;
+    if (is_pending(i)) entry["pending"] = wanted[name];
+    out[name] = std::move(entry);
+  }
+  return out.dump(2);
+}
+
+OptionChange LiveConfig::change(std::size_t index, const Config& before) const {
+  return {std::string(started_.schema().options()[index].name), shown_value(before, index),
+          shown_value(wanted_, index), wanted_.provenance(index).place};
+}
+
+}  // namespace troupe

@@ -1,0 +1,33 @@
+#include "services/cli/role_options.hpp"
+
+#include <array>
+#include <utility>
+
+namespace troupe::cli {
+
+log::Level log_level(const Config& config) {
+  constexpr std::array<std::pair<std::string_view, log::Level>, 5> kLevels{{{"debug", log::Level::debug},
+                                                                            {"info", log::Level::info},
+                                                                            {"warn", log::Level::warn},
+                                                                            {"error", log::Level::error},
+                                                                            {"off", log::Level::off}}};
+  for (const auto& [text, level] : kLevels)
+    if (text == config.text("log.level")) return level;
+  return log::Level::info;
+}
+
+router::RouterTuning router_tuning(const Config& config) {
+  router::RouterTuning tuning;
+  tuning.policy = config.text("router.policy");
+  if (const Duration slo = config.duration("router.first_token_slo"); slo != Duration::zero())
+    tuning.first_token_slo = slo;
+  tuning.min_prompt_tokens = static_cast<std::uint32_t>(config.integer("disagg.min_prompt_tokens"));
+  tuning.min_fetch_tokens = static_cast<std::uint32_t>(config.integer("disagg.min_fetch_tokens"));
+  return tuning;
+}
+
+std::size_t most_streams(const Config& config) {
+  return static_cast<std::size_t>(config.integer("gateway.max_streams"));
+}
+
+}  // namespace troupe::cli

@@ -1,0 +1,17 @@
+#pragma once
+// From a configuration to what the parts of a process take: those that can be given again while they run
+// (LiveConfig).
+#include <cstddef>
+
+#include "common/base/log.hpp"
+#include "common/config/config.hpp"
+#include "services/router/router_state.hpp"
+
+namespace troupe::cli {
+
+[[nodiscard]] log::Level log_level(const Config& config);
+/// Choices in flight.
+[[nodiscard]] std::size_t most_streams(const Config& config);
+[[nodiscard]] router::RouterTuning router_tuning(const Config& config);
+
+}  // namespace troupe::cli
