@@ -1,5 +1,7 @@
 #include "common/wire/messages.hpp"
 
+#include "common/wire/draft_messages.hpp"
+
 namespace troupe::wire {
 
 std::string_view message_name(std::uint16_t number) {
@@ -7,6 +9,7 @@ std::string_view message_name(std::uint16_t number) {
 #define X(name, value) \
   case value: return #name;
 #include "common/wire/message_ids.def"
+#include "common/wire/draft_message_ids.def"
 #undef X
     default: return "unknown";
   }
@@ -26,6 +29,7 @@ Expected<std::vector<std::uint8_t>> recode(const Envelope& envelope) {
 #define X(name, value) \
   case value: return recode_as<name>(envelope);
 #include "common/wire/message_ids.def"
+#include "common/wire/draft_message_ids.def"
 #undef X
     default: return fail(Errc::wire_malformed, "message number " + std::to_string(envelope.type) + " is not known");
   }

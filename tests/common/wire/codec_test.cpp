@@ -37,6 +37,7 @@ TEST(Codec, EveryMessageRoundTripsToTheSameBytes) {
   int declared = 0;
 #define X(name, number) ++declared;
 #include "common/wire/message_ids.def"
+#include "common/wire/draft_message_ids.def"
 #undef X
   ASSERT_EQ(samples.size(), static_cast<std::size_t>(declared)) << "a message has no sample";
   for (const Envelope& sample : samples) {

@@ -63,6 +63,7 @@ TEST(WireGolden, EveryCommittedVersionIsStillRead) {
   std::map<std::string, std::uint16_t> numbers;
 #define X(name, number) numbers[#name] = number;
 #include "common/wire/message_ids.def"
+#include "common/wire/draft_message_ids.def"
 #undef X
   int files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {

@@ -2,6 +2,7 @@
 // One filled sample of every message, for golden files and round trips.
 #include <vector>
 
+#include "common/wire/draft_messages.hpp"
 #include "common/wire/messages.hpp"
 
 namespace troupe::wire {
@@ -72,6 +73,10 @@ inline std::vector<Envelope> message_samples() {
       pack(Operate{node, Operation::drain}),
       pack(Spans{request, epoch, 1, Role::prefill, "prefill-0", 5000, 2,
                  {{{44}, {43}, "prefill", 1000, 4000, true, {{"troupe.tokens", 640}}, {{"error.type", "out_of_pages"}}}}}, epoch),
+      pack(DraftAsk{node, {51, 52}, 250, {{61, 7, 3, 0x99887766, {10, 11}, 4}}}),
+      pack(DraftProposal{node, {{61, 7, DraftOutcome::lost, 5, {12, 13}, {0.5f, 0.25f}, {14, 15}, {0.125f, 0.0625f}}}}),
+      pack(DraftOffer{12, node, {{51, 52}}, true}),
+      pack(DraftForget{node, {61, 62}}),
   };
 }
 
