@@ -1,5 +1,7 @@
 #include "common/config/options.hpp"
 
+#include "common/config/draft_role.hpp"
+
 namespace troupe {
 namespace {
 
@@ -8,15 +10,15 @@ using enum OptionType;
 std::vector<Option> rows() {
   return {
       // Models
-      {"model", text_list, "smollm2-135m-instruct", kServing,
+      {"model", text_list, "smollm2-135m-instruct", kMembers,
        "Models to serve: known names (troupe models list), paths of GGUF files, or served-name=either. The "
        "first is the default one."},
-      {"models", text, "", kEveryRole,
+      {"models", text, "", kAnyRole,
        "Folder of the models cache. Empty: troupe/models below XDG_CACHE_HOME, or below ~/.cache."},
-      {"insecure", boolean, "false", kServing,
+      {"insecure", boolean, "false", kMembers,
        "Let cluster ports listen on other addresses than loopback without keys. Only for networks where "
        "everyone is trusted."},
-      {"security.keys", text, "", kServing,
+      {"security.keys", text, "", kMembers,
        "Folder of the cluster's keys (troupe keys make): cluster ports then speak TLS and CURVE, and only to those who hold the same. "
        "Empty: they speak to everyone who reaches them."},
 
@@ -71,12 +73,12 @@ std::vector<Option> rows() {
       {"request.max_choices", integer, "16", kGateway, "Largest n of a request.", "choices", "1", "128"},
 
       // Computing
-      {"engine.threads", integer, "0", kWorkers,
+      {"engine.threads", integer, "0", kComputing,
        "Compute threads; 0 takes the cores that affinity and cgroup allow.", "threads", "0", "1024"},
       {"engine.pin_threads",
        choice,
        "auto",
-       kWorkers,
+       kComputing,
        "auto: each compute thread keeps a CPU of its own, no other worker's of this user on this host; where too few are "
        "free, threads neither keep CPUs nor spin. off: the kernel moves them as it likes.",
        "",
@@ -133,7 +135,7 @@ std::vector<Option> rows() {
       {"engine.isa",
        choice,
        "auto",
-       kWorkers,
+       kComputing,
        "Instruction set; every one gives the same bits. auto takes the widest the machine has.",
        "",
        "",
@@ -145,14 +147,26 @@ std::vector<Option> rows() {
       {"speculation.drafter", choice, "off", kWorkers,
        "Who guesses the next tokens of requests that name no drafter, so that a step verifies several. No answer changes. auto: "
        "all of them compete, by measured step times and acceptance; off: nobody.",
-       "", "", "", {"off", "auto", "prompt-lookup", "suffix-automaton", "input-copy", "token-recycling"}},
+       "", "", "", {"off", "auto", "prompt-lookup", "suffix-automaton", "input-copy", "token-recycling", "draft-service"}},
       {"speculation.max_draft", integer, "8", kWorkers,
        "Most guesses of one sequence that a step verifies; fewer where fewer pay.", "rows", "1", "64"},
       {"speculation.store_tokens", integer, "65536", kWorkers,
        "Tokens of finished answers that drafters remember for each tenant. 0: none.", "tokens", "0", "100000000"},
 
-      {"kv.bytes", bytes, "0", kWorkers,
-       "Memory for KV pages of one worker; 0 takes a share of what the cgroup leaves after the weights.", "",
+      {"speculation.service", text_list, "", kDecode,
+       "host:port of each draft service (troupe draft) whose models may guess for this worker. Nobody waits for them: what does not "
+       "come in time, or not at all, is not drafted."},
+
+      {"draft.model", text_list, "", kDraft,
+       "Draft models to host: known names or paths of GGUF files. Each guesses for targets of its own vocabulary. Empty: those of "
+       "--model."},
+      {"draft.max_sessions", integer, "256", kDraft, "Streams of all decode workers that a draft model keeps a text for.", "sessions", "1",
+       "65536"},
+      {"draft.pass_rows", integer, "256", kDraft, "Rows of one pass of a draft model.", "rows", "1", "65536"},
+      {"draft.queue", integer, "1024", kDraft, "Orders that wait for a pass; more are refused.", "orders", "1", "1000000"},
+
+      {"kv.bytes", bytes, "0", kComputing,
+       "Memory for KV pages of one worker or draft model; 0 takes a share of what the cgroup leaves after the weights.", "",
        "0", "16TiB"},
       {"kv.codec", choice, "f16", kWorkers,
        "How KV pages hold numbers. int8: half the bytes, LOSSY: other answers than f16; workers of the two never share pages.",
@@ -241,38 +255,38 @@ std::vector<Option> rows() {
       {"cluster.directory_password", text, "", kServing, "Password of the directory's Redis.", "", "", "", {}, true},
       {"cluster.directory_deadline", duration, "500ms", kServing,
        "Time the directory has to answer; then requests go on without it.", "", "10ms", "1min"},
-      {"cluster.listen", text, "127.0.0.1:0", kServing,
+      {"cluster.listen", text, "127.0.0.1:0", kMembers,
        "host:port of this process's control port (CAF); port 0 takes a free one."},
-      {"cluster.advertise", text, "", kServing,
+      {"cluster.advertise", text, "", kMembers,
        "host[:port] others reach this process at; empty: the address it listens on, or where that is 0.0.0.0 the one that "
        "faces its router."},
       {"cluster.data_listen", text, "127.0.0.1:0", kWorkers,
        "host:port on which KV pages arrive (ZeroMQ); port 0 takes a free one."},
       {"cluster.data_advertise", text, "", kWorkers,
        "host[:port] others send KV pages to; empty: the host of cluster.advertise, the port it listens on."},
-      {"cluster.heartbeat", duration, "200ms", kServing, "Interval of membership heartbeats.", "", "10ms",
+      {"cluster.heartbeat", duration, "200ms", kMembers, "Interval of membership heartbeats.", "", "10ms",
        "1min"},
-      {"cluster.node_timeout", duration, "800ms", kServing,
+      {"cluster.node_timeout", duration, "800ms", kMembers,
        "Silence after which a node gets no work and its requests go on elsewhere; at least two heartbeats. A stream's own "
        "silence is looked into after half of it.", "", "20ms", "10min"},
       {"cluster.lease", duration, "30s", kServing, "Time after which a reservation nobody claimed is freed.",
        "", "100ms", "1h"},
 
       // Running
-      {"drain.deadline", duration, "30s", kEveryRole,
+      {"drain.deadline", duration, "30s", kAnyRole,
        "Time that answers in flight have to end after SIGTERM.", "", "0", "1h"},
       {"log.level",
        choice,
        "info",
-       kEveryRole,
+       kAnyRole,
        "Least severe level that is logged.",
        "",
        "",
        "",
        {"debug", "info", "warn", "error", "off"}},
-      {"log.json", boolean, "false", kEveryRole, "One JSON object a line instead of text."},
-      {"metrics.host", text, "127.0.0.1", kServing, "Address of the metrics port."},
-      {"metrics.port", integer, "-1", kServing,
+      {"log.json", boolean, "false", kAnyRole, "One JSON object a line instead of text."},
+      {"metrics.host", text, "127.0.0.1", kMembers, "Address of the metrics port."},
+      {"metrics.port", integer, "-1", kMembers,
        "Port that serves /metrics, /healthz and /readyz of a process without a gateway, or of one whose API is HTTPS; -1 none, 0 a free "
        "one.",
        "port", "-1", "65535"},

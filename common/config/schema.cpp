@@ -5,15 +5,17 @@
 #include <cctype>
 #include <utility>
 
+#include "common/config/draft_role.hpp"
 #include "common/config/edit_distance.hpp"
 
 namespace troupe {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, RoleSet>, 6> kRoles{{{"gateway", kGateway},
+constexpr std::array<std::pair<std::string_view, RoleSet>, 7> kRoles{{{"gateway", kGateway},
                                                                       {"router", kRouter},
                                                                       {"prefill", kPrefill},
                                                                       {"decode", kDecode},
+                                                                      {"draft", kDraft},
                                                                       {"up", kSupervisor},
                                                                       {"serve", kServing}}};
 
@@ -32,7 +34,7 @@ Expected<RoleSet> role_set(std::string_view role) {
     known.emplace_back(name);
   }
   return fail(Errc::config_invalid, "found role \"" + std::string(role) +
-                                        "\", expected serve, up, gateway, router, prefill or decode" +
+                                        "\", expected serve, up, gateway, router, prefill, decode or draft" +
                                         did_you_mean(role, known));
 }
 

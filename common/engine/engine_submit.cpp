@@ -17,6 +17,7 @@ speculation::DrafterOptions drafter_options(const Model& model, const speculatio
   speculation::DrafterOptions out;
   out.vocab = model.config().vocab;
   out.store_tokens = options.store_tokens;
+  out.source = options.source;
   return out;
 }
 

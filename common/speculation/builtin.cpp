@@ -24,6 +24,9 @@ const std::vector<DrafterEntry>& builtin_drafters() {
        "Token Recycling, Luo et al. 2024, arXiv:2408.08696", exact,
        "nothing; better the longer a tenant is served", "32 bytes a token of the vocabulary and tenant", true,
        make_token_recycling},
+      {"draft-service", "a small model's own continuation, made beside the target and always a few tokens ahead of it",
+       "PEARL, Liu et al. 2024, arXiv:2408.11850", exact, "a draft service that hosts a model of the target's vocabulary",
+       "steps of the draft model, in its own process", false, make_draft_service, true},
   };
   return kEntries;
 }

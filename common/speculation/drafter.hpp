@@ -10,12 +10,10 @@
 
 #include "common/base/ids.hpp"
 #include "common/speculation/draft.hpp"
+#include "common/speculation/draft_source.hpp"
 #include "common/speculation/techniques.hpp"
 
 namespace troupe::speculation {
-
-/// One stream of one engine; never reused.
-using SequenceNumber = StrongId<struct SequenceTag>;
 
 /// What a drafter may look at. Spans are valid during the call.
 struct DraftContext {
@@ -71,6 +69,7 @@ struct DrafterOptions {
       1u << 16;                    ///< of finished answers that a shared store keeps for a tenant; 0: none
   std::uint32_t most_tenants = 8;  ///< with a store of their own; more replace those used longest ago
   std::vector<TokenId> separators = {};  ///< control tokens of chat templates, never copied from a prompt
+  std::shared_ptr<DraftSource> source = nullptr;  ///< of `draft-service`; shared with whoever answers; null: none
 };
 
 struct DrafterEntry {
@@ -82,6 +81,7 @@ struct DrafterEntry {
   std::string_view cost;    ///< of memory and time
   bool wants_rows = false;  ///< Observation::rows
   std::unique_ptr<Drafter> (*make)(const DrafterOptions&) = nullptr;
+  bool wants_source = false;  ///< DrafterOptions::source; without one it has nothing to say
 };
 
 /// builtin.cpp: one line each. The order breaks ties.

@@ -33,6 +33,7 @@ struct SpeculationOptions {
   bool always = false;           ///< verify whatever is proposed, at any cost: for tests and measurements
   std::uint32_t store_tokens = 1u << 16;                         ///< DrafterOptions::store_tokens
   const std::vector<DrafterEntry>* table = &builtin_drafters();  ///< to choose from
+  std::shared_ptr<DraftSource> source = nullptr;                 ///< DrafterOptions::source
 };
 
 /// Whether a request, or the option, may say so; empty may. Errors: invalid_argument naming the known ones.

@@ -1,5 +1,5 @@
 #pragma once
-// Makers of the drafters that need no model, one line each, for builtin.cpp and tests.
+// Makers of the drafters, one line each, for builtin.cpp and tests.
 #include "common/speculation/drafter.hpp"
 
 namespace troupe::speculation {
@@ -8,6 +8,7 @@ namespace troupe::speculation {
 [[nodiscard]] std::unique_ptr<Drafter> make_suffix_automaton(const DrafterOptions& options);
 [[nodiscard]] std::unique_ptr<Drafter> make_input_copy(const DrafterOptions& options);
 [[nodiscard]] std::unique_ptr<Drafter> make_token_recycling(const DrafterOptions& options);
+[[nodiscard]] std::unique_ptr<Drafter> make_draft_service(const DrafterOptions& options);
 
 /// Confidence of what followed an earlier occurrence of the last `length` tokens: longer ones mean more.
 [[nodiscard]] constexpr float match_confidence(std::uint32_t length) {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "common/speculation/drafter.hpp"
+#include "tests/common/speculation/drafters/script_source.hpp"
 
 namespace troupe::speculation {
 namespace {
@@ -14,7 +15,11 @@ constexpr std::uint32_t kVocab = 40;  // small: everything repeats
 class DrafterConformance : public ::testing::TestWithParam<DrafterEntry> {
  protected:
   std::unique_ptr<Drafter> make() const {
-    return GetParam().make({.vocab = kVocab, .store_tokens = 400, .most_tenants = 3});
+    return GetParam().make({.vocab = kVocab,
+                            .store_tokens = 400,
+                            .most_tenants = 3,
+                            .separators = {},
+                            .source = std::make_shared<CountingSource>(kVocab)});
   }
 };
 
