@@ -29,6 +29,7 @@ constexpr std::string_view kFlags =
     "  --drafters A,B,... auto, or names of `troupe techniques` (auto and every drafter)\n"
     "  --streams N,N,...  prompts answered together (1,8)\n"
     "  --answer N         tokens of an answer (128)\n"
+    "  --draft FILE       a draft model of the same vocabulary, for draft-service; it runs in turns with the model\n"
     "  --max-draft N      guesses of one sequence in a step (8)\n"
     "  --repeats N        (3)\n"
     "  --json             JSON instead of the table\n";
@@ -109,13 +110,20 @@ void print(const SpeculationReport& report, std::ostream& out) {
 
 Expected<bench::SpeculationBenchOptions> take_options(Arguments& arguments) {
   bench::SpeculationBenchOptions options;
+  const auto draft = take_flag(arguments, "--draft");
+  TROUPE_TRY(draft);
+  if (*draft) {
+    auto model = Model::load(**draft);
+    TROUPE_TRY(model);
+    options.draft_model = std::move(*model);
+  }
   auto drafters = take_flag(arguments, "--drafters");
   if (!drafters) return tl::unexpected<Error>(drafters.error());
   if (*drafters) {
     options.drafters = split(**drafters);
   } else {
     for (const speculation::DrafterEntry& entry : speculation::builtin_drafters())
-      options.drafters.emplace_back(entry.name);
+      if (!entry.wants_source || options.draft_model) options.drafters.emplace_back(entry.name);
   }
   struct Number {
     const char* flag;

@@ -63,9 +63,9 @@ Expected<void> read_process(const Reader& reader, const YamlNode& node, std::vec
   TROUPE_TRY(reader.known_keys(node, {"role", "name", "count", "port", "data_port", "options"}));
   const auto role = reader.text(node, "role", "");
   if (!role) return tl::unexpected<Error>(role.error());
-  constexpr std::array<std::string_view, 4> kRoles{"router", "prefill", "decode", "gateway"};
+  constexpr std::array<std::string_view, 5> kRoles{"router", "prefill", "decode", "draft", "gateway"};
   if (std::find(kRoles.begin(), kRoles.end(), *role) == kRoles.end())
-    return reader.error(node, "role: found \"" + *role + "\", expected router, prefill, decode or gateway");
+    return reader.error(node, "role: found \"" + *role + "\", expected router, prefill, decode, draft or gateway");
   auto name = reader.text(node, "name", *role);
   auto count = reader.number(node, "count", 1, 1, kMostProcesses);
   auto port = reader.number(node, "port", 0, 0, 65535);

@@ -6,7 +6,7 @@
 //     model: [smollm2-135m-instruct]
 //   processes:
 //     - role: router           # at least one router, one gateway and one decode worker, any number of
-//     prefill workers
+//     prefill workers and draft services, which decode workers are told of
 //       port: 7400             # control port; 0 or absent: a free one
 //     - role: decode
 //       name: decode-a         # absent: the role, numbered when there are several
@@ -51,7 +51,7 @@ struct ProcessPlan {
 };
 
 struct ClusterPlan {
-  std::vector<ProcessPlan> processes;  ///< routers first, then workers, then gateways
+  std::vector<ProcessPlan> processes;  ///< routers first, then draft services, workers, gateways
   std::vector<std::string> urls;       ///< of the gateways' APIs
   Config supervisor;                   ///< the options `up` itself uses
   std::vector<std::pair<std::string, std::string>> secrets = {};  ///< variables for every process

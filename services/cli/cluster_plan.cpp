@@ -47,11 +47,10 @@ class Planner {
     if (!common) return tl::unexpected<Error>(std::move(common.error()));
     ClusterPlan plan{{}, {}, std::move(*common)};
     plan.secrets = plan.supervisor.secrets();
-    // The router's address is in everybody's flags, so it comes first; gateways come last.
-    for (const std::string_view stage : {"router", "worker", "gateway"})
+    // Routers' and draft services' addresses are in others' flags, so they come first; gateways come last.
+    for (const std::string_view stage : {"router", "draft", "worker", "gateway"})
       for (const ProcessEntry& entry : file_.processes)
-        if (stage ==
-            (entry.role == "router" || entry.role == "gateway" ? std::string_view(entry.role) : "worker"))
+        if (stage == (entry.role == "prefill" || entry.role == "decode" ? "worker" : std::string_view(entry.role)))
           TROUPE_TRY(add(entry, plan));
     return plan;
   }
@@ -129,9 +128,14 @@ class Planner {
     std::string place = *listen;
     if (entry.role == "router") {
       router_.append(router_.empty() ? "" : ",").append(*listen);
+    } else if (entry.role == "draft") {
+      drafts_.append(drafts_.empty() ? "" : ",").append(*listen);
     } else {
       TROUPE_TRY(config->set("cluster.router", router_));
     }
+    const bool names_drafts = config->provenance("speculation.service").origin != Origin::default_value;
+    if (entry.role == "decode" && !drafts_.empty() && !names_drafts)
+      TROUPE_TRY(config->set("speculation.service", drafts_));
     if ((*role & kWorkers) != 0) {
       const auto data = address(entry.data_port);
       if (!data) return tl::unexpected<Error>(data.error());
@@ -170,6 +174,7 @@ class Planner {
   const std::vector<std::pair<std::string, std::string>>& environment_;
   const PortPicker& pick_;
   std::string router_;  ///< of all routers, which come first
+  std::string drafts_;  ///< of all draft services
   std::set<std::uint16_t> used_;
 };
 

@@ -18,6 +18,8 @@ const std::vector<Command>& commands() {
        [](Arguments a, Io& io) { return role_command("prefill", std::move(a), io); }},
       {"decode", "[flags]", "one decode worker: makes the answers",
        [](Arguments a, Io& io) { return role_command("decode", std::move(a), io); }},
+      {"draft", "[--draft-model FILE] [flags]", "one draft service: small models that guess for decode workers",
+       [](Arguments a, Io& io) { return role_command("draft", std::move(a), io); }},
       {"chat", "[--url URL] [--model NAME] [flags]", "talk to a model in the terminal", chat_command},
       {"bench", "[--url URL] [--workload NAME] [flags]",
        "load on an endpoint: latencies, throughput, comparisons", bench_command},

@@ -1,5 +1,6 @@
 #include <ostream>
 
+#include "common/config/draft_role.hpp"
 #include "common/config/dump.hpp"
 #include "common/config/options.hpp"
 #include "services/cli/command.hpp"
@@ -8,7 +9,7 @@ namespace troupe::cli {
 namespace {
 
 constexpr std::string_view kHelp =
-    "usage: troupe config print [--role serve|up|gateway|router|prefill|decode] [--json] [flags]\n\n"
+    "usage: troupe config print [--role serve|up|gateway|router|prefill|decode|draft] [--json] [flags]\n\n"
     "Prints every option as YAML that can be loaded again, with help and the place its value came from.\n\n"
     "A role that runs reads its file again at SIGHUP: reloadable options (its /config says which are) are taken over, others\n"
     "are named in its log and, as \"pending\", in its /config, and wait for a restart. A file that is wrong changes nothing.\n\n";
@@ -17,7 +18,7 @@ Expected<std::string> printed(Arguments arguments, const Io& io) {
   const bool json = take_switch(arguments, "--json");
   auto role = take_flag(arguments, "--role");
   if (!role) return tl::unexpected<Error>(std::move(role.error()));
-  RoleSet roles = kEveryRole;
+  RoleSet roles = kAnyRole;
   if (*role) {
     const auto set = role_set(**role);
     if (!set) return tl::unexpected<Error>(set.error());

@@ -11,7 +11,7 @@ namespace troupe::cli {
 namespace {
 
 constexpr std::string_view kHelp =
-    "usage: troupe doctor [cluster.yaml | --role serve|gateway|router|prefill|decode] [--json] [flags]\n\n"
+    "usage: troupe doctor [cluster.yaml | --role serve|gateway|router|prefill|decode|draft] [--json] [flags]\n\n"
     "Says whether this machine is fit for a role (serve, when none is named), or for all processes of a "
     "cluster file: processor,\n"
     "memory, ports, clock, Redis, model files and the rest, each with what to do about it. Ends with 1 when "

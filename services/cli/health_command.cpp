@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view kHelp =
     "usage: troupe health [ROLE] [--url URL] [--timeout TIME] [--quiet]\n\n"
-    "Asks the process of ROLE (gateway, router, prefill, decode; serve when none is named) on this machine "
+    "Asks the process of ROLE (gateway, router, prefill, decode, draft; serve when none is named) on this machine "
     "for /readyz and ends\n"
     "with 0 when it is ready, with 1 when it is not. Its address is where the same variables and file put "
     "it.\n\n"

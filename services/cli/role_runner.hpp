@@ -8,7 +8,7 @@
 
 namespace troupe::cli {
 
-/// Runs a role until SIGTERM or SIGINT has drained it. `role` is serve, gateway, router, prefill or decode.
+/// Runs a role until SIGTERM or SIGINT has drained it. `role` is serve, gateway, router, prefill, decode or draft.
 /// Calls notify_ready() (notify.hpp) when it takes requests, and `reread` for its configuration at every
 /// SIGHUP. Returns an ExitCode.
 [[nodiscard]] int run_role(std::string_view role, const Config& config,

@@ -15,11 +15,13 @@
 #include "common/actors/runtime.hpp"
 #include "common/base/log.hpp"
 #include "common/config/model_catalog.hpp"
+#include "common/draft/draft_link.hpp"
 #include "common/metrics/process.hpp"
 #include "common/security/key_folder.hpp"
 #include "common/trace/exporter.hpp"
 #include "common/worker/metrics.hpp"
 #include "services/cli/config_reload.hpp"
+#include "services/cli/draft_hosts.hpp"
 #include "services/cli/notify.hpp"
 #include "services/cli/process_signals.hpp"
 #include "services/cli/role_options.hpp"
@@ -27,6 +29,7 @@
 #include "services/cli/router_roster.hpp"
 #include "services/cli/worker_engines.hpp"
 #include "services/decode/decode_service.hpp"
+#include "services/draft/metrics.hpp"
 #include "services/gateway/cluster_dispatcher.hpp"
 #include "services/gateway/cluster_metrics.hpp"
 #include "services/gateway/edge.hpp"
@@ -90,7 +93,7 @@ class Process {
 
   [[nodiscard]] bool serves() const { return role_ == "serve"; }
   [[nodiscard]] bool hosts(std::string_view role) const {
-    return serves() ? role != "prefill" : role_ == role;
+    return serves() ? role != "prefill" && role != "draft" : role_ == role;
   }
 
   Expected<void> build() {
@@ -101,6 +104,7 @@ class Process {
     if (hosts("router")) TROUPE_TRY(open_router());
     if (hosts("decode")) TROUPE_TRY(open_worker(decode::setup()));
     if (hosts("prefill")) TROUPE_TRY(open_worker(prefill::setup()));
+    if (hosts("draft")) TROUPE_TRY(open_draft());
     if (hosts("gateway")) TROUPE_TRY(open_gateway());
     follow_routers();
     return hosts("gateway") && !is_https() ? Expected<void>() : open_metrics();
@@ -138,6 +142,7 @@ class Process {
   }
 
   Expected<void> find_router() {
+    if (hosts("draft")) return {};  // it is dialled, and dials nobody
     const TextList& routers = config_.list("cluster.router");
     if (!serves() && routers.empty()) TROUPE_TRY(open_roster());
     if (hosts("router")) return {};
@@ -186,7 +191,7 @@ class Process {
     const auto listen = actors::parse_host_port(config_.text("cluster.listen"));
     if (!listen) return tl::unexpected<Error>(listen.error());
     if (!actors::is_wildcard(listen->host)) return {};
-    if (hosts("router")) {
+    if (hosts("router") || hosts("draft")) {
       advertise_ = actors::address_of_own_name().value_or("");
       return {};
     }
@@ -233,9 +238,11 @@ class Process {
 
   Expected<void> open_worker(worker::WorkerSetup setup) {
     TROUPE_TRY(read_data_addresses(setup));
-    auto engines = load_engines(config_, std::cerr);
-    if (!engines) return tl::unexpected<Error>(engines.error());
     setup.options.node = random_id<NodeId>();
+    if (hosts("decode")) TROUPE_TRY(make_draft_link());
+    auto engines = load_engines(config_, std::cerr, draft_link_.get());
+    if (!engines) return tl::unexpected<Error>(engines.error());
+    if (draft_link_) TROUPE_TRY(draft_link_->start(*runtime_, setup.options.node));
     // As abrupt as the deaths that the cluster is built to outlive.
     if (config_.text("dashboard.operations") == "kill") setup.options.on_kill = [] { (void)std::raise(SIGKILL); };
     setup.options.kv_to_router = config_.boolean("kv_events.to_router");
@@ -258,6 +265,35 @@ class Process {
     if (!made) return tl::unexpected<Error>(made.error());
     worker_ = std::move(*made);
     worker::add_worker_metrics(registry_, [w = worker_.get()] { return w->snapshot(); }, vllm);
+    return {};
+  }
+
+  /// The way to the draft services that this worker may ask; none are named: it has none.
+  Expected<void> make_draft_link() {
+    std::vector<std::string> services;
+    for (const std::string& text : config_.list("speculation.service")) {
+      if (const auto place = actors::parse_host_port(text); !place)
+        return fail(Errc::config_invalid, "speculation.service: " + place.error().detail);
+      services.push_back(std::string(actors::kTcp) + text);
+    }
+    if (services.empty()) return {};
+    if (serves()) return fail(Errc::config_invalid, "speculation.service: serve speaks to no other process; decode does");
+    draft_link_ = std::make_unique<draft::DraftLink>(std::move(services));
+    draft::add_link_metrics(registry_, *draft_link_);
+    return {};
+  }
+
+  Expected<void> open_draft() {
+    auto loaded = load_draft_hosts(config_, std::cerr);
+    if (!loaded) return tl::unexpected<Error>(loaded.error());
+    draft::ServiceSetup setup;
+    setup.options.node = random_id<NodeId>();
+    setup.most_waiting = static_cast<std::size_t>(config_.integer("draft.queue"));
+    auto made = draft::DraftService::create(*runtime_, std::move(setup), std::move(*loaded));
+    if (!made) return tl::unexpected<Error>(made.error());
+    draft_ = std::move(*made);
+    draft::add_service_metrics(registry_, *draft_);
+    log::info("draft service listens", {{"address", draft_->address()}});
     return {};
   }
 
@@ -476,6 +512,7 @@ class Process {
         std::this_thread::sleep_for(20ms);
       worker_->leave();
     }
+    if (draft_) draft_->drain();
     // What was sent last, the end of an answer among it, leaves through another thread's socket.
     if (!serves()) std::this_thread::sleep_for(200ms);
   }
@@ -495,6 +532,8 @@ class Process {
   std::unique_ptr<router::RouterMonitor> monitor_;  // and reports to this
   std::unique_ptr<actors::Runtime> runtime_;
   actors::RoleHandle router_;
+  std::unique_ptr<draft::DraftService> draft_;
+  std::unique_ptr<draft::DraftLink> draft_link_;  // its desks are the engines', which may outlive it
   std::unique_ptr<worker::Worker> worker_;
   const std::shared_ptr<gateway::RequestLog> requests_seen_ = std::make_shared<gateway::RequestLog>();
   std::unique_ptr<trace::Exporter> exporter_;  // runs that the dispatcher still knows may tell it of spans

@@ -6,6 +6,7 @@
 #include "common/base/log.hpp"
 #include "common/config/host.hpp"
 #include "common/config/model_catalog.hpp"
+#include "common/draft/vocabulary_id.hpp"
 #include "common/model/model.hpp"
 #include "common/terminal/progress.hpp"
 
@@ -55,23 +56,18 @@ Expected<engine::EngineOptions> engine_options(const Config& config) {
   return options;
 }
 
+constexpr std::size_t kDeskSequences = 4;  // choices of one prompt, and sequences that are over but not forgotten
+
 const Clock& steady_clock() {
   static const SteadyClock kClock;
   return kClock;
 }
 
 Expected<worker::EngineSetup> load_engine(const Config& config, const ResolvedModel& resolved,
-                                          std::size_t engines, std::ostream& out) {
+                                          std::size_t engines, std::ostream& out, draft::DraftLink* drafts) {
   auto model = Model::load(resolved.path);
   if (!model) return tl::unexpected<Error>(model.error());
-  backend::CpuOptions cpu;
-  cpu.threads = number(config, "engine.threads") == 0 ? usable_cores() : number(config, "engine.threads");
-  cpu.isa = isa_of(config.text("engine.isa"));
-  cpu.pin_threads = config.text("engine.pin_threads") == "auto";
-  cpu.numerics =
-      config.text("engine.numerics") == "reference" ? backend::Numerics::reference : backend::Numerics::fast;
-  if (config.text("kv.codec") == "int8") cpu.kv_codec = backend::KvCodec::int8;
-  auto made = backend::make_cpu_backend(cpu);
+  auto made = make_backend(config);
   if (!made) return tl::unexpected<Error>(made.error());
   const std::shared_ptr<backend::Backend> backend = std::move(*made);
   const std::uint64_t free_bytes = free_memory_bytes(), weights = (*model)->weight_bytes();
@@ -86,6 +82,11 @@ Expected<worker::EngineSetup> load_engine(const Config& config, const ResolvedMo
   const auto kv = kv_pool_bytes(config.bytes("kv.bytes"), free_bytes - weights, engines);
   if (!kv) return tl::unexpected<Error>(kv.error());
   options.kv_bytes = *kv;
+  if (drafts != nullptr) {
+    const auto vocabulary = draft::vocabulary_id((*model)->file());
+    if (!vocabulary) return tl::unexpected<Error>(vocabulary.error());
+    options.speculation.source = drafts->add_desk(*vocabulary, kDeskSequences * options.max_sequences);
+  }
   Progress progress(out, "loading " + resolved.name, 100, ::isatty(STDERR_FILENO) != 0);
   auto engine = engine::Engine::create(*model, backend, options, steady_clock(), [&](double part) {
     progress.update(static_cast<std::uint64_t>(part * 100));
@@ -112,12 +113,26 @@ Expected<std::uint64_t> kv_pool_bytes(std::uint64_t configured, std::uint64_t fr
                                       std::to_string(free_bytes) + " bytes of memory are free");
 }
 
-Expected<std::vector<worker::EngineSetup>> load_engines(const Config& config, std::ostream& out) {
+Expected<std::shared_ptr<backend::Backend>> make_backend(const Config& config) {
+  backend::CpuOptions cpu;
+  cpu.threads = number(config, "engine.threads") == 0 ? usable_cores() : number(config, "engine.threads");
+  cpu.isa = isa_of(config.text("engine.isa"));
+  cpu.pin_threads = config.text("engine.pin_threads") == "auto";
+  cpu.numerics =
+      config.text("engine.numerics") == "reference" ? backend::Numerics::reference : backend::Numerics::fast;
+  if (config.text("kv.codec") == "int8") cpu.kv_codec = backend::KvCodec::int8;
+  auto made = backend::make_cpu_backend(cpu);
+  if (!made) return tl::unexpected<Error>(made.error());
+  return std::shared_ptr<backend::Backend>(std::move(*made));
+}
+
+Expected<std::vector<worker::EngineSetup>> load_engines(const Config& config, std::ostream& out,
+                                                        draft::DraftLink* drafts) {
   const auto models = resolve_models(config.list("model"), models_folder(config.text("models")));
   if (!models) return tl::unexpected<Error>(models.error());
   std::vector<worker::EngineSetup> engines;
   for (const ResolvedModel& model : *models) {
-    auto engine = load_engine(config, model, models->size(), out);
+    auto engine = load_engine(config, model, models->size(), out, drafts);
     if (!engine) return tl::unexpected<Error>(engine.error());
     engines.push_back(std::move(*engine));
   }

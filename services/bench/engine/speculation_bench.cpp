@@ -4,6 +4,8 @@
 #include <chrono>
 #include <map>
 
+#include "common/draft/host_source.hpp"
+#include "common/draft/vocabulary_id.hpp"
 #include "common/engine/engine.hpp"
 #include "common/engine/model_runner.hpp"
 #include "services/bench/engine/statistics.hpp"
@@ -79,6 +81,25 @@ double rate(const Pass& pass) {
   return pass.seconds > 0 ? static_cast<double>(pass.tokens) / pass.seconds : 0;
 }
 
+/// A host with room for every stream at its longest.
+Expected<std::shared_ptr<speculation::DraftSource>> make_source(const Model& target, std::size_t pages,
+                                                                const SpeculationBenchOptions& options) {
+  static const SteadyClock kClock;
+  const auto wanted = draft::vocabulary_id(target.file()), found = draft::vocabulary_id(options.draft_model->file());
+  TROUPE_TRY(wanted);
+  TROUPE_TRY(found);
+  if (*wanted != *found)
+    return fail(Errc::invalid_argument, options.draft_model->file().path().string() + " has another vocabulary than the target");
+  auto cpu = backend::make_cpu_backend(options.cpu);
+  TROUPE_TRY(cpu);
+  draft::HostOptions settings;
+  settings.pass_rows = kTokenBudget;
+  settings.kv_bytes = pages * engine::page_bytes(options.draft_model->config(), (*cpu)->kv_dtype());
+  auto host = draft::DraftHost::create(options.draft_model, std::shared_ptr<backend::Backend>(std::move(*cpu)), settings);
+  TROUPE_TRY(host);
+  return std::make_shared<draft::HostSource>(std::shared_ptr<draft::DraftHost>(std::move(*host)), kClock);
+}
+
 Expected<std::unique_ptr<Engine>> make_engine(std::shared_ptr<const Model> model,
                                               std::span<const DraftWorkload> workloads,
                                               const SpeculationBenchOptions& options) {
@@ -93,9 +114,15 @@ Expected<std::unique_ptr<Engine>> make_engine(std::shared_ptr<const Model> model
   settings.max_sequences = settings.queue = most;
   settings.prefix_cache = false;  // every pass computes the same
   settings.speculation.most_draft = options.most_draft;
+  settings.speculation.always = options.always;
   const std::size_t pages =
       most * ((longest + options.answer_tokens + options.most_draft) / backend::kPageSlots + 2) + 2 * most;
   settings.kv_bytes = pages * engine::page_bytes(model->config(), (*cpu)->kv_dtype());
+  if (options.draft_model) {
+    auto source = make_source(*model, pages + 2 * most, options);
+    TROUPE_TRY(source);
+    settings.speculation.source = std::move(*source);
+  }
   static const SteadyClock kClock;
   return Engine::create(std::move(model), std::shared_ptr<backend::Backend>(std::move(*cpu)), settings,
                         kClock);

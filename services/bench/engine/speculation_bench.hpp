@@ -40,6 +40,8 @@ struct SpeculationBenchOptions {
   std::uint32_t answer_tokens = 128;
   std::uint32_t most_draft = 8;
   std::uint32_t repeats = 3;
+  bool always = false;  ///< verify whatever is proposed, at any cost
+  std::shared_ptr<const Model> draft_model = nullptr;  ///< of the same vocabulary, run in turns with the target; null: none
 };
 
 struct SpeculationRow {

@@ -1,5 +1,6 @@
 #include "services/cli/doctor/subject.hpp"
 
+#include "common/config/draft_role.hpp"
 #include "common/config/options.hpp"
 #include "services/cli/cluster_file.hpp"
 
@@ -9,7 +10,7 @@ namespace {
 Expected<Subject> read_one(std::string name, const std::string& role, ConfigSources sources) {
   const auto roles = role_set(role);
   if (!roles) return tl::unexpected<Error>(roles.error());
-  if ((*roles & kServing) == 0) return fail(Errc::config_invalid, role + " is diagnosed by its cluster file");
+  if ((*roles & kMembers) == 0) return fail(Errc::config_invalid, role + " is diagnosed by its cluster file");
   sources.role = role;
   auto config = Config::load(product_schema(), sources);
   if (!config) return tl::unexpected<Error>(std::move(config.error()));

@@ -10,7 +10,7 @@ namespace troupe::cli::doctor {
 
 struct Subject {
   std::string name;  ///< "decode-0"
-  std::string role;  ///< "serve", "router", "gateway", "prefill" or "decode"
+  std::string role;  ///< "serve", "router", "gateway", "prefill", "decode" or "draft"
   RoleSet roles = 0;
   Config config;
 

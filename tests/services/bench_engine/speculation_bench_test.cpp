@@ -39,6 +39,22 @@ TEST(SpeculationBench, GivesARowForEachWorkloadDrafterAndNumberOfStreams) {
   EXPECT_EQ(report->rows[7].streams, 3u);
 }
 
+TEST(SpeculationBench, AModelThatDraftsForItselfIsAlwaysRight) {
+  const TinyModel tiny;
+  const std::vector<DraftWorkload> workloads = {{"a", {{1, 2, 3, 4, 1, 2, 3}, {9, 8, 7}}, 0, {}}};
+  SpeculationBenchOptions options = small();
+  options.drafters = {"draft-service"};
+  options.always = true;
+  options.draft_model = tiny.model();
+  const auto report = run_speculation_bench(tiny.model(), workloads, options, [](double) {});
+  ASSERT_TRUE(report) << to_string(report.error());
+  for (const SpeculationRow& row : report->rows) {
+    EXPECT_TRUE(row.equal);
+    EXPECT_GT(row.accepted_share, 0.6) << row.streams;  // runners-up ride along, and are wrong
+    EXPECT_GT(row.tokens_per_step, 2.0) << row.streams;
+  }
+}
+
 TEST(SpeculationBench, RefusesWhatItCannotMeasure) {
   const TinyModel tiny;
   const std::vector<DraftWorkload> workloads = {{"a", {{1, 2, 3}}, 0, {}}}, empty = {{"a", {}, 0, {}}};

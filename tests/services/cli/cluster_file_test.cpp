@@ -39,7 +39,7 @@ TEST(ClusterFile, MultipliesCountsAndNumbersNames) {
 
 TEST(ClusterFile, NamesFileLineFoundAndExpected) {
   EXPECT_EQ(error_of("processes:\n  - {role: rooter}\n"),
-            "c.yaml:2: role: found \"rooter\", expected router, prefill, decode or gateway");
+            "c.yaml:2: role: found \"rooter\", expected router, prefill, decode, draft or gateway");
   EXPECT_EQ(error_of(kSmall + "  - {role: decode, prot: 1}\n"),
             "c.yaml:5: unknown key prot; did you mean port?");
   EXPECT_EQ(error_of(kSmall + "  - {role: decode, port: 70000}\n"),

@@ -59,6 +59,21 @@ TEST(ClusterPlan, EveryProcessKnowsAllRouters) {
     EXPECT_TRUE(has(plan->processes[other], "--cluster-router=127.0.0.1:7400,127.0.0.1:7500"));
 }
 
+TEST(ClusterPlan, DecodeWorkersAreToldOfDraftServices) {
+  const std::string drafts =
+      "  - {role: draft, port: 7600, options: {draft: {model: [small]}}}\n  - {role: draft, port: 7601}\n";
+  const auto plan = plan_of(kSmall + drafts);
+  ASSERT_TRUE(plan) << to_string(plan.error());
+  ASSERT_EQ(plan->processes.size(), 5U);
+  EXPECT_EQ(plan->processes[1].arguments,
+            (Arguments{"draft", "--model=a", "--engine-threads=2", "--draft-model=small", "--cluster-listen=127.0.0.1:7600"}));
+  EXPECT_EQ(plan->processes[3].role, "decode");
+  EXPECT_TRUE(has(plan->processes[3], "--speculation-service=127.0.0.1:7600,127.0.0.1:7601"));
+  const auto named = plan_of(kSmall + drafts, {"--speculation-service=10.0.0.1:9"});
+  ASSERT_TRUE(named) << to_string(named.error());
+  EXPECT_TRUE(has(named->processes[3], "--speculation-service=10.0.0.1:9"));
+}
+
 TEST(ClusterPlan, ASecretIsInNoCommandLine) {
   const std::string yaml = "options: {cluster: {directory: \"redis://127.0.0.1:6379\", directory_password: hunter2}}\n" +
                            kSmall.substr(kSmall.find("processes"));
