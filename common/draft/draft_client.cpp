@@ -168,7 +168,7 @@ void DraftClient::send(std::size_t desk, std::size_t link, std::vector<DraftOrde
     ask.node = options_.node;
     ask.vocabulary = desks_[desk].vocabulary;
     ask.deadline_ms = static_cast<std::uint32_t>(
-        std::chrono::duration_cast<std::chrono::milliseconds>(options_.deadline).count());
+        std::chrono::duration_cast<std::chrono::milliseconds>(options_.deadline * 3 / 4).count());
     out.send(links_[link].address, ask);
     ask.entries.clear();
     tokens = 0;

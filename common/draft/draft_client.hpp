@@ -19,8 +19,9 @@ namespace troupe::draft {
 
 struct ClientOptions {
   NodeId node;
-  std::vector<std::string> services;                   ///< control addresses
-  Duration deadline = std::chrono::milliseconds(250);  ///< of an order; what comes later is of no use
+  std::vector<std::string> services;  ///< control addresses
+  Duration deadline = std::chrono::milliseconds(
+      250);  ///< of an order: services get three quarters of it, and the wire the rest
   Duration probe =
       std::chrono::milliseconds(500);  ///< between questions to a service; four unanswered ones: it is gone
   std::function<void(const class DraftClient&)> on_change = {};  ///< after each call, for those who only look

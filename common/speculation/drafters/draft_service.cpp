@@ -16,9 +16,10 @@ namespace troupe::speculation {
 namespace {
 
 constexpr std::uint32_t kLeastReach = 3, kMostReach = 32;  ///< tokens ahead of the verified text
-constexpr double kMemory = 0.7;                            ///< of how long runs of right guesses are
-constexpr std::uint32_t kDry = 4;        ///< guesses that fail at once before orders become rarer
-constexpr std::uint32_t kMostRest = 32;  ///< proposals without an order then
+constexpr std::uint32_t kPiece = 8;  ///< guesses of one order: the first of them must not wait for the last
+constexpr double kMemory = 0.7;      ///< of how long runs of right guesses are
+constexpr std::uint32_t kDry = 4;    ///< guesses that fail at once before orders become rarer
+constexpr std::uint32_t kMostRest = 32;                        ///< proposals without an order then
 constexpr std::uint32_t kRefusedRest = 16, kMostRefusals = 4;  ///< a rest doubles with each refusal in a row
 constexpr std::uint32_t kPatience = 256;  ///< proposals after which an order's answer counts as lost
 constexpr float kLeastSecond = 0.1F;      ///< runners-up below it never pay
@@ -139,7 +140,7 @@ class DraftServiceDrafter final : public Drafter {
     order.held = static_cast<std::uint32_t>(same - text.begin());
     order.held_hash = text_hash(std::span(text).first(order.held));
     order.tokens.assign(same, text.end());
-    order.wanted = reach - ready;
+    order.wanted = std::min(reach - ready, kPiece);
     if (!source_->order(std::move(order))) {
       session.rest = kRefusedRest;
       return false;
