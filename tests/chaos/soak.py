@@ -3,9 +3,10 @@
 Two gateways, two routers, Redis, one prefill and three decode workers with a disk tier, a seeded tiny model. At --rate requests a
 second, which in an hour are as many as one a second in a day: streams and whole answers, every prompt a new one or one of a few that
 return, every caller one of thousands (each a tenant of its own), one in twenty hangs up in the middle, one in twenty is no request
-at all; every half minute somebody looks at the dashboard and goes. What must hold: nothing but what is wrong with a request is ever
-answered by an error, and from the second fifth of the run to the last one no process has 10 % more memory, and none more
-descriptors, threads or series of metrics beyond what a connection or two make. Prints that as ratios and differences."""
+at all; every half minute somebody looks at the dashboard and goes. What must hold: nothing but what is
+wrong with a request is ever answered by an error (refusals of a busy machine are counted), and from the second fifth of the run to the
+last one no process has 10 % more memory, and none more descriptors, threads or series of metrics beyond what a connection or two make.
+Prints that as ratios and differences."""
 import argparse
 import contextlib
 import http.client
@@ -27,6 +28,10 @@ CALLERS = 5000
 SLACK = 12  # descriptors of connections that come and go
 
 
+class Refused(Exception):
+    """429 or 503: the machine is busy with something else, and says so."""
+
+
 class Load:
     """Threads that ask, each at its share of the rate."""
 
@@ -45,6 +50,8 @@ class Load:
             kind = rng.choices(["stream", "whole", "hang up", "wrong"], [60, 30, 5, 5])[0]
             try:
                 self.ask(rng, kind)
+            except Refused:
+                kind = "refused"
             except Exception as error:  # noqa: BLE001 - every failure is the run's failure
                 self.errors.append(f"{kind}: {error!r}")
             with self.lock:
@@ -67,6 +74,8 @@ class Load:
             if kind == "wrong":
                 check(400 <= response.status < 500, f"{response.status} to what is no request")
             else:
+                if response.status in (429, 503):
+                    raise Refused
                 check(response.status == 200, f"{response.status} with request {response.getheader('x-request-id')}")
             if kind == "hang up":
                 response.readline()
