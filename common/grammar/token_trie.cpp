@@ -1,0 +1,48 @@
+#include "common/grammar/token_trie.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+namespace troupe::grammar {
+
+TokenTrie::TokenTrie(std::vector<std::string> bytes) : bytes_(std::move(bytes)) {
+  std::vector<TokenId> order(bytes_.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::erase_if(order, [this](TokenId id) { return bytes_[static_cast<std::size_t>(id)].empty(); });
+  std::stable_sort(order.begin(), order.end(), [this](TokenId a, TokenId b) {
+    return bytes_[static_cast<std::size_t>(a)] < bytes_[static_cast<std::size_t>(b)];
+  });
+  std::vector<std::uint32_t> open{0};  // the path to the last node
+  const auto close_to = [&](std::size_t depth) {
+    while (open.size() > depth + 1) {
+      end_[open.back()] = static_cast<std::uint32_t>(byte_.size());
+      open.pop_back();
+    }
+  };
+  const auto add_node = [&](std::uint8_t byte, std::size_t depth) {
+    byte_.push_back(byte);
+    end_.push_back(0);
+    depth_.push_back(static_cast<std::uint32_t>(depth));
+    token_begin_.push_back(static_cast<std::uint32_t>(tokens_.size()));
+  };
+  add_node(0, 0);
+  std::string_view last;
+  for (const TokenId id : order) {
+    const std::string_view text = bytes_[static_cast<std::size_t>(id)];
+    const auto [differs, same] = std::mismatch(last.begin(), last.end(), text.begin(), text.end());
+    const auto shared = static_cast<std::size_t>(differs - last.begin());
+    close_to(shared);
+    for (std::size_t at = shared; at < text.size(); ++at) {
+      open.push_back(static_cast<std::uint32_t>(byte_.size()));
+      add_node(static_cast<std::uint8_t>(text[at]), at + 1);
+    }
+    tokens_.push_back(id);  // of the newest node: a text comes before those it begins
+    last = text;
+    longest_ = std::max(longest_, static_cast<std::uint32_t>(text.size()));
+  }
+  close_to(0);
+  end_[0] = static_cast<std::uint32_t>(byte_.size());
+  token_begin_.push_back(static_cast<std::uint32_t>(tokens_.size()));
+}
+
+}  // namespace troupe::grammar
