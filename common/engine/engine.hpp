@@ -21,6 +21,7 @@
 #include "common/backend/backend.hpp"
 #include "common/engine/schedule/policy.hpp"
 #include "common/engine/schedule/tenant_counters.hpp"
+#include "common/grammar/automaton.hpp"
 #include "common/kv/block_key.hpp"
 #include "common/kv/disk/disk_tier.hpp"
 #include "common/kv/page_format.hpp"
@@ -70,6 +71,9 @@ struct Request {
   ModelId pages_of = {};
   std::string drafter;                    ///< off, auto or a name of speculation/builtin.cpp; empty: the engine's option
   bool traced = false;                    ///< StageNews is wanted
+  /// What the answer must look like; null: nothing is asked. It may end where the grammar lets it, by a stop token that has no
+  /// text, and ends of itself where nothing else may follow. Used by step() from then on: it belongs to the engine's thread.
+  std::shared_ptr<grammar::Automaton> grammar = {};
 };
 
 /// When a choice passed its stages here. Pages that come from elsewhere count as admitted when room was reserved for them.

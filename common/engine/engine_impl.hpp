@@ -93,13 +93,19 @@ class EngineImpl final : public Engine {
   std::uint32_t logits_kept(const Sequence& sequence) const;
   void take_logits(Sequence& sequence, std::uint32_t index, const RowLogits& logits, StepOutput& out);
   bool draw(Sequence& sequence, const RowLogits& logits, StepOutput& out);
-  GeneratedToken next_token(const Sequence& sequence, const RowLogits& logits) const;
+  GeneratedToken next_token(const Sequence& sequence, const RowLogits& logits, std::span<const std::uint64_t> allowed) const;
   void end(Sequence& sequence, TokenEvent& event, FinishReason reason);
   TokenEvent event_for(Sequence& sequence) const;
   TokenEvent& open_event(Sequence& sequence, StepOutput& out);
   void drop_finished();
   void tell_news(Sequence& sequence, TokenEvent& event) const;
   void note_prefill(Sequence& sequence) const;
+
+  // engine_grammar.cpp: answers of a given form
+  static Expected<grammar::Matcher> matcher_of(const Request& request);
+  std::span<const std::uint64_t> allowed_tokens(Sequence& sequence);
+  std::optional<GeneratedToken> allowed_token(Sequence& sequence, const RowLogits& logits);
+  void end_without_choice(Sequence& sequence, TokenEvent& event);
 
   // engine_draft.cpp: rows of guesses
   speculation::DraftContext draft_context(const Sequence& sequence) const;
@@ -154,6 +160,7 @@ class EngineImpl final : public Engine {
   StepScheduler scheduler_;
   TenantCounters places_, rows_;      ///< fair shares of admissions, and of prompt rows
   std::uint64_t arrivals_ = 0, sequences_ = 0;
+  std::vector<std::uint64_t> allowed_;  ///< of the draw under way
   const Sequence* drew_last_ = nullptr;  ///< in this step
   StepBatch batch_;
   std::vector<std::pair<Sequence*, std::uint32_t>> logit_owner_;  ///< of batch_.logit_rows: sequence and token index

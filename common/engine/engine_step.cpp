@@ -129,6 +129,7 @@ void EngineImpl::add_rows(const Planned& item) {
 
 /// Best logits that a row leaves behind; 0: all.
 std::uint32_t EngineImpl::logits_kept(const Sequence& sequence) const {
+  if (sequence.matcher) return 0;
   const std::uint32_t drawn = best_needed(sequence.request->sampling, model_->config().vocab, backend::Backend::kMostBest);
   return drawn == 0 ? 0 : std::max(drawn, sequence.seat ? speculator_.rows_wanted(sequence.number) : 0);
 }
@@ -199,6 +200,7 @@ void EngineImpl::take_logits(Sequence& sequence, std::uint32_t index, const RowL
     if (sequence.news) fork->news = std::make_unique<StageNews>(*sequence.news);
     fork->cached_tokens = sequence.cached_tokens;
     fork->history = sequence.history;
+    fork->matcher = sequence.matcher;
     sequence.pages->computed(static_cast<std::uint32_t>(sequence.tokens.size()));
     fork->pages.emplace(sequence.pages->fork());
     Sequence& added = *fork;
@@ -209,11 +211,12 @@ void EngineImpl::take_logits(Sequence& sequence, std::uint32_t index, const RowL
   draw(sequence, logits, out);
 }
 
-GeneratedToken EngineImpl::next_token(const Sequence& sequence, const RowLogits& logits) const {
+GeneratedToken EngineImpl::next_token(const Sequence& sequence, const RowLogits& logits,
+                                      std::span<const std::uint64_t> allowed) const {
   const SamplingParams& params = sequence.request->sampling;
   const std::size_t position = sequence.tokens.size();
   if (!logits.all.empty())
-    return sample(logits.all, params, sequence.history ? &*sequence.history : nullptr, sequence.choice, position);
+    return sample(logits.all, params, sequence.history ? &*sequence.history : nullptr, sequence.choice, position, allowed);
   std::array<TokenLogit, backend::Backend::kMostBest> best;
   // Drafters may have asked for more than decides the draw.
   const auto drawn = logits.best.first(std::min<std::size_t>(
@@ -237,13 +240,21 @@ TokenEvent& EngineImpl::open_event(Sequence& sequence, StepOutput& out) {
 bool EngineImpl::draw(Sequence& sequence, const RowLogits& logits, StepOutput& out) {
   const Request& request = *sequence.request;
   TokenEvent& event = open_event(sequence, out);
+  if (sequence.matcher && sequence.matcher->complete()) {  // a stream that was resumed at its very end
+    end(sequence, event, FinishReason::stop);
+    return false;
+  }
   if (request.max_tokens <= sequence.emitted) {
     end(sequence, event, FinishReason::length);
     return false;
   }
-  GeneratedToken token = next_token(sequence, logits);
-  const TokenId id = token.token;
-  event.tokens.push_back(std::move(token));
+  std::optional<GeneratedToken> token = sequence.matcher ? allowed_token(sequence, logits) : next_token(sequence, logits, {});
+  if (!token) {
+    end_without_choice(sequence, event);
+    return false;
+  }
+  const TokenId id = token->token;
+  event.tokens.push_back(std::move(*token));
   if (sequence.times.first_token == TimePoint{}) sequence.times.first_token = clock_.now();
   if (sequence.news) tell_news(sequence, event);
   sequence.emitted += 1;
@@ -252,6 +263,8 @@ bool EngineImpl::draw(Sequence& sequence, const RowLogits& logits, StepOutput& o
   stats_.generated_tokens += 1;
   places_.charge_answer(request.tenant, 1);
   if (std::find(request.stop_tokens.begin(), request.stop_tokens.end(), id) != request.stop_tokens.end())
+    end(sequence, event, FinishReason::stop);
+  else if (sequence.matcher && sequence.matcher->complete())
     end(sequence, event, FinishReason::stop);
   else if (sequence.emitted >= request.max_tokens || sequence.tokens.size() >= context_)
     end(sequence, event, FinishReason::length);

@@ -76,6 +76,7 @@ Expected<void> EngineImpl::check(const Request& request) const {
     return fail(Errc::context_length_exceeded, "the prompt has " + std::to_string(request.prompt.size()) +
                                                    " tokens, the context holds " + std::to_string(context_));
   }
+  if (request.grammar != nullptr) TROUPE_TRY(matcher_of(request));
   const std::size_t waiting = waiting_.size() + waiting_for_disk();
   if (waiting >= options_.queue)
     return fail(Errc::queue_full, std::to_string(waiting) + " of " + std::to_string(options_.queue) + " requests wait");
@@ -99,6 +100,7 @@ EngineImpl::SequencePtr EngineImpl::make_sequence(Request request) {
     for (std::size_t i = 0; i < request.prompt.size(); ++i)
       i < own ? sequence->history->add_prompt(request.prompt[i]) : sequence->history->add_answer(request.prompt[i]);
   }
+  if (request.grammar != nullptr) sequence->matcher = *matcher_of(request);
   sequence->request = std::make_shared<const Request>(std::move(request));
   return sequence;
 }

@@ -9,6 +9,7 @@
 #include "common/engine/engine.hpp"
 #include "common/engine/schedule/admission.hpp"
 #include "common/engine/schedule/preemption.hpp"
+#include "common/grammar/matcher.hpp"
 #include "common/kv/sequence_pages.hpp"
 #include "common/sampling/sampler.hpp"
 #include "common/speculation/speculator.hpp"
@@ -96,6 +97,7 @@ struct Sequence {
   std::optional<SequencePages> pages;      ///< empty while it waits
   std::optional<SwappedPages> swapped;     ///< only while it waits
   std::optional<TokenHistory> history;
+  std::optional<grammar::Matcher> matcher; ///< of a request with a grammar: where the answer stands
   std::unique_ptr<PrefillFeed> feed;       ///< prefill-only
   bool prefilled = false;                  ///< prefill-only and reported; pages stay pinned
   std::unique_ptr<ImportState> import;     ///< while pages are expected

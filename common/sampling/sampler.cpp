@@ -27,14 +27,28 @@ void penalise(std::span<float> logits, const SamplingParams& params, const Token
   }
 }
 
-// Logits after bias and penalties: the given ones when there are none, else a copy in this thread's scratch.
-std::span<const float> adjust(std::span<const float> logits, const SamplingParams& params, const TokenHistory* history) {
+// What is not allowed becomes impossible: a draw, whichever way it goes, never takes it while something else is finite.
+void forbid(std::span<float> logits, std::span<const std::uint64_t> allowed) {
+  constexpr float kNever = -std::numeric_limits<float>::infinity();
+  for (std::size_t at = 0; at < logits.size(); at += 64) {
+    const std::uint64_t word = at / 64 < allowed.size() ? allowed[at / 64] : 0;
+    if (word == ~std::uint64_t{0}) continue;
+    const std::size_t end = std::min(logits.size(), at + 64);
+    for (std::size_t i = at; i < end; ++i)
+      if ((word >> (i - at) & 1) == 0) logits[i] = kNever;
+  }
+}
+
+// Logits after bias, penalties and what is allowed: the given ones when there are none, else a copy in this thread's scratch.
+std::span<const float> adjust(std::span<const float> logits, const SamplingParams& params, const TokenHistory* history,
+                              std::span<const std::uint64_t> allowed) {
   const bool penalties = history != nullptr && needs_history(params);
-  if (params.logit_bias.empty() && !penalties) return logits;
+  if (params.logit_bias.empty() && !penalties && allowed.empty()) return logits;
   thread_local std::vector<float> scratch;
   scratch.assign(logits.begin(), logits.end());
   for (const auto& [token, bias] : params.logit_bias) scratch[static_cast<std::size_t>(token)] += bias;
   if (penalties) penalise(scratch, params, *history);
+  if (!allowed.empty()) forbid(scratch, allowed);
   return scratch;
 }
 
@@ -111,9 +125,9 @@ GeneratedToken sample_best(std::span<const TokenLogit> best, const SamplingParam
 }
 
 GeneratedToken sample(std::span<const float> logits, const SamplingParams& params, const TokenHistory* history,
-                      std::uint32_t choice, std::uint64_t position) {
+                      std::uint32_t choice, std::uint64_t position, std::span<const std::uint64_t> allowed) {
   const DrawKey key{.seed = params.seed, .position = position, .choice = choice, .purpose = DrawPurpose::sample};
-  const TokenId token = choose(adjust(logits, params, history), params, key);
+  const TokenId token = choose(adjust(logits, params, history, allowed), params, key);
   if (params.report_logprobs || params.logprobs > 0) return report(logits, token, params.logprobs);
   GeneratedToken out;
   out.token = token;

@@ -43,9 +43,10 @@ class TokenHistory {
 
 /// Draws one token for absolute position `position` of choice `choice`. `logits` [V] are not changed. `history` may be null
 /// unless needs_history. Reports log-probabilities when asked. Threads: any; scratch is reused per thread.
-/// Order: logit bias, penalties, temperature, top-k, typical, top-p, min-p, then the draw over what is left.
+/// Order: logit bias, penalties, what is allowed, temperature, top-k, typical, top-p, min-p, then the draw over what is left.
+/// `allowed`: bit t % 64 of word t / 64 for token t, tokens beyond its end are not; empty: all are. One must be.
 [[nodiscard]] GeneratedToken sample(std::span<const float> logits, const SamplingParams& params, const TokenHistory* history,
-                                    std::uint32_t choice, std::uint64_t position);
+                                    std::uint32_t choice, std::uint64_t position, std::span<const std::uint64_t> allowed = {});
 
 /// How many of the best logits decide what sample() draws with `params`, at most `most`; 0: more, or all of them.
 [[nodiscard]] std::uint32_t best_needed(const SamplingParams& params, std::uint32_t vocab, std::uint32_t most);
