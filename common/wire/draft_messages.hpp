@@ -1,6 +1,6 @@
 #pragma once
-// Messages between decode workers and draft services. Rules: messages.hpp.
-#include "common/wire/messages.hpp"
+// Messages between decode workers and draft services. Rules: message.hpp.
+#include "common/wire/message.hpp"
 
 namespace troupe {
 

@@ -19,6 +19,7 @@ namespace troupe::worker {
 
 struct Submit {
   engine::Request request;
+  grammar::Source grammar = {};  ///< compiled on its way (GrammarDesk)
 };
 /// Reserves pages for the first `tokens` prompt tokens; runs the request at once when the cache already
 /// covers them.
@@ -26,6 +27,7 @@ struct ReserveImport {
   engine::Request request;  ///< `pages_of` names the sender's model id where that is another
   std::uint32_t tokens = 0;
   Conversion conversion = Conversion::exact;
+  grammar::Source grammar = {};
 };
 struct ImportFrame {
   RequestId engine_id;
@@ -67,9 +69,14 @@ struct FailTransfer {
   Error error;
 };
 struct ListBlocks {};
+/// A request that did not get as far as the engine: reported as Refused.
+struct Reject {
+  RequestId engine_id;
+  Error error;
+};
 
 using Command = std::variant<Submit, ReserveImport, ImportFrame, CommitImport, Prefill, Export, CancelRequest,
-                             FailTransfer, ListBlocks>;
+                             FailTransfer, ListBlocks, Reject>;
 
 // ---- from the engine ----
 

@@ -142,6 +142,10 @@ void EngineRunner::run(ListBlocks&, std::vector<Report>& reports) {
   reports.push_back(Blocks{engine_.cached_blocks(), engine_.disk_blocks()});
 }
 
+void EngineRunner::run(Reject& command, std::vector<Report>& reports) {
+  reports.push_back(Refused{command.engine_id, std::move(command.error)});
+}
+
 bool EngineRunner::step(const std::function<bool()>& interrupted, std::vector<Report>& reports) {
   bool moved = false;
   if (engine_.has_work()) {

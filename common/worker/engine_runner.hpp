@@ -42,6 +42,7 @@ class EngineRunner {
   void run(CancelRequest& command, std::vector<Report>& reports);
   void run(FailTransfer& command, std::vector<Report>& reports);
   void run(ListBlocks& command, std::vector<Report>& reports);
+  void run(Reject& command, std::vector<Report>& reports);
   [[nodiscard]] std::unique_ptr<KvPublisher> make_publisher(const TransferId& transfer,
                                                             const std::string& data_address,
                                                             const std::string& host,

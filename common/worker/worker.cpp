@@ -37,6 +37,7 @@ Expected<std::unique_ptr<Worker>> Worker::create(actors::Runtime& runtime, Worke
 // uses the engines.
 Worker::~Worker() {
   if (role_) runtime_.stop(role_);
+  grammars_.reset();
   for (const auto& thread : threads_) thread->stop();
   plane_.reset();
 }
@@ -104,6 +105,11 @@ void Worker::publish_kv_events(std::size_t engine, kv_events::EventBatch batch) 
 
 void Worker::start_engines(std::vector<EngineSetup> engines) {
   EngineThreadOptions options;
+  std::vector<std::shared_ptr<const grammar::TokenTrie>> vocabularies;
+  for (EngineSetup& each : engines) vocabularies.push_back(std::move(each.vocabulary));
+  grammars_ = std::make_unique<GrammarDesk>(std::move(vocabularies), [this](std::size_t engine, Command command) {
+    (void)threads_[engine]->post(std::move(command));
+  });
   options.buffers = [this](const std::string& host, std::size_t capacity) { return plane_->buffer(host, capacity); };
   for (std::size_t i = 0; i < engines.size(); ++i) {
     threads_.push_back(std::make_unique<EngineThread>(

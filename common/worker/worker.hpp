@@ -9,6 +9,7 @@
 #include "common/actors/runtime.hpp"
 #include "common/transport/event_sockets.hpp"
 #include "common/worker/engine_thread.hpp"
+#include "common/worker/grammar_desk.hpp"
 #include "common/worker/worker_state.hpp"
 
 namespace troupe::worker {
@@ -32,6 +33,7 @@ struct EngineSetup {
   std::uint32_t capacity = 0;  ///< running and waiting sequences
   std::unique_ptr<engine::Engine> engine;
   ModelId weights = {};  ///< whatever numbers the engine computes with
+  std::shared_ptr<const grammar::TokenTrie> vocabulary = nullptr;  ///< null: answers of a given form are refused
 };
 
 /// What others may look at; at most a heartbeat old but for the plane's numbers.
@@ -66,7 +68,7 @@ class Worker final : public EngineDoor {
   [[nodiscard]] const std::vector<std::unique_ptr<EventSender>>& kv_event_senders() const { return senders_; }
 
   void post(std::size_t engine, Command command) override {
-    (void)threads_[engine]->post(std::move(command));
+    if (!grammars_->take(engine, command)) (void)threads_[engine]->post(std::move(command));
   }
   [[nodiscard]] std::uint64_t progress() const override;
   [[nodiscard]] bool busy() const override;
@@ -94,6 +96,7 @@ class Worker final : public EngineDoor {
   ImportTable imports_;
   std::unique_ptr<DataPlane> plane_;
   std::vector<std::unique_ptr<EngineThread>> threads_;
+  std::unique_ptr<GrammarDesk> grammars_;
   std::vector<std::unique_ptr<EventSender>> senders_;
   double last_event_ = 0;  // the actor's: seconds since 1970, rising
   actors::RoleHandle role_;

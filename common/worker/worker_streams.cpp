@@ -130,7 +130,8 @@ void WorkerState::begin(const StreamKey& key, Stream& stream, TimePoint now, act
   if (stream.import.tokens == 0) return submit(key, stream, now);
   stream.phase = Phase::reserving;
   stream.lease = now + options_.lease;
-  ReserveImport command{engine_request(key, stream, true), stream.import.tokens, options_.conversion};
+  ReserveImport command{engine_request(key, stream, true), stream.import.tokens, options_.conversion,
+                        stream.order.grammar};
   command.request.pages_of = stream.import.model;
   door_.post(stream.engine, std::move(command));
 }
@@ -138,7 +139,7 @@ void WorkerState::begin(const StreamKey& key, Stream& stream, TimePoint now, act
 void WorkerState::submit(const StreamKey& key, Stream& stream, TimePoint now) {
   stream.phase = Phase::running;
   stream.lease = now + options_.lease;
-  door_.post(stream.engine, Submit{engine_request(key, stream, false)});
+  door_.post(stream.engine, Submit{engine_request(key, stream, false), stream.order.grammar});
 }
 
 std::map<WorkerState::StreamKey, WorkerState::Stream>::iterator WorkerState::find_stream(

@@ -9,6 +9,7 @@
 #include "common/draft/vocabulary_id.hpp"
 #include "common/model/model.hpp"
 #include "common/terminal/progress.hpp"
+#include "common/tokenizer/token_texts.hpp"
 
 namespace troupe::cli {
 namespace {
@@ -63,6 +64,16 @@ const Clock& steady_clock() {
   return kClock;
 }
 
+/// For answers of a given form. Null when the file's tokenizer is not known here: everything else is served.
+std::shared_ptr<const grammar::TokenTrie> vocabulary_of(const Model& model) {
+  const auto tokenizer = Tokenizer::from_gguf(model.file());
+  if (!tokenizer) {
+    log::warn("no structured output", {{"why", to_string(tokenizer.error())}});
+    return nullptr;
+  }
+  return std::make_shared<const grammar::TokenTrie>(token_texts(**tokenizer));
+}
+
 Expected<worker::EngineSetup> load_engine(const Config& config, const ResolvedModel& resolved,
                                           std::size_t engines, std::ostream& out, draft::DraftLink* drafts) {
   auto model = Model::load(resolved.path);
@@ -100,7 +111,7 @@ Expected<worker::EngineSetup> load_engine(const Config& config, const ResolvedMo
                              {"kv_pages", stats.pages_total},
                              {"context", (*engine)->context_length()}});
   return worker::EngineSetup{resolved.name, backend->numerics_id(), options.max_sequences + options.queue,
-                             std::move(*engine), (*model)->id("weights")};
+                             std::move(*engine), (*model)->id("weights"), vocabulary_of(**model)};
 }
 
 }  // namespace

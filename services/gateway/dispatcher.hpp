@@ -11,6 +11,7 @@
 #include "common/base/clock.hpp"
 #include "common/base/error.hpp"
 #include "common/base/ids.hpp"
+#include "common/grammar/source.hpp"
 #include "common/sampling/params.hpp"
 
 namespace troupe::gateway {
@@ -32,6 +33,7 @@ struct GenerateJob {
   RequestId share = {};           ///< jobs of one `share` are computed once (shared_dispatcher.hpp); zero: by itself
   std::uint64_t session = 0;      ///< placed together where that costs nothing; 0: none
   std::string drafter = {};       ///< off, auto or a name; empty: the worker's option
+  grammar::Source grammar = {};   ///< what the answer must look like
   std::shared_ptr<const RequestTrace> trace = {};  ///< null: nobody records it. Of a shared job its first listener's
 };
 

@@ -177,6 +177,7 @@ void GatewayState::send_generate(Request& request, std::uint32_t first_choice, s
   order.deadline_ms = left_ms(job.deadline, now);
   order.priority = job.priority;
   order.drafter = job.drafter;
+  order.grammar = job.grammar;
   order.trace = traces_.order(job.id, request.epoch);
   order.fetch_address = request.placement.fetch_address;
   order.fetch_tokens = request.placement.fetch_tokens;

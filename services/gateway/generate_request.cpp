@@ -8,6 +8,7 @@
 #include "common/speculation/speculator.hpp"
 #include "services/gateway/messages.hpp"
 #include "services/gateway/openai_schema.hpp"
+#include "services/gateway/structured_output.hpp"
 
 namespace troupe::gateway {
 namespace {
@@ -216,6 +217,9 @@ Status read_common(const Json& object, const RequestLimits& limits, GenerateRequ
   out.session = session_of(object);
   out.stream = flag(object, "stream");
   TROUPE_PARSE(read_sampling(object, out.sampling));
+  auto structured = read_structured_output(object);
+  TROUPE_PARSE(structured);
+  out.grammar = std::move(*structured);
   return read_nested(object, out);
 }
 

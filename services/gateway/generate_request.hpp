@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/base/ids.hpp"
+#include "common/grammar/source.hpp"
 #include "common/sampling/params.hpp"
 #include "services/gateway/json_reader.hpp"
 
@@ -40,6 +41,7 @@ struct GenerateRequest {
   bool logprobs = false;   ///< report them; sampling.logprobs says how many alternatives
   bool token_ids = false;  ///< troupe.token_ids: list the ids behind each choice
   std::string drafter;     ///< troupe.speculation.drafter; empty: the worker's option
+  grammar::Source grammar;  ///< what the answer must look like; it compiles
 };
 
 /// Errors: malformed_json, invalid_utf8, invalid_type, invalid_value, missing_required_parameter,

@@ -143,6 +143,7 @@ Expected<void> GenerateRun::dispatch(std::size_t job) {
   work.session = request.session;
   work.tenant = tenant_of(call_.request.header("Authorization"));
   work.drafter = request.drafter;
+  work.grammar = request.grammar;
   work.prompt_logprobs = request.echo && request.logprobs;
   work.deadline = deadline_;
   work.trace = call_.trace;

@@ -9,7 +9,6 @@ namespace {
 
 using enum Policy;
 constexpr double kMaxInt = 2147483647.0;
-constexpr JsonTypes kAny = 63;
 
 constexpr std::array kFields{
     // What is generated from
@@ -64,6 +63,31 @@ constexpr std::array kFields{
     Field{"speculation", kTroupe, kObject},
     Field{"drafter", kSpeculation, kString},
 
+    // What the answer must look like
+    Field{"response_format", kGenerate, kObject},
+    Field{"type", kResponseFormat, kString},
+    Field{"json_schema", kResponseFormat, kObject},
+    Field{"schema", kResponseFormat | kJsonSchema, kObject},
+    Field{"name", kJsonSchema, kString, ignored},
+    Field{"description", kJsonSchema, kString, ignored},
+    Field{"strict", kJsonSchema, kBoolean},
+    Field{"json_schema", kGenerate, kObject},
+    Field{"grammar", kGenerate | kStructured, kString},
+    Field{"guided_json", kGenerate, kObject | kString},
+    Field{"guided_regex", kGenerate, kString},
+    Field{"guided_choice", kGenerate, kArray},
+    Field{"guided_grammar", kGenerate, kString},
+    Field{"guided_decoding_backend", kGenerate, kString, ignored},
+    Field{"guided_whitespace_pattern", kGenerate, kString, only_default},
+    Field{"structured_outputs", kGenerate, kObject},
+    Field{"json", kStructured, kObject | kString},
+    Field{"json_object", kStructured, kBoolean},
+    Field{"regex", kStructured, kString},
+    Field{"choice", kStructured, kArray},
+    Field{"structural_tag", kStructured, kString, only_default},
+    Field{"whitespace_pattern", kStructured, kString, only_default},
+    Field{"disable_any_whitespace", kStructured, kBoolean, only_default, 0, 0, "false"},
+
     // Accepted and without influence on the answer
     Field{"safety_identifier", kGenerate, kString, ignored},
     Field{"prompt_cache_retention", kGenerate, kString, ignored},
@@ -78,7 +102,6 @@ constexpr std::array kFields{
     Field{"tool_choice", kChat, kString | kObject, only_default, 0, 0, R"("none"|"auto")"},
     Field{"functions", kChat, kArray, only_default},
     Field{"function_call", kChat, kString | kObject, only_default, 0, 0, R"("none"|"auto")"},
-    Field{"response_format", kGenerate, kObject, only_default, 0, 0, R"({"type":"text"})"},
     Field{"modalities", kChat, kArray, only_default, 0, 0, R"(["text"])"},
     Field{"audio", kChat, kObject, only_default},
     Field{"reasoning_effort", kChat, kString, only_default, 0, 0, R"("none")"},
@@ -92,8 +115,6 @@ constexpr std::array kFields{
     Field{"continue_final_message", kChat, kBoolean, only_default, 0, 0, "false"},
     Field{"chat_template", kChat, kString, only_default},
     Field{"chat_template_kwargs", kChat, kObject, only_default},
-    Field{"guided_json", kGenerate, kAny, only_default},
-    Field{"grammar", kGenerate, kString, only_default},
 
     // Of a message
     Field{"role", kMessage, kString},

@@ -149,7 +149,7 @@ class Checks:
         self.refused(bad, lambda: self.chat(messages=[]), "invalid_value", "messages")
         self.refused(bad, lambda: self.chat(messages=[{"role": "wizard", "content": "x"}]), "invalid_value", "messages[0].role")
         self.refused(bad, lambda: self.chat(extra_body={"temprature": 1}), "unknown_parameter", "temprature")
-        self.refused(bad, lambda: self.chat(response_format={"type": "json_object"}), "unsupported_parameter", "response_format")
+        self.refused(bad, lambda: self.chat(response_format={"type": "xml"}), "invalid_value", "response_format.type")
         self.refused(bad, lambda: self.chat(max_tokens=10_000_000), "context_length_exceeded", "max_tokens")
         self.refused(bad, lambda: self.text(prompt="word " * 200_000), "context_length_exceeded", "prompt")
 

@@ -41,7 +41,7 @@ inline std::vector<Envelope> message_samples() {
       pack(RequestEnded{request, epoch, Outcome::failed}, epoch),
       pack(Generate{request, epoch, model, "default", {1, 2, 3}, false, 3, 1, 0, 2, 50, {2}, {sampling}, true, 60000,
                     "tcp://127.0.0.1:7001", "tcp://127.0.0.1:7002", -5, "tcp://127.0.0.1:7005", 640, ModelId{35, 36}, "prompt-lookup",
-                    trace}, epoch),
+                    trace, {grammar::Kind::regex, "[a-z]+"}}, epoch),
       pack(Tokens{node, 17, {{request, epoch, 1, 4, {token}, FinishReason::stop, error, 32, {token}, 0, 0, 5, 3}}, {0}}, epoch),
       pack(Resend{request, epoch, 1, 3}, epoch),
       pack(Cancel{request, epoch}, epoch),
