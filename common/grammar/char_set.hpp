@@ -30,7 +30,8 @@ class CharSet {
   [[nodiscard]] CharSet within(const CharSet& other) const;
   [[nodiscard]] bool contains(char32_t one) const;
   [[nodiscard]] bool empty() const { return ranges_.empty(); }
-  [[nodiscard]] std::span<const CharRange> ranges() const { return ranges_; }
+  [[nodiscard]] std::span<const CharRange> ranges() const& { return ranges_; }
+  [[nodiscard]] std::span<const CharRange> ranges() const&& = delete;  // they would be gone
 
  private:
   void insert(CharRange range);

@@ -17,7 +17,8 @@ TEST(CharSet, JoinsWhatTouchesAndLeavesOutSurrogates) {
   set.add('b', 'y');
   ASSERT_EQ(set.ranges().size(), 1u);
   EXPECT_EQ(set.ranges()[0], (CharRange{'a', 'z'}));
-  for (const CharRange& range : CharSet::all().ranges()) {
+  const CharSet all = CharSet::all();
+  for (const CharRange& range : all.ranges()) {
     EXPECT_FALSE(range.first <= 0xDFFF && range.last >= 0xD800);
   }
   EXPECT_TRUE(CharSet({{0xD800, 0xDFFF}}).empty());
