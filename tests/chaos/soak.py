@@ -132,7 +132,8 @@ def main():
     check(options.minutes * 60 / options.interval >= 20, "too short to compare its fifths")
     with tempfile.TemporaryDirectory() as folder:
         model = options.model or chaos.tiny_model(folder, options.seed)
-        settings = {**chaos.OPTIONS, "kv.bytes": options.kv_bytes, "kv.disk.capacity": "8MiB"}
+        # What is kept of requests for an hour of one a second is kept for as many of them here.
+        settings = {**chaos.OPTIONS, "kv.bytes": options.kv_bytes, "kv.disk.capacity": "8MiB", "request.record_time": "150s"}
         with Cluster(model, settings, gateways=2, routers=2, redis=True, disk_megabytes=chaos.DISK_MEGABYTES) as cluster:
             name = json.loads(cluster.get(0, "/v1/models")[1])["data"][0]["id"]
             load, samples, began = Load(cluster, name, options), [], time.monotonic()
