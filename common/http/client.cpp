@@ -70,51 +70,55 @@ Expected<int> connect_to(const Url& url, int interrupt_fd, Duration limit) {
 
 }  // namespace
 
+Expected<std::shared_ptr<const TlsTrust>> trust_for(const Url& url, const std::string& authorities) {
+  if (!url.secure) return std::shared_ptr<const TlsTrust>();
+  return TlsTrust::load(authorities);
+}
+
 Expected<HttpAnswer> HttpAnswer::open(const Url& url, const HttpRequest& request, int interrupt_fd,
-                                      const HttpTimeouts& timeouts) {
+                                      const HttpTimeouts& timeouts, std::shared_ptr<const TlsTrust> trust) {
+  if (url.secure && !trust) {
+    auto system = TlsTrust::load();
+    if (!system) return tl::unexpected<Error>(system.error());
+    trust = std::move(*system);
+  }
   const auto fd = connect_to(url, interrupt_fd, timeouts.connect);
   if (!fd) return tl::unexpected<Error>(fd.error());
-  HttpAnswer answer(*fd, interrupt_fd, timeouts);
+  HttpAnswer answer(HttpSocket(*fd, url.secure ? std::move(trust) : nullptr, url.host), interrupt_fd,
+                    timeouts);
   TROUPE_TRY(answer.send(request_text(url, request, false)));
   TROUPE_TRY(answer.read_header());
   return answer;
 }
 
-HttpAnswer::HttpAnswer(HttpAnswer&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)),
-      interrupt_fd_(other.interrupt_fd_),
-      timeouts_(other.timeouts_),
-      head_(std::move(other.head_)),
-      pending_(std::move(other.pending_)),
-      chunked_(std::move(other.chunked_)),
-      left_(other.left_) {}
-
-HttpAnswer::~HttpAnswer() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
 Expected<void> HttpAnswer::send(std::string_view bytes) {
+  short ready = POLLOUT;
   while (!bytes.empty()) {
-    TROUPE_TRY(wait_for(fd_, POLLOUT, interrupt_fd_, timeouts_.silence));
-    const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR)
-      return fail(Errc::peer_lost, std::string("send: ") + std::strerror(errno));
-    if (sent > 0) bytes.remove_prefix(static_cast<std::size_t>(sent));
+    TROUPE_TRY(wait_for(socket_.fd(), ready, interrupt_fd_, timeouts_.silence));
+    const Moved moved = socket_.send(bytes);
+    if (moved.state == Moved::State::failed) return fail(Errc::peer_lost, moved.why);
+    if (moved.state == Moved::State::closed)
+      return fail(Errc::peer_lost, "the connection closed before an answer");
+    ready = moved.state == Moved::State::wants_read ? POLLIN : POLLOUT;
+    bytes.remove_prefix(moved.bytes);
   }
   return {};
 }
 
 Expected<std::string> HttpAnswer::receive() {
   std::string buffer(16U << 10, '\0');
-  for (;;) {
-    TROUPE_TRY(wait_for(fd_, POLLIN, interrupt_fd_, timeouts_.silence));
-    const ssize_t got = ::recv(fd_, buffer.data(), buffer.size(), 0);
-    if (got >= 0) {
-      buffer.resize(static_cast<std::size_t>(got));
+  short ready = POLLIN;
+  for (bool first = true;; first = false) {
+    // What TLS has decrypted already does not make the socket readable.
+    if (!first || !socket_.holds_bytes())
+      TROUPE_TRY(wait_for(socket_.fd(), ready, interrupt_fd_, timeouts_.silence));
+    const Moved moved = socket_.receive(buffer);
+    if (moved.state == Moved::State::failed) return fail(Errc::peer_lost, moved.why);
+    if (moved.state == Moved::State::moved || moved.state == Moved::State::closed) {
+      buffer.resize(moved.bytes);
       return buffer;
     }
-    if (errno != EAGAIN && errno != EINTR)
-      return fail(Errc::peer_lost, std::string("recv: ") + std::strerror(errno));
+    ready = moved.state == Moved::State::wants_write ? POLLOUT : POLLIN;
   }
 }
 

@@ -10,6 +10,7 @@
 #include "common/base/error.hpp"
 #include "common/http/chunked.hpp"
 #include "common/http/message.hpp"
+#include "common/http/socket.hpp"
 
 namespace troupe {
 
@@ -18,17 +19,22 @@ struct HttpTimeouts {
   Duration silence = std::chrono::minutes(10);  ///< longest wait for the next bytes
 };
 
+/// What a client of `url` believes, for HttpAnswer::open: null for http. Errors: TlsTrust::load's.
+[[nodiscard]] Expected<std::shared_ptr<const TlsTrust>> trust_for(const Url& url,
+                                                                  const std::string& authorities = {});
+
 /// An answer being read. Destroying it closes the connection, which cancels the answer at the server.
 /// Threads: one.
 class HttpAnswer {
  public:
   /// Connects, sends, reads the header. `interrupt_fd` (-1 none) readable ends any wait with cancelled.
-  /// Errors: peer_lost, deadline_exceeded, wire_malformed, cancelled.
+  /// `trust`: of https; null: the system's authorities. Errors: peer_lost, deadline_exceeded, wire_malformed,
+  /// cancelled.
   [[nodiscard]] static Expected<HttpAnswer> open(const Url& url, const HttpRequest& request, int interrupt_fd,
-                                                 const HttpTimeouts& timeouts = {});
-  HttpAnswer(HttpAnswer&& other) noexcept;
+                                                 const HttpTimeouts& timeouts = {},
+                                                 std::shared_ptr<const TlsTrust> trust = nullptr);
+  HttpAnswer(HttpAnswer&& other) noexcept = default;
   HttpAnswer& operator=(HttpAnswer&&) = delete;
-  ~HttpAnswer();
 
   [[nodiscard]] int status() const { return head_.status; }
   /// Of a header by lower-case name; "" when absent.
@@ -41,14 +47,14 @@ class HttpAnswer {
   [[nodiscard]] Expected<std::string> read_all(std::size_t limit);
 
  private:
-  HttpAnswer(int fd, int interrupt_fd, const HttpTimeouts& timeouts)
-      : fd_(fd), interrupt_fd_(interrupt_fd), timeouts_(timeouts) {}
+  HttpAnswer(HttpSocket socket, int interrupt_fd, const HttpTimeouts& timeouts)
+      : socket_(std::move(socket)), interrupt_fd_(interrupt_fd), timeouts_(timeouts) {}
   [[nodiscard]] Expected<void> send(std::string_view bytes);
   [[nodiscard]] Expected<std::string> receive();  ///< "" when the peer closed
   [[nodiscard]] Expected<void> read_header();
   [[nodiscard]] Expected<std::optional<std::string>> decode(std::string bytes);
 
-  int fd_;
+  HttpSocket socket_;
   int interrupt_fd_;
   HttpTimeouts timeouts_;
   HttpHead head_;

@@ -51,22 +51,26 @@ std::string request_text(const Url& url, const HttpRequest& request, bool keep) 
   return text + "\r\n" + request.body;
 }
 
-Expected<Url> parse_url(std::string_view text) {
-  constexpr std::string_view kScheme = "http://";
+namespace {
+
+Expected<Url> parse(std::string_view text, bool secure) {
+  const std::string_view scheme = secure ? "https://" : "http://";
   const auto bad = [&] {
-    return fail(Errc::invalid_argument,
-                "found \"" + std::string(text.substr(0, 200)) + "\", expected http://host[:port][/path]");
+    return fail(Errc::invalid_argument, "found \"" + std::string(text.substr(0, 200)) + "\", expected " +
+                                            std::string(scheme) + "host[:port][/path]");
   };
-  if (!text.starts_with(kScheme) ||
+  if (!text.starts_with(scheme) ||
       std::any_of(text.begin(), text.end(), [](unsigned char c) { return c <= ' '; }))
     return bad();
-  std::string_view rest = text.substr(kScheme.size());
+  std::string_view rest = text.substr(scheme.size());
   const std::size_t slash = rest.find('/');
   std::string_view authority = rest.substr(0, slash);
   std::string_view path = slash == std::string_view::npos ? std::string_view("/") : rest.substr(slash);
   while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
   Url url;
   url.path = path;
+  url.secure = secure;
+  if (secure) url.port = 443;
   std::size_t colon = authority.rfind(':');
   if (authority.starts_with('[')) {
     const std::size_t close = authority.find(']');
@@ -82,6 +86,16 @@ Expected<Url> parse_url(std::string_view text) {
     return bad();
   if (url.host.empty()) return bad();
   return url;
+}
+
+}  // namespace
+
+Expected<Url> parse_url(std::string_view text) {
+  return parse(text, false);
+}
+
+Expected<Url> parse_any_url(std::string_view text) {
+  return parse(text, text.starts_with("https://"));
 }
 
 std::string_view HttpHead::header(std::string_view name) const {

@@ -15,10 +15,13 @@ struct Url {
   std::string host;
   std::uint16_t port = 80;
   std::string path;  ///< begins with "/"; no trailing one unless alone
+  bool secure = false;  ///< https
 };
 
-/// http://host[:port][/path], also with [ipv6]. Errors: invalid_argument (https is not spoken here).
+/// http://host[:port][/path], also with [ipv6]. Errors: invalid_argument (also for https).
 [[nodiscard]] Expected<Url> parse_url(std::string_view text);
+/// The same, or https://, whose port is 443 where none is given.
+[[nodiscard]] Expected<Url> parse_any_url(std::string_view text);
 /// "host:port"
 [[nodiscard]] std::string place(const Url& url);
 /// The path below the URL's own: "/v1" and "/models" give "/v1/models".

@@ -16,29 +16,18 @@ namespace {
 
 constexpr std::size_t kKeptBody = 64U << 10;  // of an answer that is no stream
 
-bool would_wait(int error) {
-  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
-}
-
 }  // namespace
 
-StreamPool::Connection::Connection(std::uint64_t id, std::string request,
-                                   const std::vector<Address>& addresses, int kept)
+StreamPool::Connection::Connection(std::uint64_t id, std::string request, const StreamPool& pool,
+                                   HttpSocket kept)
     : id_(id),
       request_(std::move(request)),
-      addresses_(addresses),
-      fd_(kept),
-      kept_(kept >= 0),
-      state_(kept >= 0 ? State::sending : State::connecting) {
-  if (fd_ < 0) connect();
-}
-
-StreamPool::Connection::~Connection() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-short StreamPool::Connection::wanted() const {
-  return state_ == State::connecting || state_ == State::sending ? POLLOUT : POLLIN;
+      pool_(pool),
+      socket_(std::move(kept)),
+      wanted_(POLLOUT),
+      kept_(static_cast<bool>(socket_)),
+      state_(kept_ ? State::sending : State::connecting) {
+  if (!socket_) connect();
 }
 
 StreamEnd StreamPool::Connection::failed(Errc code, std::string detail) const {
@@ -47,25 +36,27 @@ StreamEnd StreamPool::Connection::failed(Errc code, std::string detail) const {
 
 void StreamPool::Connection::connect() {
   state_ = State::connecting;
+  wanted_ = POLLOUT;
   sent_ = 0;
-  while (next_address_ < addresses_.size()) {
-    const Address& to = addresses_[next_address_++];
-    fd_ = ::socket(to.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd_ < 0) {
+  while (next_address_ < pool_.addresses_.size()) {
+    const Address& to = pool_.addresses_[next_address_++];
+    const int fd = ::socket(to.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
       connect_error_ = errno;
       continue;
     }
+    socket_ = HttpSocket(fd, pool_.trust_, pool_.url_.host);
     const int on = 1;
-    ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (::connect(fd_, reinterpret_cast<const sockaddr*>(&to.storage), to.size) == 0 || errno == EINPROGRESS)
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (::connect(fd, reinterpret_cast<const sockaddr*>(&to.storage), to.size) == 0 || errno == EINPROGRESS)
       return;
     connect_error_ = errno;
-    ::close(std::exchange(fd_, -1));
+    socket_.close();
   }
 }
 
 std::optional<StreamEnd> StreamPool::Connection::step(StreamSink& sink) {
-  if (fd_ < 0) return failed(Errc::peer_lost, std::string("connect: ") + std::strerror(connect_error_));
+  if (!socket_) return failed(Errc::peer_lost, std::string("connect: ") + std::strerror(connect_error_));
   if (state_ == State::connecting) return step_connecting();
   if (state_ == State::sending) return step_sending();
   return step_reading(sink);
@@ -74,12 +65,12 @@ std::optional<StreamEnd> StreamPool::Connection::step(StreamSink& sink) {
 std::optional<StreamEnd> StreamPool::Connection::step_connecting() {
   int error = 0;
   socklen_t size = sizeof error;
-  ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
+  ::getsockopt(socket_.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
   if (error != 0) {
     connect_error_ = error;
-    ::close(std::exchange(fd_, -1));
+    socket_.close();
     connect();
-    if (fd_ >= 0) return std::nullopt;
+    if (socket_) return std::nullopt;
     return failed(Errc::peer_lost, std::string("connect: ") + std::strerror(connect_error_));
   }
   state_ = State::sending;
@@ -88,24 +79,33 @@ std::optional<StreamEnd> StreamPool::Connection::step_connecting() {
 
 std::optional<StreamEnd> StreamPool::Connection::step_sending() {
   while (sent_ < request_.size()) {
-    const ssize_t n = ::send(fd_, request_.data() + sent_, request_.size() - sent_, MSG_NOSIGNAL);
-    if (n < 0 && would_wait(errno)) return std::nullopt;
-    if (n < 0) return closed();
-    sent_ += static_cast<std::size_t>(n);
+    const Moved moved = socket_.send(std::string_view(request_).substr(sent_));
+    if (moved.state == Moved::State::closed || moved.state == Moved::State::failed) return closed(moved.why);
+    if (moved.state != Moved::State::moved) {
+      wait(moved);
+      return std::nullopt;
+    }
+    sent_ += moved.bytes;
   }
   state_ = State::head;
+  wanted_ = POLLIN;
   return std::nullopt;
 }
 
+void StreamPool::Connection::wait(const Moved& moved) {
+  wanted_ = moved.state == Moved::State::wants_write ? POLLOUT : POLLIN;
+}
+
 /// The server may close a kept connection just as we send on it: once, on a new one, is no error.
-std::optional<StreamEnd> StreamPool::Connection::closed() {
+std::optional<StreamEnd> StreamPool::Connection::closed(const std::string& why) {
   if (kept_ && head_text_.empty() && head_.status == 0) {
     kept_ = false;
-    ::close(std::exchange(fd_, -1));
+    socket_.close();
     next_address_ = 0;
     connect();
     return std::nullopt;
   }
+  if (pool_.trust_ && !why.empty()) return failed(Errc::peer_lost, why);
   return failed(Errc::peer_lost, state_ == State::body ? "the connection closed inside the answer"
                                                        : "the connection closed before an answer");
 }
@@ -113,15 +113,19 @@ std::optional<StreamEnd> StreamPool::Connection::closed() {
 std::optional<StreamEnd> StreamPool::Connection::step_reading(StreamSink& sink) {
   std::array<char, 32U << 10> buffer;
   for (;;) {
-    const ssize_t n = ::recv(fd_, buffer.data(), buffer.size(), 0);
+    const Moved moved = socket_.receive(buffer);
     const TimePoint at = std::chrono::steady_clock::now();
-    if (n < 0 && would_wait(errno)) return std::nullopt;
-    if (n <= 0) {
-      const bool until_close = state_ == State::body && !head_.chunked && !head_.length;
-      if (n == 0 && until_close) return StreamEnd{head_.status, {}, std::move(body_)};
-      return closed();
+    if (moved.state == Moved::State::wants_read || moved.state == Moved::State::wants_write) {
+      wait(moved);
+      return std::nullopt;
     }
-    if (auto end = take(std::string_view(buffer.data(), static_cast<std::size_t>(n)), at, sink)) return end;
+    if (moved.state != Moved::State::moved) {
+      const bool until_close = state_ == State::body && !head_.chunked && !head_.length;
+      if (moved.state == Moved::State::closed && until_close)
+        return StreamEnd{head_.status, {}, std::move(body_)};
+      return closed(moved.why);
+    }
+    if (auto end = take(std::string_view(buffer.data(), moved.bytes), at, sink)) return end;
   }
 }
 
@@ -173,9 +177,9 @@ bool StreamPool::Connection::whole() const {
   return head_.chunked ? chunked_.finished() : head_.length && body_left_ == 0;
 }
 
-int StreamPool::Connection::release_if_kept() {
-  if (fd_ < 0 || !whole() || !head_.keeps_connection()) return -1;
-  return std::exchange(fd_, -1);
+HttpSocket StreamPool::Connection::release_if_kept() {
+  if (!socket_ || !whole() || !head_.keeps_connection()) return {};
+  return std::move(socket_);
 }
 
 }  // namespace troupe::load

@@ -79,7 +79,7 @@ class Driver final : public StreamSink {
 }  // namespace
 
 Expected<RunResult> run_load(const Endpoint& endpoint, const Workload& workload, const RunOptions& options) {
-  auto pool = StreamPool::make(endpoint.url, endpoint.limits);
+  auto pool = StreamPool::make(endpoint.url, endpoint.limits, endpoint.trust);
   if (!pool) return tl::unexpected<Error>(std::move(pool.error()));
   return Driver(endpoint, workload, options, std::move(*pool)).run();
 }

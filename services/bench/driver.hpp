@@ -11,6 +11,7 @@ namespace troupe::load {
 
 struct Endpoint {
   Url url;
+  std::shared_ptr<const TlsTrust> trust = nullptr;  ///< of an https URL; null: the system's authorities
   RequestSettings settings;
   StreamLimits limits;
 };

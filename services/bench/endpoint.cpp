@@ -6,12 +6,13 @@
 
 namespace troupe::load {
 
-Expected<std::string> first_model(const Url& url, const std::string& api_key, int interrupt_fd) {
+Expected<std::string> first_model(const Url& url, const std::string& api_key, int interrupt_fd,
+                                  std::shared_ptr<const TlsTrust> trust) {
   HttpRequest request;
   request.path = path_below(url, "/models");
   if (!api_key.empty()) request.headers.emplace_back("Authorization", "Bearer " + api_key);
-  auto answer =
-      HttpAnswer::open(url, request, interrupt_fd, {std::chrono::seconds(10), std::chrono::seconds(30)});
+  auto answer = HttpAnswer::open(url, request, interrupt_fd,
+                                 {std::chrono::seconds(10), std::chrono::seconds(30)}, std::move(trust));
   if (!answer) return tl::unexpected<Error>(std::move(answer.error()));
   const auto text = answer->read_all(4U << 20);
   if (!text) return tl::unexpected<Error>(text.error());

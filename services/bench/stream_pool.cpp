@@ -21,7 +21,8 @@ int wait_milliseconds(TimePoint until) {
 
 }  // namespace
 
-Expected<StreamPool> StreamPool::make(const Url& url, const StreamLimits& limits) {
+Expected<StreamPool> StreamPool::make(const Url& url, const StreamLimits& limits,
+                                      std::shared_ptr<const TlsTrust> trust) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;
@@ -35,27 +36,32 @@ Expected<StreamPool> StreamPool::make(const Url& url, const StreamLimits& limits
     address.size = std::min<socklen_t>(each->ai_addrlen, sizeof address.storage);
     std::memcpy(&address.storage, each->ai_addr, address.size);
   }
-  return StreamPool(url, limits, std::move(addresses));
+  if (url.secure && !trust) {
+    auto system = TlsTrust::load();
+    if (!system) return tl::unexpected<Error>(system.error());
+    trust = std::move(*system);
+  }
+  return StreamPool(url, limits, std::move(addresses), url.secure ? std::move(trust) : nullptr);
 }
 
-StreamPool::StreamPool(Url url, const StreamLimits& limits, std::vector<Address> addresses)
-    : url_(std::move(url)), limits_(limits), addresses_(std::move(addresses)) {}
+StreamPool::StreamPool(Url url, const StreamLimits& limits, std::vector<Address> addresses,
+                       std::shared_ptr<const TlsTrust> trust)
+    : url_(std::move(url)), limits_(limits), addresses_(std::move(addresses)), trust_(std::move(trust)) {}
 
-// Connections refer to the addresses' vector: only a pool without open answers may move, and only make()'s
+// Connections refer to their pool: only a pool without open answers may move, and only make()'s
 // result does.
 StreamPool::StreamPool(StreamPool&& other) noexcept = default;
 
-StreamPool::~StreamPool() {
-  for (const int fd : idle_) ::close(fd);
-}
+StreamPool::~StreamPool() = default;
 
 void StreamPool::start(std::uint64_t id, const HttpRequest& request) {
-  int kept = -1;
+  HttpSocket kept;
   if (!idle_.empty()) {
-    kept = idle_.back();
+    kept = std::move(idle_.back());
     idle_.pop_back();
   }
-  busy_.push_back(std::make_unique<Connection>(id, request_text(url_, request, true), addresses_, kept));
+  busy_.push_back(
+      std::make_unique<Connection>(id, request_text(url_, request, true), *this, std::move(kept)));
   busy_.back()->started = std::chrono::steady_clock::now();
 }
 
@@ -95,7 +101,7 @@ void StreamPool::step(std::size_t index, short events, StreamSink& sink) {
 
 void StreamPool::finish(std::size_t index, const StreamEnd& end, TimePoint at, StreamSink& sink) {
   const std::uint64_t id = busy_[index]->id();
-  if (const int fd = busy_[index]->release_if_kept(); fd >= 0) idle_.push_back(fd);
+  if (HttpSocket kept = busy_[index]->release_if_kept()) idle_.push_back(std::move(kept));
   std::swap(busy_[index], busy_.back());
   busy_.pop_back();
   sink.on_end(id, end, at);

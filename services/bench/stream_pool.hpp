@@ -13,6 +13,7 @@
 #include "common/base/clock.hpp"
 #include "common/base/error.hpp"
 #include "common/http/message.hpp"
+#include "common/http/socket.hpp"
 
 namespace troupe::load {
 
@@ -39,8 +40,9 @@ struct StreamLimits {
 /// Threads: one.
 class StreamPool {
  public:
-  /// Looks the host up. Errors: peer_lost.
-  [[nodiscard]] static Expected<StreamPool> make(const Url& url, const StreamLimits& limits);
+  /// Looks the host up. `trust`: of an https URL. Errors: peer_lost.
+  [[nodiscard]] static Expected<StreamPool> make(const Url& url, const StreamLimits& limits,
+                                                 std::shared_ptr<const TlsTrust> trust = nullptr);
   StreamPool(StreamPool&&) noexcept;
   ~StreamPool();  ///< closes everything: servers see their clients go
 
@@ -61,15 +63,17 @@ class StreamPool {
 
  private:
   class Connection;
-  StreamPool(Url url, const StreamLimits& limits, std::vector<Address> addresses);
+  StreamPool(Url url, const StreamLimits& limits, std::vector<Address> addresses,
+             std::shared_ptr<const TlsTrust> trust);
   void step(std::size_t index, short events, StreamSink& sink);
   void finish(std::size_t index, const StreamEnd& end, TimePoint at, StreamSink& sink);
 
   Url url_;
   StreamLimits limits_;
   std::vector<Address> addresses_;
+  std::shared_ptr<const TlsTrust> trust_;  // connections use it; null: plain HTTP
   std::vector<std::unique_ptr<Connection>> busy_;
-  std::vector<int> idle_;
+  std::vector<HttpSocket> idle_;
 };
 
 }  // namespace troupe::load

@@ -117,7 +117,7 @@ class Bench {
 
   Expected<void> choose_model(load::Endpoint& endpoint) const {
     if (!endpoint.settings.model.empty()) return {};
-    auto model = load::first_model(endpoint.url, endpoint.settings.api_key, interrupt_.fd());
+    auto model = load::first_model(endpoint.url, endpoint.settings.api_key, interrupt_.fd(), endpoint.trust);
     if (!model) return tl::unexpected<Error>(std::move(model.error()));
     endpoint.settings.model = std::move(*model);
     return {};

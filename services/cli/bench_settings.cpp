@@ -36,8 +36,8 @@ const Schema& bench_schema() {
       {"groups", integer, "0", kEveryRole, "Different prefixes (0: 1) or documents (0: 8).", "", "0",
        "65536"},
       {"scale", real, "1", kEveryRole, "Multiplies a trace's lengths.", "", "0.0001", "1000"},
-      {"answer-scale", real, "0", kEveryRole,
-       "Multiplies the lengths of a trace's answers; 0: as --scale.", "", "0", "1000"},
+      {"answer-scale", real, "0", kEveryRole, "Multiplies the lengths of a trace's answers; 0: as --scale.",
+       "", "0", "1000"},
       {"ignore_eos", boolean, "false", kEveryRole,
        "Answers of exactly the longest length, where the server can."},
       {"completions", boolean, "false", kEveryRole, "Use /completions instead of /chat/completions."},
@@ -53,6 +53,8 @@ const Schema& bench_schema() {
       {"server_pid", integer, "0", kEveryRole,
        "The driven server's process, not counted as foreign CPU; 0: whoever listens on the URL's port here.",
        "", "0"},
+      {"cacert", text, "", kEveryRole,
+       "PEM file of the authorities to believe of https URLs; empty: the system's."},
       {"json", text, "", kEveryRole, "Writes everything measured to this file."},
       {"svg", text, "", kEveryRole, "Draws the distributions into this file."},
   });
@@ -63,10 +65,13 @@ namespace {
 
 Expected<load::Endpoint> endpoint(const Config& config, const std::string& url, const std::string& model,
                                   const Io& io) {
-  auto parsed = parse_url(url);
+  auto parsed = parse_any_url(url);
   if (!parsed) return tl::unexpected<Error>(std::move(parsed.error()));
+  auto trust = trust_for(*parsed, config.text("cacert"));
+  if (!trust) return tl::unexpected<Error>(std::move(trust.error()));
   load::Endpoint out;
   out.url = std::move(*parsed);
+  out.trust = std::move(*trust);
   out.settings.model = model;
   for (const auto& [key, value] : io.environment)
     if (key == "OPENAI_API_KEY") out.settings.api_key = value;

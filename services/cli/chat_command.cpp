@@ -16,6 +16,8 @@ namespace {
 const Schema& chat_schema() {
   static const Schema kSchema({
       {"url", OptionType::text, "http://127.0.0.1:8080/v1", kEveryRole, "Base URL of an OpenAI endpoint."},
+      {"cacert", OptionType::text, "", kEveryRole,
+       "PEM file of the authorities to believe of an https URL; empty: the system's."},
       {"model", OptionType::text, "", kEveryRole, "Model name; empty takes the first the endpoint lists."},
       {"system", OptionType::text, "", kEveryRole, "System message."},
       {"max_tokens", OptionType::integer, "0", kEveryRole, "Longest answer; 0 leaves it to the server.",
@@ -37,6 +39,7 @@ Expected<ChatSettings> settings_from(Arguments arguments, const Io& io) {
     return fail(Errc::config_invalid, "found " + config->positionals().front() + ", expected flags");
   ChatSettings settings;
   settings.url = config->text("url");
+  settings.authorities = config->text("cacert");
   settings.model = config->text("model");
   settings.system = config->text("system");
   if (config->integer("max_tokens") > 0) settings.max_tokens = config->integer("max_tokens");

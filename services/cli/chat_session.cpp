@@ -60,13 +60,15 @@ Expected<std::string> read_delta(std::string_view data, ChatAnswer& answer) {
 }
 
 Expected<ChatSession> ChatSession::make(ChatSettings settings) {
-  auto url = parse_url(settings.url);
+  auto url = parse_any_url(settings.url);
   if (!url) return tl::unexpected<Error>(std::move(url.error()));
-  return ChatSession(std::move(settings), std::move(*url));
+  auto trust = trust_for(*url, settings.authorities);
+  if (!trust) return tl::unexpected<Error>(std::move(trust.error()));
+  return ChatSession(std::move(settings), std::move(*url), std::move(*trust));
 }
 
-ChatSession::ChatSession(ChatSettings settings, Url url)
-    : settings_(std::move(settings)), url_(std::move(url)) {
+ChatSession::ChatSession(ChatSettings settings, Url url, std::shared_ptr<const TlsTrust> trust)
+    : settings_(std::move(settings)), url_(std::move(url)), trust_(std::move(trust)) {
   reset();
 }
 
@@ -85,7 +87,7 @@ HttpRequest ChatSession::request(std::string method, std::string_view path) cons
 
 Expected<std::string> ChatSession::choose_model(int interrupt_fd) {
   if (!settings_.model.empty()) return settings_.model;
-  auto answer = HttpAnswer::open(url_, request("GET", "/models"), interrupt_fd);
+  auto answer = HttpAnswer::open(url_, request("GET", "/models"), interrupt_fd, {}, trust_);
   if (!answer) return tl::unexpected<Error>(answer.error());
   const auto body = read_json(*answer);
   if (!body) return tl::unexpected<Error>(body.error());
@@ -130,7 +132,7 @@ Expected<void> ChatSession::stream(int interrupt_fd, const std::function<void(st
   post.headers.emplace_back("Content-Type", "application/json");
   post.headers.emplace_back("Accept", "text/event-stream");
   post.body = request_body();
-  auto http = HttpAnswer::open(url_, post, interrupt_fd);
+  auto http = HttpAnswer::open(url_, post, interrupt_fd, {}, trust_);
   if (!http) return tl::unexpected<Error>(std::move(http.error()));
   if (http->status() != 200) {
     auto body = read_json(*http);

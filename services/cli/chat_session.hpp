@@ -13,6 +13,7 @@ namespace troupe::cli {
 
 struct ChatSettings {
   std::string url = "http://127.0.0.1:8080/v1";
+  std::string authorities;  ///< PEM file, of an https URL; empty: the system's
   std::string model;    ///< empty: the endpoint's first
   std::string system;   ///< empty: none
   std::string api_key;  ///< empty: none
@@ -35,7 +36,7 @@ struct ChatAnswer {
 
 class ChatSession {
  public:
-  /// Errors: invalid_argument for the URL.
+  /// Errors: invalid_argument for the URL, TlsTrust::load's.
   [[nodiscard]] static Expected<ChatSession> make(ChatSettings settings);
 
   /// Settles the model's name (GET /models) unless one was given. Errors: those of HttpAnswer,
@@ -55,13 +56,14 @@ class ChatSession {
   [[nodiscard]] std::string request_body() const;
 
  private:
-  ChatSession(ChatSettings settings, Url url);
+  ChatSession(ChatSettings settings, Url url, std::shared_ptr<const TlsTrust> trust);
   [[nodiscard]] HttpRequest request(std::string method, std::string_view path) const;
   [[nodiscard]] Expected<void> stream(int interrupt_fd, const std::function<void(std::string_view)>& on_text,
                                       ChatAnswer& answer) const;
 
   ChatSettings settings_;
   Url url_;
+  std::shared_ptr<const TlsTrust> trust_;  // shared with answers being read
   std::vector<ChatMessage> history_;
 };
 

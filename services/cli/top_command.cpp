@@ -28,6 +28,7 @@ constexpr std::string_view kHelp =
     "q or "
     "Ctrl-C ends it.\n\n"
     "  --url URL        a gateway (http://127.0.0.1:8080)\n"
+    "  --cacert FILE    authorities to believe of an https URL, PEM; without it the system's\n"
     "  --interval TIME  between two frames (1s)\n"
     "  --width N        columns, in place of the terminal's\n"
     "  --once           one frame, after one interval, then end; with 1 when no router answers the gateway\n";
@@ -38,6 +39,7 @@ constexpr std::size_t kLargestBody = 64U << 10;
 
 struct Settings {
   Url gateway;
+  std::shared_ptr<const TlsTrust> trust = nullptr;
   Duration interval = 1s;
   std::size_t width = 0;  ///< 0: the terminal's
   bool once = false;
@@ -47,15 +49,18 @@ Expected<Settings> read_settings(Arguments arguments) {
   Settings settings;
   settings.once = take_switch(arguments, "--once");
   const auto url = take_flag(arguments, "--url"), interval = take_flag(arguments, "--interval"),
-             width = take_flag(arguments, "--width");
-  for (const auto* flag : {&url, &interval, &width})
+             width = take_flag(arguments, "--width"), authorities = take_flag(arguments, "--cacert");
+  for (const auto* flag : {&url, &interval, &width, &authorities})
     if (!*flag) return tl::unexpected<Error>(flag->error());
   if (!arguments.empty())
     return fail(Errc::config_invalid,
                 "top does not know \"" + arguments.front() + "\"; see troupe top --help");
-  auto gateway = parse_url(url->value_or("http://127.0.0.1:8080"));
+  auto gateway = parse_any_url(url->value_or("http://127.0.0.1:8080"));
   if (!gateway) return tl::unexpected<Error>(std::move(gateway.error()));
+  auto trust = trust_for(*gateway, authorities->value_or(""));
+  if (!trust) return tl::unexpected<Error>(std::move(trust.error()));
   settings.gateway = std::move(*gateway);
+  settings.trust = std::move(*trust);
   if (*interval) {
     const auto time = parse_duration(**interval);
     if (!time || *time < 10ms || *time > 1h)
@@ -109,7 +114,7 @@ class Top {
   Expected<HttpAnswer> connect() {
     HttpRequest request;
     request.path = path_below(settings_.gateway, "/events/cluster");
-    auto answer = HttpAnswer::open(settings_.gateway, request, wakeups_.fd(), {kConnect, kSilence});
+    auto answer = HttpAnswer::open(settings_.gateway, request, wakeups_.fd(), {kConnect, kSilence}, settings_.trust);
     if (!answer) return fail(answer.error().code, "the gateway cannot be reached: " + answer.error().detail);
     if (answer->status() == 200 && answer->header("content-type").starts_with("text/event-stream"))
       return answer;

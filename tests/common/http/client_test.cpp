@@ -27,6 +27,14 @@ TEST(Url, IsTakenApart) {
   for (const char* bad : {"", "host", "https://host", "http://", "http://h:0", "http://h:x", "http://h:99999",
                           "http://[::1", "http://[::1]x", "http://h/a b", "http://h/\r\nX: y"})
     EXPECT_FALSE(parse_url(bad)) << bad;
+  EXPECT_FALSE(url->secure);
+  EXPECT_EQ(parse_any_url("http://host")->port, 80);
+  const auto secure = parse_any_url("https://host/v1");
+  ASSERT_TRUE(secure);
+  EXPECT_TRUE(secure->secure);
+  EXPECT_EQ(secure->port, 443);
+  EXPECT_EQ(parse_any_url("https://host:8443")->port, 8443);
+  for (const char* bad : {"https://", "https:/host", "ftp://host"}) EXPECT_FALSE(parse_any_url(bad)) << bad;
 }
 
 TEST(HttpAnswer, ReadsABodyWithALength) {

@@ -93,7 +93,8 @@ TEST(ChatCommand, ReportsAnUnansweredQuestionInItsExitCode) {
 TEST(ChatCommand, RefusesUnknownFlagsAndBadUrls) {
   ScriptServer server({});
   EXPECT_NE(chat(server, "", {"--modle=x"}).err.find("did you mean --model?"), std::string::npos);
-  EXPECT_EQ(chat(server, "", {"--url=https://x"}).code, bad_input);
+  EXPECT_EQ(chat(server, "", {"--url=ftp://x"}).code, bad_input);
+  EXPECT_EQ(chat(server, "", {"--url=https://x", "--cacert=/no/such/file"}).code, bad_input);
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ TEST(TopCommand, AStreamThatEndsBeforeAFrameIsAnError) {
 }
 
 TEST(TopCommand, WrongFlagsAreBadInput) {
-  for (const Arguments& wrong : {Arguments{"--url", "https://x"},
+  for (const Arguments& wrong : {Arguments{"--url", "ftp://x"},
                                  {"--interval", "1us"},
                                  {"--interval", "soon"},
                                  {"--width", "5"},
