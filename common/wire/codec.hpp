@@ -5,6 +5,7 @@
 //
 //   payload = u16 version | u16 oldest reader | fields in order
 //
+// The oldest reader is the struct's, or the message's own where it says something that must not be overlooked (oldest_reader()).
 // Fields are appended, never reordered: a field of version n is visited with since(n, ...). A reader takes any message whose
 // `oldest reader` it has reached and ignores what newer writers appended; it refuses everything else (wire_version).
 #include <bit>
@@ -221,7 +222,11 @@ template <class M>
 [[nodiscard]] std::vector<std::uint8_t> encode(const M& message) {
   Encoder encoder;
   encoder.put(M::kVersion, {});
-  encoder.put(M::kOldestReader, {});
+  if constexpr (requires { message.oldest_reader(); }) {
+    encoder.put(static_cast<std::uint16_t>(message.oldest_reader()), {});
+  } else {
+    encoder.put(M::kOldestReader, {});
+  }
   M::fields(encoder, message);
   return encoder.take();
 }

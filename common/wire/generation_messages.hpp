@@ -50,6 +50,10 @@ struct Generate {
   std::string drafter;                  ///< off, auto or a name; empty: the worker's option
   TraceLink trace = {};
   grammar::Source grammar = {};         ///< what the answer must look like
+  /// A worker that does not know grammars would answer in any form.
+  [[nodiscard]] std::uint16_t oldest_reader() const {
+    return grammar.kind == grammar::Kind::none ? kOldestReader : std::uint16_t{8};
+  }
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);

@@ -1,12 +1,13 @@
 #pragma once
 // Who is there: joining, heartbeats, leaving, and what routers tell of workers.
 #include "common/wire/message.hpp"
+#include "common/wire/release.hpp"
 
 namespace troupe::wire {
 
 /// A role announces itself to the router: at start, and again whenever the router does not know it.
 struct Join {
-  TROUPE_MESSAGE(Join, 3, 1);
+  TROUPE_MESSAGE(Join, 4, 1);
   NodeId node;
   Role role = Role::decode;
   std::string name;             ///< "decode-0": unique in the cluster, stable over restarts
@@ -15,6 +16,7 @@ struct Join {
   std::vector<ModelInfo> models;
   std::string dialled;          ///< the router's address as this node knows it; its reply repeats it
   std::vector<ModelId> weights; ///< of each of `models`, whatever numbers it computes with; empty: not said
+  Release release = {};         ///< of the process
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("node", s.node);
@@ -25,21 +27,24 @@ struct Join {
     v("models", s.models);
     v.since(2, "dialled", s.dialled);
     v.since(3, "weights", s.weights);
+    v.since(4, "release", s.release);
   }
 };
 
 struct JoinReply {
-  TROUPE_MESSAGE(JoinReply, 2, 1);
+  TROUPE_MESSAGE(JoinReply, 3, 1);
   NodeId router;
   std::optional<WireError> refused;
   std::uint32_t heartbeat_ms = 500;
   std::string dialled = {};         ///< of the Join it answers; empty: it answers none
+  Release release = {};             ///< of the router's process
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("router", s.router);
     v("refused", s.refused);
     v("heartbeat_ms", s.heartbeat_ms);
     v.since(2, "dialled", s.dialled);
+    v.since(3, "release", s.release);
   }
 };
 

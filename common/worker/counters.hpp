@@ -34,6 +34,7 @@ struct WorkerCounters {
   std::uint64_t exports_running = 0;
   std::uint64_t prompts_parked = 0;
   std::uint64_t role_changes = 0;
+  std::uint64_t release_refusals = 0;  ///< joins that failed since releases were no neighbours
   bool joined = false;
 };
 

@@ -49,6 +49,9 @@ const std::vector<CounterRow>& counters() {
   using S = const WorkerSnapshot&;
   static const std::vector<CounterRow> kRows = {
       {counter("troupe_worker_requests_total", "Streams taken."), [](S s) { return s.counters.requests; }},
+      {counter("troupe_worker_release_refusals_total",
+               "Joins that failed since this worker's release does not serve with the router's or a member's."),
+       [](S s) { return s.counters.release_refusals; }},
       {counter("troupe_worker_requests_refused_total", "Streams answered with an error at once."),
        [](S s) { return s.counters.refused; }},
       {counter("troupe_worker_requests_finished_total", "Streams that came to their end."),

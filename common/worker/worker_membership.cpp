@@ -53,6 +53,7 @@ void WorkerState::join(const RouterLink& link, actors::Outbox& out) {
     message.weights.push_back(model.weights);
   }
   message.dialled = link.address;
+  message.release = options_.release;
   out.send(link.address, message);
 }
 
@@ -90,21 +91,36 @@ wire::Heartbeat WorkerState::heartbeat() const {
   return message;
 }
 
-void WorkerState::on_join_reply(const std::string& from, const wire::JoinReply& reply, TimePoint now) {
+void WorkerState::on_join_reply(const std::string& from, const wire::JoinReply& reply, TimePoint now,
+                                actors::Outbox& out) {
   RouterLink* link = link_of(from, reply.dialled);
   if (link == nullptr) return;
   if (!reply.dialled.empty() || link->known_as.empty()) link->known_as = from;
-  if (!reply.refused) {
-    if (!link->joined) log::info("joined the cluster", {{"name", options_.name}, {"router", link->address}});
-    link->joined = true;
-    ask_snapshots();
+  if (reply.refused) return on_join_refused(*link, *reply.refused, now);
+  // A router too old to compare releases takes everybody in.
+  if (const auto fits = wire::check_neighbours(options_.release, reply.release); !fits) {
+    out.send(link->address, wire::Leave{options_.node, "its release does not serve with the router's"});
+    link->refused = true;
+    return on_join_refused(*link, {fits.error().code, fits.error().detail}, now);
+  }
+  if (!link->joined) log::info("joined the cluster", {{"name", options_.name}, {"router", link->address}});
+  link->joined = true;
+  link->told.clear();
+  ask_snapshots();
+}
+
+void WorkerState::on_join_refused(RouterLink& link, const wire::WireError& why, TimePoint now) {
+  link.joined = false;
+  if (why.code == Errc::wire_version) ++counters_.release_refusals;
+  if (why.code == Errc::peer_lost) {
+    next_beat_ = wake_at_ = now;  // unknown to the router: announce again at once
     return;
   }
-  link->joined = false;
-  next_beat_ = wake_at_ = now;  // unknown to the router: announce again at once
-  if (reply.refused->code != Errc::invalid_argument) return;
-  link->refused = true;
-  log::error("the router refuses this node", {{"name", options_.name}, {"reason", reply.refused->detail}});
+  if (why.code == Errc::invalid_argument) link.refused = true;
+  // Else the next heartbeat asks again: members come and go.
+  if (std::exchange(link.told, why.detail) == why.detail) return;
+  log::error("the router refuses this node",
+             {{"name", options_.name}, {"router", link.address}, {"reason", why.detail}});
 }
 
 void WorkerState::ask_snapshots() {

@@ -45,7 +45,7 @@ void WorkerState::receive(const std::string& from, const wire::Envelope& message
   delivery.on<wire::KvFetched>([&](const wire::KvFetched& m) { on_fetched(m, now, out); });
   delivery.on<wire::Spans>([&](wire::Spans m) { on_spans(std::move(m), now, out); });
   delivery.on<wire::KvFetchCancel>([&](const wire::KvFetchCancel& m) { cancel_export(m.lease); });
-  delivery.on<wire::JoinReply>([&](const wire::JoinReply& m) { on_join_reply(from, m, now); });
+  delivery.on<wire::JoinReply>([&](const wire::JoinReply& m) { on_join_reply(from, m, now, out); });
   delivery.on<wire::KvSnapshotRequest>([&](const wire::KvSnapshotRequest&) {
     ask_snapshots();
     announce_snapshots();

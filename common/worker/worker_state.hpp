@@ -51,6 +51,7 @@ struct WorkerOptions {
   std::string router_address;
   std::vector<std::string> other_routers = {};  ///< joined too, so that any of them can place
   NodeId node;
+  wire::Release release = wire::own_release();
   Duration heartbeat = std::chrono::milliseconds(500);
   Duration lease = std::chrono::seconds(30);
   Duration gateway_grace =
@@ -185,7 +186,8 @@ class WorkerState final : public actors::RoleState {
     std::string address;   ///< as configured
     std::string known_as;  ///< as it signs its mail
     bool joined = false;
-    bool refused = false;
+    bool refused = false;  ///< for good
+    std::string told = {};  ///< why it does not take this node in, as logged
   };
   struct Feed {  // KV events of one engine to the router
     std::uint64_t sequence = 0;
@@ -253,7 +255,8 @@ class WorkerState final : public actors::RoleState {
   void beat(TimePoint now, actors::Outbox& out);
   void join(const RouterLink& link, actors::Outbox& out);
   [[nodiscard]] wire::Heartbeat heartbeat() const;
-  void on_join_reply(const std::string& from, const wire::JoinReply& reply, TimePoint now);
+  void on_join_reply(const std::string& from, const wire::JoinReply& reply, TimePoint now, actors::Outbox& out);
+  void on_join_refused(RouterLink& link, const wire::WireError& why, TimePoint now);
   [[nodiscard]] RouterLink* link_of(const std::string& from, const std::string& dialled);
   [[nodiscard]] bool joined() const;
   template <class M>

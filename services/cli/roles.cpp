@@ -19,6 +19,7 @@
 #include "common/metrics/process.hpp"
 #include "common/security/key_folder.hpp"
 #include "common/trace/exporter.hpp"
+#include "common/wire/release.hpp"
 #include "common/worker/metrics.hpp"
 #include "services/cli/config_reload.hpp"
 #include "services/cli/draft_hosts.hpp"
@@ -45,6 +46,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
+const metrics::Declaration kRevision{
+    "troupe_process_wire_revision",
+    "Revision of the messages that this process writes; neighbours serve together.", metrics::Kind::gauge};
 constexpr auto kRouterPatience = 1min;  // to find one in the directory
 
 worker::Conversion conversion_of(const std::string& text) {
@@ -64,6 +68,7 @@ class Process {
 
   Expected<void> run() {
     metrics::add_process_metrics(registry_);
+    registry_.gauge(kRevision).set(wire::kRevision);
     if (auto built = build(); !built) {
       if (built.error().code == Errc::cancelled) return {};  // it was told to stop meanwhile
       return built;

@@ -1,6 +1,7 @@
 #include <ostream>
 
 #include "common/backend/backend.hpp"
+#include "common/wire/release.hpp"
 #include "services/cli/command.hpp"
 #include "services/cli/version.hpp"
 
@@ -20,7 +21,7 @@ const char* name_of(backend::Isa isa) {
 }  // namespace
 
 std::string_view version() {
-  return TROUPE_VERSION;
+  return wire::own_release().version;
 }
 
 /// Version, compiler, and the instruction sets that engine.isa may name on this machine.
@@ -28,7 +29,8 @@ int version_command(Arguments arguments, Io& io) {
   if (!arguments.empty()) return report({Errc::config_invalid, "version takes no arguments"}, io);
   io.out << "troupe " << version() << " (C++ compiler " << __VERSION__ << ")\ninstruction sets:";
   for (const backend::Isa isa : backend::supported_isas()) io.out << ' ' << name_of(isa);
-  io.out << '\n';
+  io.out << "\nwire revision: " << wire::kRevision << ", serves with " << wire::kOldestRevision
+         << " and later\n";
   return ok;
 }
 

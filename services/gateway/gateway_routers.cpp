@@ -18,18 +18,31 @@ void GatewayState::on_join_reply(const std::string& from, const wire::JoinReply&
   if (std::find(routers_.begin(), routers_.end(), asked) != routers_.end() && asked != router())
     return;  // an older one
   router_signs_ = from;
-  if (reply.refused) {
-    joined_ = false;
-    wake_at_ = next_beat_ = now;
-    return;
-  }
+  if (reply.refused) return on_join_refused(*reply.refused, now);
+  if (const auto fits = wire::check_neighbours(options_.release, reply.release); !fits)
+    return on_join_refused({fits.error().code, fits.error().detail}, now);
   joined_ = true;
+  told_.clear();
   if (reply.router == router_id_) return;
   // It may be new itself: its workers come within a heartbeat or two. Until then what the last one knew
   // counts.
   router_id_ = reply.router;
   settled_at_ = now + options_.rejoin_patience;
   log::info("router in use", {{"address", router()}});
+}
+
+void GatewayState::on_join_refused(const wire::WireError& why, TimePoint now) {
+  joined_ = false;
+  if (why.code == Errc::peer_lost) {
+    wake_at_ = next_beat_ = now;  // unknown to the router: announce again at once
+    return;
+  }
+  if (why.code == Errc::wire_version) ++counters_.release_refusals;
+  if (std::exchange(told_, why.detail) != why.detail)
+    log::error("the router refuses this gateway", {{"router", router()}, {"reason", why.detail}});
+  router_ =
+      (router_ + 1) % routers_.size();  // another one may be of another release; the next heartbeat asks it
+  router_signs_.clear();
 }
 
 void GatewayState::meet_routers(const std::vector<std::string>& addresses) {
@@ -93,6 +106,7 @@ void GatewayState::beat(actors::Outbox& out) {
     message.name = options_.name;
     message.control_address = options_.control_address;
     message.dialled = router();
+    message.release = options_.release;
     out.send(router(), message);
     return;
   }

@@ -31,6 +31,7 @@ namespace troupe::gateway {
 
 struct GatewayOptions {
   NodeId node;
+  wire::Release release = wire::own_release();
   std::string name = "gateway";
   std::string control_address;
   std::string router_address;
@@ -62,6 +63,7 @@ struct GatewayCounters {
   std::uint64_t duplicate_tokens = 0, gaps = 0, stale_epochs = 0, unknown_requests = 0;
   std::uint64_t tokens = 0, malformed = 0, prompts_by_data = 0;
   std::uint64_t placed_by_view = 0, routers_lost = 0;
+  std::uint64_t release_refusals = 0;  ///< joins that failed since releases were no neighbours
   std::uint64_t spans_received = 0, spans_dropped = 0;  ///< TraceBook::Counters
 };
 
@@ -190,6 +192,7 @@ class GatewayState final : public actors::RoleState {
   [[nodiscard]] const std::string& router() const { return routers_[router_]; }
   [[nodiscard]] bool is_router(const std::string& from) const;
   void on_join_reply(const std::string& from, const wire::JoinReply& reply, TimePoint now);
+  void on_join_refused(const wire::WireError& why, TimePoint now);
   void lose_router(TimePoint now);
   void on_models(const wire::ModelTable& table, TimePoint now);
   void publish_models(TimePoint now);
@@ -213,6 +216,7 @@ class GatewayState final : public actors::RoleState {
   std::size_t router_ = 0;            ///< the one in use
   std::string router_signs_;          ///< the address it signs its mail with
   NodeId router_id_;                  ///< of the router that last took this gateway in
+  std::string told_;                  ///< why a router did not take this gateway in, as logged
   std::optional<TimePoint> settled_at_;  ///< until then that router may not know its workers yet
   wire::ModelTable table_;
   LastView view_;

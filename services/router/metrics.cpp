@@ -28,6 +28,9 @@ const Declaration kFetched{"troupe_router_fetched_tokens_total",
 const Declaration kFetchTime{"troupe_router_fetch_seconds_total", "Time that these fetches took."};
 const Declaration kRefused{"troupe_router_refusals_total", "Requests refused."};
 const Declaration kJoins{"troupe_router_joins_total", "Nodes that joined."};
+const Declaration kReleases{
+    "troupe_router_release_refusals_total",
+    "Joins refused since the node's release does not serve with the router's or a member's."};
 const Declaration kLosses{"troupe_router_losses_total", "Nodes that left or were lost."};
 const Declaration kHangs{"troupe_router_hangs_total", "Nodes found busy without progress."};
 const Declaration kUpdates{"troupe_router_kv_updates_total", "Updates of the block index."};
@@ -118,10 +121,10 @@ RouterMonitor::RouterMonitor(metrics::Registry& registry) : seen_(std::make_shar
   std::vector<metrics::Counter> counters{registry.counter(kPlacements, {"prefix"}),
                                          registry.counter(kPlacements, {"load"})};
   for (const Declaration* row :
-       {&kWithPrefill,  &kWithFetch,      &kFetched,        &kFetchTime,  &kRefused,      &kJoins,
-        &kLosses,       &kHangs,          &kUpdates,        &kGaps,       &kLeases,       &kMalformed,
-        &kPrompt,       &kCached,         &kPredicted,      &kEvicted,    &kEventBatches, &kEventGaps,
-        &kEventReplays, &kEventSnapshots, &kEventMalformed, &kRoleChanges})
+       {&kWithPrefill,  &kWithFetch,      &kFetched,        &kFetchTime,   &kRefused,      &kJoins,
+        &kLosses,       &kHangs,          &kUpdates,        &kGaps,        &kLeases,       &kMalformed,
+        &kPrompt,       &kCached,         &kPredicted,      &kEvicted,     &kEventBatches, &kEventGaps,
+        &kEventReplays, &kEventSnapshots, &kEventMalformed, &kRoleChanges, &kReleases})
     counters.push_back(registry.counter(*row));
   std::vector<metrics::Gauge> gauges;
   for (const std::string_view role : kRole.values) gauges.push_back(registry.gauge(kNodes, {role}));
@@ -180,7 +183,8 @@ void RouterMonitor::observe(const RouterState& state) {
   for (const std::uint64_t value :
        {c.refused, c.joins, c.losses, c.hangs, c.kv_updates, c.kv_gaps, c.leases_expired, c.malformed,
         c.prompt_tokens, c.cached_tokens, c.predicted_tokens, prefixes.index().evicted(), events.batches,
-        events.gaps, events.replays, events.snapshots, state.event_feeds().malformed(), c.role_changes})
+        events.gaps, events.replays, events.snapshots, state.event_feeds().malformed(), c.role_changes,
+        state.releases().refusals()})
     seen_->counters.push_back(static_cast<double>(value));
   seen_->gauges = std::move(gauges);
   seen_->first_tokens = c.first_tokens;

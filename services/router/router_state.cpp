@@ -21,6 +21,7 @@ Expected<std::unique_ptr<RouterState>> RouterState::create(const RouterOptions& 
 RouterState::RouterState(const RouterOptions& options, std::unique_ptr<RouterPolicy> policy)
     : options_(options),
       policy_(std::move(policy)),
+      releases_(options.release),
       view_(options.node_timeout, options.hang_limit, options.max_nodes),
       suspects_(options.verdict_after),
       prefixes_({.max_blocks = options.max_index_blocks, .ask_again = options.heartbeat}),
@@ -63,20 +64,32 @@ void RouterState::receive(const std::string& from, const wire::Envelope& message
   delivery.end();
 }
 
-void RouterState::on_join(const std::string& from, const wire::Join& join, TimePoint now,
-                          actors::Outbox& out) {
+wire::JoinReply RouterState::join_reply(const Error* refused) const {
   wire::JoinReply reply;
-  reply.dialled = join.dialled;
   reply.router = options_.node;
+  if (refused != nullptr) reply.refused = wire::WireError{refused->code, refused->detail};
   reply.heartbeat_ms = static_cast<std::uint32_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(options_.heartbeat).count());
+  reply.release = releases_.own();
+  return reply;
+}
+
+void RouterState::on_join(const std::string& from, const wire::Join& join, TimePoint now,
+                          actors::Outbox& out) {
+  const auto answer = [&](const Error* refused) {
+    wire::JoinReply reply = join_reply(refused);
+    reply.dialled = join.dialled;
+    out.send(from, reply);
+  };
+  if (const auto fits = releases_.admit(join, view_); !fits) {
+    if (releases_.is_news(join))
+      log::warn("a node is refused for its release",
+                {{"address", join.control_address}, {"why", fits.error().detail}});
+    return answer(&fits.error());
+  }
   const bool known = view_.find(join.node) != nullptr;
   auto replaced = view_.join(join, now);
-  if (!replaced) {
-    reply.refused = wire::WireError{replaced.error().code, replaced.error().detail};
-    out.send(from, reply);
-    return;
-  }
+  if (!replaced) return answer(&replaced.error());
   for (const GoneNode& node : *replaced) gone(node, now, out);
   for (const NodeId& dead : suspects_.joined(join.node, join.name))
     tell_gone(dead, "replaced by a new process", true, out);
@@ -86,7 +99,7 @@ void RouterState::on_join(const std::string& from, const wire::Join& join, TimeP
   } else {
     prefixes_.rejoined(join.node);  // it sends a snapshot after every reply
   }
-  out.send(from, reply);
+  answer(nullptr);
   if (join.role == wire::Role::gateway) {
     pushed_ = view_.models();
     if (workers_.parts().empty()) (void)workers_.update(view_);
@@ -102,7 +115,8 @@ void RouterState::on_heartbeat(const std::string& from, const wire::Heartbeat& b
   const Node* before = view_.find(beat.node);
   const bool was_ready = before != nullptr && before->ready();
   if (!view_.beat(beat, now)) {
-    out.send(from, wire::JoinReply{options_.node, wire::WireError{Errc::peer_lost, "not a member"}, 500, {}});
+    const Error unknown{Errc::peer_lost, "not a member"};
+    out.send(from, join_reply(&unknown));
     return;
   }
   double queued = 0, token_us = 0;

@@ -23,6 +23,7 @@
 #include "services/router/policies/policy.hpp"
 #include "services/router/prefix_view.hpp"
 #include "services/router/prompt_drain.hpp"
+#include "services/router/release_gate.hpp"
 #include "services/router/transfer_models.hpp"
 #include "services/router/ttft_models.hpp"
 #include "services/router/worker_tables.hpp"
@@ -40,6 +41,7 @@ struct RouterTuning {
 
 struct RouterOptions : RouterTuning {
   NodeId node;
+  wire::Release release = wire::own_release();
   Duration heartbeat = std::chrono::milliseconds(500);
   Duration node_timeout = std::chrono::seconds(2);
   Duration hang_limit = std::chrono::seconds(30);      ///< busy without a layer finished for this long
@@ -113,6 +115,7 @@ class RouterState final : public actors::RoleState {
   [[nodiscard]] const PlacementLog& log() const { return log_; }
   [[nodiscard]] const TtftModels& costs() const { return costs_; }
   [[nodiscard]] const TransferModels& transfers() const { return transfers_; }
+  [[nodiscard]] const ReleaseGate& releases() const { return releases_; }
   [[nodiscard]] std::size_t placements() const { return placements_.size(); }
   void drain() { draining_ = true; }
   /// From the next request on; placements that stand are kept, and so is what was learnt. Errors:
@@ -148,6 +151,7 @@ class RouterState final : public actors::RoleState {
   };
   RouterState(const RouterOptions& options, std::unique_ptr<RouterPolicy> policy);
 
+  [[nodiscard]] wire::JoinReply join_reply(const Error* refused) const;
   void on_join(const std::string& from, const wire::Join& join, TimePoint now, actors::Outbox& out);
   void on_heartbeat(const std::string& from, const wire::Heartbeat& beat, TimePoint now, actors::Outbox& out);
   void on_kv_update(const std::string& from, const wire::KvUpdate& update, TimePoint now,
@@ -193,6 +197,7 @@ class RouterState final : public actors::RoleState {
 
   RouterOptions options_;
   std::unique_ptr<RouterPolicy> policy_;
+  ReleaseGate releases_;
   ClusterView view_;
   Suspects suspects_;
   CircuitBreakers breakers_;

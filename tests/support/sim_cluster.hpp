@@ -86,6 +86,7 @@ class SimCluster {
 
   void add_router(router::RouterOptions options = {}) {
     options.node = node("router" + std::to_string(++routers_made_));
+    options.release = release;
     router = std::move(*router::RouterState::create(options));
     router_alive = true;
   }
@@ -93,6 +94,7 @@ class SimCluster {
   void add_spare_router() {
     router::RouterOptions options;
     options.node = node("router-b");
+    options.release = release;
     spare = std::move(*router::RouterState::create(options));
     spare_alive = true;
   }
@@ -104,6 +106,7 @@ class SimCluster {
   void add_gateway() {
     gateway::GatewayOptions options;
     options.node = node("gateway");
+    options.release = release;
     options.control_address = "tcp://gateway";
     options.router_address = "tcp://router";
     if (spare_alive) options.other_routers = {"tcp://router-b"};
@@ -135,6 +138,7 @@ class SimCluster {
     options.router_address = "tcp://router";
     if (spare_alive) options.other_routers = {"tcp://router-b"};
     options.node = node(name);
+    options.release = release;
     options.conversion = conversion;
     worker::ServedModel model;
     model.info = {"fake",
@@ -262,6 +266,7 @@ class SimCluster {
   std::uint64_t frames_delivered = 0, frames_refused = 0, frames_lost = 0, messages = 0, lost = 0;
   std::uint64_t lose_frames = 0;  ///< the next so many KV frames
   bool keep_frames = false;
+  wire::Release release = wire::own_release();  ///< of gateways and workers that are made from now on
   std::size_t window = 4;
   /// Called before a control message is delivered; false drops it.
   std::function<bool(const std::string& from, const std::string& to, const wire::Envelope&)> filter;

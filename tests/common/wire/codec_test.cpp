@@ -32,6 +32,13 @@ struct Breaking : New {
   static constexpr std::uint16_t kOldestReader = 2;
 };
 
+// Generate as a release of before grammars reads it; what it reads is not the point.
+struct OldGenerate {
+  TROUPE_MESSAGE(Generate, 7, 1);
+  template <class V, class S>
+  static void fields(V&&, S&) {}
+};
+
 TEST(Codec, EveryMessageRoundTripsToTheSameBytes) {
   const auto samples = message_samples();
   int declared = 0;
@@ -98,6 +105,15 @@ TEST(Codec, AnOldReaderRefusesAMessageThatBreaksWithIt) {
   encoder.put(Breaking::kOldestReader, {});
   New::fields(encoder, message);
   const auto result = decode<Old>(encoder.take());
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().code, Errc::wire_version);
+}
+
+TEST(Codec, AnOldWorkerRefusesAGrammarThatItWouldOverlook) {
+  Generate order;
+  EXPECT_TRUE(decode<OldGenerate>(encode(order)).has_value());
+  order.grammar.kind = grammar::Kind::json_object;
+  const auto result = decode<OldGenerate>(encode(order));
   ASSERT_FALSE(result.has_value());
   EXPECT_EQ(result.error().code, Errc::wire_version);
 }

@@ -27,8 +27,8 @@ inline std::vector<Envelope> message_samples() {
   const std::vector<BlockKey> keys = {{21, 22}, {23, 24}};
   return {
       pack(Join{node, Role::prefill, "prefill-0", "tcp://127.0.0.1:7001", "tcp://127.0.0.1:7002", {info}, "tcp://router:7000",
-                {ModelId{33, 34}}}),
-      pack(JoinReply{node, error, 500, "tcp://router:7000"}),
+                {ModelId{33, 34}}, Release{"1.2.3", 7, 6}}),
+      pack(JoinReply{node, error, 500, "tcp://router:7000", Release{"1.2.3", 7, 6}}),
       pack(Heartbeat{node, 99, true, false, {load}}),
       pack(Leave{node, "drain"}),
       pack(KvUpdate{node, model, 5, false, keys, {{25, 26}}, {{27, 28}}, {{29, 30}}}),

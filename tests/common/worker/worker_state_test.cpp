@@ -86,6 +86,42 @@ std::optional<Message> sent(const std::vector<actors::Outgoing>& out) {
   return std::nullopt;
 }
 
+TEST(WorkerState, ARouterThatRefusesItsReleaseIsAskedAgainWithEachHeartbeatAndLoggedOnce) {
+  Rig rig;
+  const auto refuse = [&] {
+    testing::internal::CaptureStderr();
+    (void)rig.send(wire::JoinReply{{9, 9}, wire::WireError{Errc::wire_version, "no neighbours"}, 500});
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_NE(refuse().find("the router refuses this node"), std::string::npos);
+  EXPECT_FALSE(rig.state->counters().joined);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(sent<wire::Join>(rig.tick(100ms)).has_value()) << "not before its heartbeat";
+    const auto join = sent<wire::Join>(rig.tick(500ms));
+    ASSERT_TRUE(join.has_value());
+    EXPECT_EQ(join->release, wire::own_release());
+    EXPECT_EQ(refuse(), "") << "said once";
+  }
+  EXPECT_EQ(rig.state->counters().release_refusals, 4u);
+  (void)rig.send(wire::JoinReply{{9, 9}, std::nullopt, 500, {}, wire::own_release()});
+  EXPECT_TRUE(rig.state->counters().joined);
+}
+
+TEST(WorkerState, ItLeavesARouterThatTookItInAndIsNoNeighbour) {
+  WorkerOptions options;
+  options.release = {"0.9.0", 9, 8};
+  testing::internal::CaptureStderr();
+  Rig rig(options);  // its router does not tell a release
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_NE(log.find("does not tell which it is"), std::string::npos) << log;
+  EXPECT_FALSE(rig.state->counters().joined);
+  EXPECT_EQ(rig.state->counters().release_refusals, 1u);
+  EXPECT_FALSE(sent<wire::Join>(rig.tick()).has_value()) << "it would be given work again";
+  Rig other(options);
+  const auto out = other.send(wire::JoinReply{{9, 9}, std::nullopt, 500, {}, {"0.4.0", 4, 3}});
+  EXPECT_TRUE(sent<wire::Leave>(out).has_value());
+}
+
 TEST(WorkerState, TellsRoutersApartThatSignWithOtherAddressesThanTheDialledOnes) {
   RecordingDoor door;
   WorkerOptions options;
