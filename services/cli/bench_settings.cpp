@@ -1,6 +1,7 @@
 #include "services/cli/bench_settings.hpp"
 
 #include "common/config/config.hpp"
+#include "common/http/client.hpp"
 
 namespace troupe::cli {
 

@@ -12,6 +12,8 @@ namespace {
 constexpr std::size_t kCheckedAtOnce = 1024;  // of a gateway: below the control plane's size
 }
 
+RouterOptions::RouterOptions() = default;
+
 Expected<std::unique_ptr<RouterState>> RouterState::create(const RouterOptions& options) {
   auto policy = make_router_policy(options.policy, {options.first_token_slo});
   if (!policy) return tl::unexpected<Error>(policy.error());

@@ -21,7 +21,6 @@
 #include "services/router/placement_book.hpp"
 #include "services/router/placement_log.hpp"
 #include "services/router/policies/policy.hpp"
-#include "services/router/prefix_view.hpp"
 #include "services/router/prompt_drain.hpp"
 #include "services/router/release_gate.hpp"
 #include "services/router/transfer_models.hpp"
@@ -40,6 +39,8 @@ struct RouterTuning {
 };
 
 struct RouterOptions : RouterTuning {
+  RouterOptions();  // out of line: g++ 12 sees uninitialized members in inlined ones
+
   NodeId node;
   wire::Release release = wire::own_release();
   Duration heartbeat = std::chrono::milliseconds(500);
