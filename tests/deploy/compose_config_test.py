@@ -10,7 +10,7 @@ with_modules("yaml")
 import yaml  # noqa: E402
 
 BESIDE = ("keys", "gpu")
-ROLES = ("router", "gateway", "prefill", "decode")
+ROLES = ("router", "gateway", "prefill", "decode", "draft")
 
 
 def clients():
@@ -26,7 +26,7 @@ def clients():
 def understood(client, beside, **variables):
     """What this client makes of the files: everything merged and interpolated."""
     files = [ROOT / "deploy/compose.yaml", *(ROOT / f"deploy/compose.{name}.yaml" for name in beside)]
-    env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "COMPOSE_PROFILES": "full,dashboards", **variables}
+    env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "COMPOSE_PROFILES": "full,draft,dashboards", **variables}
     return yaml.safe_load(run(*client, *[word for file in files for word in ("-f", str(file))], "config", env=env))
 
 

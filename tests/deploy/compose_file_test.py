@@ -9,8 +9,9 @@ from support import ROOT, check, load_role, with_modules
 with_modules("yaml")
 import yaml  # noqa: E402
 
-ROLES = ("router", "gateway", "prefill", "decode")
-PROFILES = {"small", "full", "dashboards"}
+ROLES = ("router", "gateway", "prefill", "decode", "draft")
+PROFILES = {"small", "full", "draft", "dashboards"}
+ONE_SHOT = {"models", "draft-models"}
 TOP_LEVEL = {"services", "networks", "volumes", "secrets"}  # what both 1.29 and v2 know, but for a version, which v2 complains of
 
 
@@ -38,12 +39,12 @@ def check_service(name, service, file):
           f"{name}: its container may do too much")
     check("mem_limit" in service and "pids_limit" in service, f"{name} has no limits")
     check(service["logging"]["options"]["max-size"], f"{name}: its log grows without end")
-    check(set(service["profiles"]) <= PROFILES and {"full", "dashboards"} & set(service["profiles"]), f"{name}: profiles {service['profiles']}")
+    check(set(service["profiles"]) <= PROFILES and {"full", "draft", "dashboards"} & set(service["profiles"]), f"{name}: profiles {service['profiles']}")
     check(re.search(r":(?!latest)[\w.]+$", service["image"]), f"{name}: its image has no version")
-    check(name == "models" or service["restart"] == "unless-stopped", f"{name} is not started again")
-    check(name == "models" or "healthcheck" in service, f"{name} has no health check")
+    check(name in ONE_SHOT or service["restart"] == "unless-stopped", f"{name} is not started again")
+    check(name in ONE_SHOT or "healthcheck" in service, f"{name} has no health check")
     for other, how in service.get("depends_on", {}).items():
-        wanted = "service_completed_successfully" if other == "models" else "service_healthy"
+        wanted = "service_completed_successfully" if other in ONE_SHOT else "service_healthy"
         check(how["condition"] == wanted, f"{name} waits for {other} to be {how['condition']}")
         missing = set(service["profiles"]) - set(file["services"][other]["profiles"])
         check(not missing, f"{name} waits for {other}, which is not in {missing}")
@@ -144,7 +145,7 @@ def main():
             text = load_role(role, {**variables(file["services"][role]), **added["environment"]})
             check(f"keys: \"{mount}\"" in text and "insecure: false" in text, f"{role} has no keys or does without")
         check(file["networks"]["cluster"]["internal"], "the cluster's network has a way out")
-        for role in ("router", "prefill", "decode", "redis"):
+        for role in ("router", "prefill", "decode", "draft", "redis"):
             check(file["services"][role]["networks"] == ["cluster"], f"{role} is on other networks too")
         ignored = (ROOT / ".dockerignore").read_text().split()
         check({"deploy/secrets", "deploy/keys", ".git"} <= set(ignored), "secrets are sent to whoever builds the image")

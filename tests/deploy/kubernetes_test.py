@@ -14,8 +14,8 @@ import kubernetes_validate  # noqa: E402
 import yaml  # noqa: E402
 
 VERSION = "1.31"  # a preStop of `sleep` needs 1.30
-ROLES = ("router", "prefill", "decode", "gateway")
-OVERLAYS = ("small", "large", "small-keys", "large-keys")
+ROLES = ("router", "prefill", "decode", "draft", "gateway")
+OVERLAYS = ("small", "large", "small-keys", "large-keys", "small-draft")
 USER = 10001  # of the pods
 
 
@@ -183,6 +183,9 @@ def check_overlay(overlay, metrics, secret):
             check((keyed != "") == overlay.endswith("-keys"), f"{overlay}: {pod.name} has keys at '{keyed}'")
             check(f"insecure: {str(keyed == '').lower()}" in text, f"{overlay}: {pod.name} does without keys")
         check_keys_mount(pod, configs)
+        if pod.name == "decode":
+            service = re.search(r'^ +service: (.*)$', text, re.M).group(1)
+            check(("draft:7400" in service) == any(p.name == "draft" for p in pods), f"{overlay}: decode is drafted for by {service}")
     check_network(objects, pods)
     check_references(objects, pods, metrics)
     routers = [w for w in workloads if w["metadata"]["name"] == "router"][0]

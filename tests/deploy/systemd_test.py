@@ -8,7 +8,8 @@ from support import ROOT, TROUPE, check, load_role, need, run
 
 need("systemd-analyze")
 MOST_EXPOSURE = 2.0  # systemd-analyze security: 0 is a unit that may do nothing, 10 one that may do everything
-ROLES = {"troupe": "serve", "troupe-router": "router", "troupe-prefill": "prefill", "troupe-decode": "decode", "troupe-gateway": "gateway"}
+ROLES = {"troupe": "serve", "troupe-router": "router", "troupe-prefill": "prefill", "troupe-decode": "decode", "troupe-draft": "draft",
+         "troupe-gateway": "gateway"}
 
 
 def read(path):
