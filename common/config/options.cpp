@@ -146,8 +146,9 @@ std::vector<Option> rows() {
 
       {"speculation.drafter", choice, "off", kWorkers,
        "Who guesses the next tokens of requests that name no drafter, so that a step verifies several. No answer changes. auto: "
-       "all of them compete, by measured step times and acceptance; off: nobody.",
-       "", "", "", {"off", "auto", "prompt-lookup", "suffix-automaton", "input-copy", "token-recycling", "draft-service"}},
+       "all of them compete, by measured step times and acceptance; off: nobody. Text that the form of an answer leads to is "
+       "drafted in any case.",
+       "", "", "", {"off", "auto", "prompt-lookup", "suffix-automaton", "input-copy", "token-recycling", "draft-service", "jump-forward"}},
       {"speculation.max_draft", integer, "8", kWorkers,
        "Most guesses of one sequence that a step verifies; fewer where fewer pay.", "rows", "1", "64"},
       {"speculation.store_tokens", integer, "65536", kWorkers,

@@ -10,7 +10,7 @@ namespace troupe::engine {
 speculation::DraftContext EngineImpl::draft_context(const Sequence& sequence) const {
   const Request& request = *sequence.request;
   return {sequence.number, request.tenant, sequence.tokens,
-          static_cast<std::uint32_t>(request.prompt.size() - request.resumed_tokens)};
+          static_cast<std::uint32_t>(request.prompt.size() - request.resumed_tokens), sequence.expected};
 }
 
 /// Rows that guesses may take behind the sequence's own next row. Pages are never taken from others for them,
@@ -42,7 +42,10 @@ bool EngineImpl::draft(const std::vector<Sequence*>& candidates, std::vector<Row
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     Sequence& sequence = *candidates[i];
     sequence.draft.reset();
-    if (rows[i] == 0 || !demands[i].decoding || !speculator_.drafts_for(sequence.request->drafter)) continue;
+    sequence.expected.clear();
+    if (rows[i] == 0 || !demands[i].decoding) continue;
+    if (sequence.matcher) sequence.expected = sequence.matcher->expected(options_.speculation.most_draft);
+    if (!speculator_.drafts_for(sequence.request->drafter, sequence.expected)) continue;
     if (sequence.seat == nullptr) sequence.seat = std::make_unique<DraftSeat>(speculator_, sequence.number);
     streams.push_back({draft_context(sequence), sequence.request->drafter, draft_room(sequence, spare)});
     of.push_back(i);

@@ -98,6 +98,7 @@ struct Sequence {
   std::optional<SwappedPages> swapped;     ///< only while it waits
   std::optional<TokenHistory> history;
   std::optional<grammar::Matcher> matcher; ///< of a request with a grammar: where the answer stands
+  std::vector<TokenId> expected;           ///< of the step under way: what the matcher expects
   std::unique_ptr<PrefillFeed> feed;       ///< prefill-only
   bool prefilled = false;                  ///< prefill-only and reported; pages stay pinned
   std::unique_ptr<ImportState> import;     ///< while pages are expected

@@ -10,6 +10,10 @@ std::size_t mix(std::size_t seed, std::uint64_t value) {
   return (seed ^ value) * 0x9E3779B97F4A7C15ULL + (seed >> 29);
 }
 
+bool is_white(std::uint8_t byte) {
+  return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+}
+
 void set_all(std::vector<std::uint64_t>& mask, std::span<const TokenId> tokens) {
   for (const TokenId token : tokens) mask[static_cast<std::size_t>(token) / 64] |= 1ULL << (token % 64);
 }
@@ -125,11 +129,12 @@ Automaton::State Automaton::step_class(State from, std::uint32_t byte_class) {
   return node.next[byte_class] = to;
 }
 
-int Automaton::only_byte(State state) {
+int Automaton::only_byte(State state, WhiteSpace space) {
   if (ends(state)) return -1;
   int found = -1;
   for (std::uint32_t c = 0; c < grammar_->classes(); ++c) {
     if (step_class(state, c) == kDead) continue;
+    if (space == WhiteSpace::aside && grammar_->class_size(c) == 1 && is_white(grammar_->class_byte(c))) continue;
     if (found >= 0 || grammar_->class_size(c) != 1) return -1;
     found = grammar_->class_byte(c);
   }

@@ -44,8 +44,10 @@ class Automaton {
   [[nodiscard]] bool ends(State state) const { return nodes_[state].ends; }
   /// No byte may follow.
   [[nodiscard]] bool closed(State state) const { return nodes_[state].places.empty(); }
-  /// The one byte that may follow, where there is just one and the text is not whole; else -1.
-  [[nodiscard]] int only_byte(State state);
+  enum class WhiteSpace { counts, aside };
+  /// The one byte that may follow, where there is just one (beside white space, if that is left aside) and
+  /// the text is not whole; else -1.
+  [[nodiscard]] int only_byte(State state, WhiteSpace space = WhiteSpace::counts);
   /// Allowed tokens, TokenTrie::mask_words() words; until the next call of a method that is not const.
   /// Exactly those that step() can read, but for texts with more places than are followed: there some more
   /// may be in it.

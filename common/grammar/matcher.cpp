@@ -75,4 +75,48 @@ std::string Matcher::forced(std::size_t most) {
   return text;
 }
 
+/// The white space that the answer put before its last key or string element; " " while there is none.
+std::string Matcher::usual_space() const {
+  constexpr std::size_t kTokensBack = 48;
+  std::string text;
+  for (std::size_t i = tokens_.size() - std::min(tokens_.size(), kTokensBack); i < tokens_.size(); ++i)
+    text += automaton_->vocabulary().bytes(tokens_[i]);
+  for (std::size_t quote = text.rfind('"'); quote != std::string::npos && quote > 0;
+       quote = text.rfind('"', quote - 1)) {
+    const std::size_t before = text.find_last_not_of(" \t\n\r", quote - 1);
+    if (before != std::string::npos && (text[before] == ',' || text[before] == '{' || text[before] == '['))
+      return text.substr(before + 1, quote - before - 1);
+  }
+  return " ";
+}
+
+std::vector<TokenId> Matcher::expected(std::size_t most) {
+  constexpr std::size_t kBytesOfToken = 8;
+  std::string text;
+  Automaton::State at = state();
+  char before = tokens_.empty() ? '\0' : automaton_->vocabulary().bytes(tokens_.back()).back();
+  const auto read_on = [&](char c) {
+    const Automaton::State next = automaton_->step(at, static_cast<std::uint8_t>(c));
+    if (next == Automaton::kDead) return false;
+    at = next;
+    text.push_back(before = c);
+    return true;
+  };
+  while (text.size() < most * kBytesOfToken) {
+    int byte = automaton_->only_byte(at);
+    if (byte < 0) {
+      byte = automaton_->only_byte(at, Automaton::WhiteSpace::aside);
+      if (byte < 0) break;
+      if (before == ':') (void)read_on(' ');
+      if (before == ',')
+        for (const char c : usual_space())
+          if (!read_on(c)) break;
+    }
+    if (!read_on(static_cast<char>(byte))) break;
+  }
+  std::vector<TokenId> tokens = automaton_->vocabulary().split(text);
+  if (tokens.size() > most) tokens.resize(most);
+  return tokens;
+}
+
 }  // namespace troupe::grammar

@@ -29,9 +29,13 @@ class Matcher {
   [[nodiscard]] bool complete();
   /// The bytes that must follow, at most `most`: no other text goes on from here.
   [[nodiscard]] std::string forced(std::size_t most = 256);
+  /// Tokens of the text that is to be expected: what must follow, and where nothing but white space may
+  /// stand before it, white space as the answer has it elsewhere. Empty where the answer has a choice.
+  [[nodiscard]] std::vector<TokenId> expected(std::size_t most);
 
  private:
   [[nodiscard]] Automaton::State state();
+  [[nodiscard]] std::string usual_space() const;
 
   std::shared_ptr<Automaton> automaton_;  // shared by the answers of one grammar
   std::uint64_t generation_;

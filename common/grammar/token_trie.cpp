@@ -4,6 +4,15 @@
 #include <numeric>
 
 namespace troupe::grammar {
+namespace {
+
+/// The first `length` bytes are white space and take the blank that belongs to the word behind them.
+bool splits_blanks(std::string_view text, std::size_t length) {
+  constexpr std::string_view kWhite = " \t\n\r";
+  return length > 1 && text.find_first_not_of(kWhite) == length && text[length - 1] == ' ';
+}
+
+}  // namespace
 
 TokenTrie::TokenTrie(std::vector<std::string> bytes) : bytes_(std::move(bytes)) {
   std::vector<TokenId> order(bytes_.size());
@@ -43,6 +52,28 @@ TokenTrie::TokenTrie(std::vector<std::string> bytes) : bytes_(std::move(bytes)) 
   close_to(0);
   end_[0] = static_cast<std::uint32_t>(byte_.size());
   token_begin_.push_back(static_cast<std::uint32_t>(tokens_.size()));
+}
+
+std::vector<TokenId> TokenTrie::split(std::string_view text) const {
+  std::vector<TokenId> out;
+  while (!text.empty()) {
+    TokenId longest = 0;
+    std::size_t length = 0;
+    std::uint32_t node = 0;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+      std::uint32_t child = node + 1;
+      while (child < end_[node] && byte_[child] != static_cast<std::uint8_t>(text[at])) child = end_[child];
+      if (child >= end_[node]) break;
+      node = child;
+      if (tokens(node).empty() || splits_blanks(text, at + 1)) continue;
+      longest = tokens(node).front();
+      length = at + 1;
+    }
+    if (length == 0) break;
+    out.push_back(longest);
+    text.remove_prefix(length);
+  }
+  return out;
 }
 
 }  // namespace troupe::grammar

@@ -27,6 +27,10 @@ class TokenTrie {
   }
   [[nodiscard]] std::uint32_t longest() const { return longest_; }  ///< bytes of a token
 
+  /// `text` in tokens, about as tokenizers cut it: the longest that fits each time, but the last blank of
+  /// several goes with what follows. Ends early where no token fits.
+  [[nodiscard]] std::vector<TokenId> split(std::string_view text) const;
+
   [[nodiscard]] std::uint32_t nodes() const { return static_cast<std::uint32_t>(byte_.size()); }
   [[nodiscard]] std::uint8_t byte(std::uint32_t node) const { return byte_[node]; }
   [[nodiscard]] std::uint32_t end(std::uint32_t node) const { return end_[node]; }

@@ -27,6 +27,10 @@ const std::vector<DrafterEntry>& builtin_drafters() {
       {"draft-service", "a small model's own continuation, made beside the target and always a few tokens ahead of it",
        "PEARL, Liu et al. 2024, arXiv:2408.11850", exact, "a draft service that hosts a model of the target's vocabulary",
        "steps of the draft model, in its own process", false, make_draft_service, true},
+      {"jump-forward", "the text that the form of an answer leaves no way around",
+       "jump-forward decoding, Zheng et al. 2023 (SGLang), arXiv:2312.07104", exact,
+       "answers of a given form; it drafts for them whatever else is chosen", "none", false, make_jump_forward, false,
+       true},
   };
   return kEntries;
 }

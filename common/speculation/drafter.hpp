@@ -21,6 +21,7 @@ struct DraftContext {
   std::string_view tenant;          ///< nothing learnt from one tenant may reach another
   std::span<const TokenId> tokens;  ///< verified: prompt, then answer; the last one is the root of the draft
   std::uint32_t prompt = 0;         ///< how many of them are the prompt
+  std::span<const TokenId> expected = {};  ///< of an answer of a given form: the tokens that it leads to
 };
 
 struct DraftBudget {
@@ -82,6 +83,7 @@ struct DrafterEntry {
   bool wants_rows = false;  ///< Observation::rows
   std::unique_ptr<Drafter> (*make)(const DrafterOptions&) = nullptr;
   bool wants_source = false;  ///< DrafterOptions::source; without one it has nothing to say
+  bool of_forms = false;  ///< drafts wherever there is DraftContext::expected, also where requests say off
 };
 
 /// builtin.cpp: one line each. The order breaks ties.

@@ -35,8 +35,8 @@ Drafter& Speculator::drafter(std::size_t index) {
   return *made;
 }
 
-bool Speculator::drafts_for(std::string_view request_drafter) const {
-  return (request_drafter.empty() ? std::string_view(options_.drafter) : request_drafter) != kOff;
+bool Speculator::drafts_for(std::string_view request_drafter, std::span<const TokenId> expected) const {
+  return !expected.empty() || (request_drafter.empty() ? std::string_view(options_.drafter) : request_drafter) != kOff;
 }
 
 /// A name that is not in the table was refused before; here it drafts nothing. `auto` never takes what
@@ -46,7 +46,8 @@ std::vector<std::size_t> Speculator::candidates(const Stream& stream) const {
   std::vector<std::size_t> out;
   for (std::size_t i = 0; i < table_.size(); ++i) {
     const DrafterEntry& entry = table_[i];
-    if (name == entry.name || (name == kAuto && entry.effect == TechniqueClass::exact)) out.push_back(i);
+    const bool of_form = entry.of_forms && !stream.context.expected.empty();
+    if (of_form || name == entry.name || (name == kAuto && entry.effect == TechniqueClass::exact)) out.push_back(i);
   }
   return out;
 }

@@ -63,8 +63,8 @@ class Speculator {
  public:
   Speculator(const SpeculationOptions& options, const DrafterOptions& drafters);
 
-  /// Drafts are wanted for this sequence at all.
-  [[nodiscard]] bool drafts_for(std::string_view request_drafter) const;
+  /// Drafts are wanted for this sequence at all. `expected`: of its DraftContext.
+  [[nodiscard]] bool drafts_for(std::string_view request_drafter, std::span<const TokenId> expected = {}) const;
   /// A draft for each of `streams`, empty where none pays; at most `most_rows` nodes in all. `seconds`: of
   /// the step; none while too little is known, then nothing is drafted.
   [[nodiscard]] std::vector<DraftTree> plan(std::span<const Stream> streams, const StepSeconds& seconds,

@@ -9,6 +9,7 @@ namespace troupe::speculation {
 [[nodiscard]] std::unique_ptr<Drafter> make_input_copy(const DrafterOptions& options);
 [[nodiscard]] std::unique_ptr<Drafter> make_token_recycling(const DrafterOptions& options);
 [[nodiscard]] std::unique_ptr<Drafter> make_draft_service(const DrafterOptions& options);
+[[nodiscard]] std::unique_ptr<Drafter> make_jump_forward(const DrafterOptions& options);
 
 /// Confidence of what followed an earlier occurrence of the last `length` tokens: longer ones mean more.
 [[nodiscard]] constexpr float match_confidence(std::uint32_t length) {

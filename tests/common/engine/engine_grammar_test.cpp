@@ -98,6 +98,27 @@ TEST_F(EngineGrammar, DraftsCountOnlyWhereTheGrammarLedToThem) {
   EXPECT_GT(totals(*drafted).accepted, 50u);
 }
 
+TEST_F(EngineGrammar, TextThatTheFormLeadsToRidesAlongInFewerSteps) {
+  auto engine = make_engine({});
+  const auto all = requests(20);
+  const Answers plain = run_alone(*engine, all);
+  EngineSetup jumping;
+  jumping.options.speculation.always = true;  // at any price; requests and option say off
+  auto other = make_engine(jumping);
+  EXPECT_EQ(run_batched(*other, all), plain);
+  const std::vector<speculation::DraftCounters> drafts = other->stats().drafts;
+  std::uint64_t accepted = 0;
+  for (std::size_t i = 0; i < speculation::builtin_drafters().size(); ++i) {
+    const speculation::DraftCounters& counters = drafts[i];
+    if (speculation::builtin_drafters()[i].name == "jump-forward") {
+      accepted = counters.accepted;
+    } else {
+      EXPECT_EQ(counters.proposed, 0u) << speculation::builtin_drafters()[i].name;
+    }
+  }
+  EXPECT_GT(accepted, 50u);
+}
+
 TEST_F(EngineGrammar, AStreamGoesOnFromItsTokensWhereverItWasCut) {
   auto engine = make_engine({});
   for (const Source& source : {kObject, kDigits}) {

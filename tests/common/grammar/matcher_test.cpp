@@ -58,6 +58,31 @@ TEST(Matcher, TellsWhatMustFollow) {
   EXPECT_EQ(matcher.forced(), R"(key":[true]})");
 }
 
+TEST(Matcher, ExpectsWhatMustFollowAndTheWhiteSpaceThatIsUsual) {
+  Matcher matcher(automaton_of(
+      {Kind::json_schema,
+       R"({"type":"object","properties":{"a":{"const":1},"b":{"type":"boolean"}},"required":["a","b"],"additionalProperties":false})"}));
+  const auto text = [&](std::size_t most) {
+    std::string out;
+    for (const TokenId token : matcher.expected(most)) out += small_vocabulary()->bytes(token);
+    return out;
+  };
+  EXPECT_EQ(matcher.forced(), "{") << "white space may follow";
+  EXPECT_EQ(text(100), R"({"a": 1, "b":)");
+  EXPECT_EQ(matcher.expected(2).size(), 2u);
+  Matcher fork = matcher;
+  for (const char c : std::string("{\n  \"a\": 1")) ASSERT_TRUE(fork.accept(byte(c)));
+  std::string rest;
+  for (const TokenId token : fork.expected(100)) rest += small_vocabulary()->bytes(token);
+  EXPECT_EQ(rest, ",\n  \"b\":") << "as before the first key";
+  for (const char c : std::string(R"({ "a":1, "b")")) ASSERT_TRUE(matcher.accept(byte(c)));
+  EXPECT_EQ(text(100), ":");
+  for (const char c : std::string(": t")) ASSERT_TRUE(matcher.accept(byte(c)));
+  EXPECT_EQ(text(100), "rue}");
+  for (const char c : std::string("rue}")) ASSERT_TRUE(matcher.accept(byte(c)));
+  EXPECT_TRUE(matcher.expected(100).empty());
+}
+
 /// What one automaton has forgotten is read again from the tokens.
 TEST(Matcher, SurvivesAnAutomatonThatForgets) {
   AutomatonLimits tight;

@@ -27,6 +27,17 @@ TEST(TokenTrie, HoldsEveryTextOnceInPreorder) {
   EXPECT_EQ(trie.end(0), trie.nodes());
 }
 
+TEST(TokenTrie, SplitsATextIntoTheLongestTokens) {
+  const TokenTrie trie({"a", "ab", "abcd", "b", "c", ""});
+  EXPECT_EQ(trie.split("abcabcda"), (std::vector<TokenId>{1, 4, 2, 0}));
+  EXPECT_EQ(trie.split("baXa"), (std::vector<TokenId>{3, 0})) << "no token begins with X";
+  EXPECT_TRUE(trie.split("").empty());
+  const TokenTrie blanks({"\n", "\n ", "\n  ", " ", "  ", "a", " a"});
+  EXPECT_EQ(blanks.split("\n  a"), (std::vector<TokenId>{1, 6})) << "the last blank goes with the word";
+  EXPECT_EQ(blanks.split("\n  "), (std::vector<TokenId>{2}));
+  EXPECT_EQ(blanks.split(" a"), (std::vector<TokenId>{6}));
+}
+
 TEST(TokenTrie, MayBeEmpty) {
   const TokenTrie trie({"", ""});
   EXPECT_EQ(trie.nodes(), 1u);

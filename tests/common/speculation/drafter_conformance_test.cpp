@@ -28,7 +28,8 @@ struct Text {
   std::string tenant;
   std::vector<TokenId> tokens;
   std::uint32_t prompt;
-  DraftContext context() const { return {sequence, tenant, tokens, prompt}; }
+  std::vector<TokenId> expected = {};
+  DraftContext context() const { return {sequence, tenant, tokens, prompt, expected}; }
 };
 
 Text drawn(std::mt19937_64& random, std::uint64_t number) {
@@ -53,6 +54,7 @@ void step(Drafter& drafter, Text& text, std::mt19937_64& random, bool finished) 
     rows.push_back(ranked(random, text.tokens.back()));
     text.tokens.push_back(static_cast<TokenId>(random() % kVocab));
   }
+  text.expected.assign(text.tokens.rbegin(), text.tokens.rbegin() + emitted);
   drafter.observe(text.context(), {emitted, rows, finished});
 }
 

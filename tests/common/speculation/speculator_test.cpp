@@ -114,6 +114,8 @@ TEST(Speculator, KnowsWhoIsAskedFor) {
   EXPECT_TRUE(rig.speculator.drafts_for(""));
   EXPECT_TRUE(rig.speculator.drafts_for("auto"));
   EXPECT_FALSE(rig.speculator.drafts_for("off"));
+  const std::vector<TokenId> expected = {1};
+  EXPECT_TRUE(rig.speculator.drafts_for("off", expected)) << "an answer of a given form";
   EXPECT_TRUE(check_drafter("one", one_guess()).has_value());
   const auto unknown = check_drafter("two", one_guess());
   ASSERT_FALSE(unknown.has_value());
