@@ -43,6 +43,24 @@ struct GeneratedToken {
   bool operator==(const GeneratedToken&) const = default;
 };
 
+/// When a beam search ends, once it has as many finished hypotheses as beams; the values of Hugging Face's `early_stopping`.
+enum class EarlyStopping : std::uint8_t {
+  off,    ///< false: when the best one under way, at the length it has now, is no better than the worst finished one
+  on,     ///< true: at once
+  never,  ///< "never": when none under way can become better than the worst finished one
+};
+
+/// A beam search, with the names and meanings of Hugging Face's generate().
+struct BeamParams {
+  std::uint32_t width = 0;         ///< beams; 0: no beam search
+  std::uint32_t groups = 1;        ///< > 1: diverse beam search; divides width
+  float diversity_penalty = 0.0f;  ///< taken off a token's log-probability for each beam of an earlier group that took it
+  float length_penalty = 1.0f;     ///< a hypothesis' score is its log-probability / length^this
+  EarlyStopping early_stopping = EarlyStopping::off;
+  bool operator==(const BeamParams&) const = default;
+};
+inline constexpr std::uint32_t kMostBeams = 64;
+
 enum class FinishReason : std::uint8_t { none, stop, length, cancelled, error };
 
 }  // namespace troupe
