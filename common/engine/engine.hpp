@@ -74,6 +74,9 @@ struct Request {
   /// What the answer must look like; null: nothing is asked. It may end where the grammar lets it, by a stop token that has no
   /// text, and ends of itself where nothing else may follow. Used by step() from then on: it belongs to the engine's thread.
   std::shared_ptr<grammar::Automaton> grammar = {};
+  /// width > 0: the choices are the best hypotheses of a beam search, first_choice counted from the best. They come whole, in the
+  /// step that ends the search. Goes with temperature 0 and without penalties, biases, grammar and resumed tokens; drafters rest.
+  BeamParams beam = {};
 };
 
 /// When a choice passed its stages here. Pages that come from elsewhere count as admitted when room was reserved for them.
@@ -108,6 +111,7 @@ struct TokenEvent {
   std::optional<StageTimes> times = {};   ///< of a choice that came to its end
   std::uint32_t drafted_tokens = 0;       ///< rows this step computed for guesses
   std::uint32_t accepted_tokens = 0;      ///< of them, those that are in `tokens`
+  std::optional<double> score = {};       ///< of a hypothesis of a beam search
   std::shared_ptr<const StageNews> news = {};  ///< of a traced choice, with its first token and after it gave way; shared: events are copied
 };
 
@@ -160,6 +164,8 @@ struct EngineStats {
   std::uint32_t pages_total = 0, pages_free = 0, pages_cached = 0, pages_reserved = 0;
   std::uint32_t queued_prompt_tokens = 0;  ///< of requests here, not computed yet
   std::uint64_t prompt_tokens = 0, generated_tokens = 0, cached_tokens = 0, steps = 0, preemptions = 0;
+  std::uint64_t beam_searches = 0;    ///< that came to their end
+  std::uint64_t beam_restarts = 0;    ///< of searches that gave way
   std::uint64_t swaps = 0;            ///< preemptions that kept their pages in host memory
   std::uint64_t swapped_bytes = 0;    ///< held there now
   kv::disk::TierStats disk;

@@ -97,6 +97,7 @@ class EngineImpl final : public Engine {
   void end(Sequence& sequence, TokenEvent& event, FinishReason reason);
   TokenEvent event_for(Sequence& sequence) const;
   TokenEvent& open_event(Sequence& sequence, StepOutput& out);
+  Sequence& fork(const Sequence& sequence);
   void drop_finished();
   void tell_news(Sequence& sequence, TokenEvent& event) const;
   void note_prefill(Sequence& sequence) const;
@@ -106,6 +107,15 @@ class EngineImpl final : public Engine {
   std::span<const std::uint64_t> allowed_tokens(Sequence& sequence);
   std::optional<GeneratedToken> allowed_token(Sequence& sequence, const RowLogits& logits);
   void end_without_choice(Sequence& sequence, TokenEvent& event);
+
+  // engine_beam.cpp: beam search
+  Expected<void> check_beams(const Request& request) const;
+  BeamSearch new_search(const Request& request) const;
+  void take_candidates(Sequence& sequence, const RowLogits& logits);
+  void advance_beams(const std::vector<Planned>& planned, StepOutput& out);
+  void advance(BeamGroup& group, StepOutput& out);
+  void report_hypotheses(BeamGroup& group, Sequence& lead, StepOutput& out);
+  std::list<SequencePtr>::iterator fold_beams(std::list<SequencePtr>::iterator at);
 
   // engine_draft.cpp: rows of guesses
   speculation::DraftContext draft_context(const Sequence& sequence) const;
@@ -128,7 +138,7 @@ class EngineImpl final : public Engine {
   std::vector<Sequence*> service_order() const;
   void learn(const std::vector<Planned>& planned, Duration time);
   bool make_room(Sequence& sequence, std::uint32_t length);
-  void preempt(std::list<SequencePtr>::iterator victim);
+  std::list<SequencePtr>::iterator preempt(std::list<SequencePtr>::iterator victim);
   void swap_out(Sequence& sequence);
   void swap_in(Sequence& sequence);
 

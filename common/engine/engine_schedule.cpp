@@ -74,8 +74,9 @@ bool EngineImpl::start(Sequence& sequence) {
   const std::uint32_t wanted = sequence.wanted();
   // The last token is always computed, for its logits; a prefill-only prompt may be cached whole.
   const std::uint32_t cached = adopt(sequence, sequence.prefill_only() ? wanted : wanted - 1);
-  // A page to grow into is left to each running sequence, or the newcomer would soon be sent back.
-  if (!sequence.pages->reserve(room_for(sequence)) || (!running_.empty() && pool_.available() < running_.size())) {
+  // A page to grow into is left to each running sequence and to each beam, or the newcomer would soon be sent back.
+  const std::size_t growing = running_.size() + sequence.request->beam.width;
+  if (!sequence.pages->reserve(room_for(sequence)) || (!running_.empty() && pool_.available() < growing)) {
     sequence.pages.reset();
     return false;
   }
@@ -109,8 +110,8 @@ std::vector<EngineImpl::Planned> EngineImpl::plan(StepOutput& out) {
     Sequence& sequence = **it;
     // Admission reserved a prompt's pages; the tail of an imported one still needs its own, and waits when there are none.
     const bool fits = sequence.prefill_only() || make_room(sequence, static_cast<std::uint32_t>(sequence.tokens.size()));
-    const auto current = it++;  // only now: make_room may have taken the ones behind
-    if (!fits && sequence.decoding()) preempt(current);
+    // Only now: make_room may have taken the ones behind.
+    it = !fits && sequence.decoding() ? preempt(it) : std::next(it);
   }
   const std::vector<Sequence*> candidates = service_order();
   std::vector<RowDemand> demands;
@@ -185,13 +186,16 @@ bool EngineImpl::make_room(Sequence& sequence, std::uint32_t length) {
     if (yield_fetch()) continue;
     const auto victim = last_in_rank();
     if (victim == running_.end() || victim->get() == &sequence) return false;
+    if (sequence.beams && (*victim)->beams == sequence.beams) return false;  // they go together
     preempt(victim);
   }
   return true;
 }
 
-/// Back to the queue, before others of its priority; what it computed may stay cached or in host memory. It continues identically: draws are keyed by position.
-void EngineImpl::preempt(std::list<SequencePtr>::iterator victim) {
+/// Back to the queue, before others of its priority; what it computed may stay cached or in host memory. It continues identically:
+/// draws are keyed by position. Returns the running one behind it, and behind those that went with it.
+std::list<EngineImpl::SequencePtr>::iterator EngineImpl::preempt(std::list<SequencePtr>::iterator victim) {
+  const auto next = fold_beams(victim);
   swap_out(**victim);
   (*victim)->pages.reset();
   (*victim)->seat.reset();
@@ -202,7 +206,9 @@ void EngineImpl::preempt(std::list<SequencePtr>::iterator victim) {
     (*victim)->news_due = true;
   }
   waiting_.splice(waiting_.begin(), running_, victim);
+  return next;
 }
+
 /// Keeps the pages of a sequence that gives way in host memory, if that is cheaper and has room.
 void EngineImpl::swap_out(Sequence& sequence) {
   const std::uint32_t tokens = sequence.pages->computed_length(), pages = (tokens + kPageTokens - 1) / kPageTokens;

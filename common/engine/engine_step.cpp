@@ -40,6 +40,7 @@ StepOutput EngineImpl::step(const std::function<bool()>& interrupted) {
       if (item.sequence->news) note_prefill(*item.sequence);
     }
     if (whole) {
+      advance_beams(planned, out);
       out.rows = batch_.rows();
       stats_.steps += 1;
       stats_.step_rows.add(out.rows);
@@ -64,8 +65,10 @@ void EngineImpl::expire(StepOutput& out) {
   const TimePoint now = clock_.now();
   const auto expired = [&](const SequencePtr& sequence) {
     if (!sequence->request->deadline || *sequence->request->deadline > now) return false;
-    // Choices that are not forked yet end too.
-    for (std::uint32_t i = 0; i <= sequence->forks; ++i) {
+    // Choices that are not forked yet end too, and those of a beam search once.
+    const std::uint32_t of_search = sequence->row == 0 ? sequence->request->choices : 0;
+    const std::uint32_t choices = sequence->beams ? of_search : sequence->forks + 1;
+    for (std::uint32_t i = 0; i < choices; ++i) {
       TokenEvent event = event_for(*sequence);
       event.choice = sequence->choice + i;
       event.finish = FinishReason::error;
@@ -129,7 +132,7 @@ void EngineImpl::add_rows(const Planned& item) {
 
 /// Best logits that a row leaves behind; 0: all.
 std::uint32_t EngineImpl::logits_kept(const Sequence& sequence) const {
-  if (sequence.matcher) return 0;
+  if (sequence.matcher || sequence.beams) return 0;
   const std::uint32_t drawn = best_needed(sequence.request->sampling, model_->config().vocab, backend::Backend::kMostBest);
   return drawn == 0 ? 0 : std::max(drawn, sequence.seat ? speculator_.rows_wanted(sequence.number) : 0);
 }
@@ -186,29 +189,38 @@ void EngineImpl::take_logits(Sequence& sequence, std::uint32_t index, const RowL
     return;
   }
   if (index + 1 != sequence.tokens.size()) return;
+  if (sequence.beams) return take_candidates(sequence, logits);
   rank(sequence, 0, logits);
   // The prompt is computed: the other choices start from the same pages and the same logits.
   for (std::uint32_t i = 0; i < sequence.forks; ++i) {
-    auto fork = std::make_unique<Sequence>();
-    fork->request = sequence.request;
-    fork->choice = sequence.choice + 1 + i;
-    fork->tokens = sequence.tokens;
-    fork->standing = sequence.standing;
-    fork->number.value = sequences_++;
-    fork->started = true;
-    fork->times = sequence.times;
-    if (sequence.news) fork->news = std::make_unique<StageNews>(*sequence.news);
-    fork->cached_tokens = sequence.cached_tokens;
-    fork->history = sequence.history;
-    fork->matcher = sequence.matcher;
     sequence.pages->computed(static_cast<std::uint32_t>(sequence.tokens.size()));
-    fork->pages.emplace(sequence.pages->fork());
-    Sequence& added = *fork;
-    forked_.push_back(std::move(fork));
+    Sequence& added = fork(sequence);
+    added.choice = sequence.choice + 1 + i;
     draw(added, logits, out);
   }
   sequence.forks = 0;
   draw(sequence, logits, out);
+}
+
+/// Another sequence that is as far, on the same pages; it runs from the end of this step on.
+Sequence& EngineImpl::fork(const Sequence& sequence) {
+  auto made = std::make_unique<Sequence>();
+  made->request = sequence.request;
+  made->choice = sequence.choice;
+  made->tokens = sequence.tokens;
+  made->emitted = sequence.emitted;
+  made->standing = sequence.standing;
+  made->number.value = sequences_++;
+  made->started = true;
+  made->times = sequence.times;
+  if (sequence.news) made->news = std::make_unique<StageNews>(*sequence.news);
+  made->cached_tokens = sequence.cached_tokens;
+  made->history = sequence.history;
+  made->matcher = sequence.matcher;
+  made->beams = sequence.beams;
+  made->pages.emplace(sequence.pages->fork());
+  forked_.push_back(std::move(made));
+  return *forked_.back();
 }
 
 GeneratedToken EngineImpl::next_token(const Sequence& sequence, const RowLogits& logits,

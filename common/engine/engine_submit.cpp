@@ -77,6 +77,7 @@ Expected<void> EngineImpl::check(const Request& request) const {
                                                    " tokens, the context holds " + std::to_string(context_));
   }
   if (request.grammar != nullptr) TROUPE_TRY(matcher_of(request));
+  if (request.beam.width > 0) TROUPE_TRY(check_beams(request));
   const std::size_t waiting = waiting_.size() + waiting_for_disk();
   if (waiting >= options_.queue)
     return fail(Errc::queue_full, std::to_string(waiting) + " of " + std::to_string(options_.queue) + " requests wait");
@@ -92,7 +93,8 @@ EngineImpl::SequencePtr EngineImpl::make_sequence(Request request) {
   sequence->standing.arrival = arrivals_++;
   sequence->number.value = sequences_++;
   sequence->choice = request.first_choice;
-  sequence->forks = request.choices - 1;
+  if (request.beam.width > 0) sequence->beams = std::make_shared<BeamGroup>(new_search(request));
+  else sequence->forks = request.choices - 1;
   sequence->emitted = request.resumed_tokens;
   if (needs_history(request.sampling)) {
     sequence->history.emplace(model_->config().vocab);

@@ -1,5 +1,6 @@
 #pragma once
 // One stream of tokens inside an engine, or one prompt that is computed for somebody else.
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -11,6 +12,7 @@
 #include "common/engine/schedule/preemption.hpp"
 #include "common/grammar/matcher.hpp"
 #include "common/kv/sequence_pages.hpp"
+#include "common/sampling/beam_search.hpp"
 #include "common/sampling/sampler.hpp"
 #include "common/speculation/speculator.hpp"
 
@@ -79,6 +81,17 @@ struct Drafted {
   std::uint32_t begin = 0;  ///< logical index of the root
 };
 
+/// A beam search under way. Each beam is a sequence that computes its row as any other and then waits for the rest of them.
+struct BeamGroup {
+  explicit BeamGroup(BeamSearch of) : search(std::move(of)), candidates(search.rows()), computed(search.rows(), false) {}
+  [[nodiscard]] bool ready() const { return std::find(computed.begin(), computed.end(), false) == computed.end(); }
+
+  BeamSearch search;
+  std::vector<std::vector<BeamCandidate>> candidates;  ///< [row] of this step
+  std::vector<bool> computed;                          ///< [row]
+  std::vector<GeneratedToken> prompt_report;
+};
+
 struct Sequence {
   std::shared_ptr<const Request> request;
   std::uint32_t choice = 0;
@@ -108,6 +121,8 @@ struct Sequence {
   std::optional<Drafted> draft;            ///< of the step under way
   std::vector<speculation::RankedRow> ranked;  ///< of the step under way, for drafters that want it; [row]
   std::size_t event = 0;                   ///< of the step under way, into StepOutput::tokens
+  std::shared_ptr<BeamGroup> beams;        ///< of a beam search; shared by its beams, which all run or are folded to one that waits
+  std::uint32_t row = 0;                   ///< among them
 
   [[nodiscard]] bool prefill_only() const { return feed != nullptr; }
   [[nodiscard]] std::uint32_t wanted() const { return prefill_only() ? target : static_cast<std::uint32_t>(tokens.size()); }
