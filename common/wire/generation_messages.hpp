@@ -25,7 +25,7 @@ struct WireSampling {
 
 /// Gateway to decode worker. A prompt too long for a control message follows as a PromptFrame on the data plane.
 struct Generate {
-  TROUPE_MESSAGE(Generate, 8, 1);
+  TROUPE_MESSAGE(Generate, 9, 1);
   RequestId request;
   Epoch epoch;
   ModelId model;
@@ -50,8 +50,10 @@ struct Generate {
   std::string drafter;                  ///< off, auto or a name; empty: the worker's option
   TraceLink trace = {};
   grammar::Source grammar = {};         ///< what the answer must look like
-  /// A worker that does not know grammars would answer in any form.
+  BeamParams beam = {};                 ///< width > 0: choices are the best hypotheses of a beam search
+  /// A worker that does not know grammars would answer in any form, one that does not know beams would draw.
   [[nodiscard]] std::uint16_t oldest_reader() const {
+    if (beam.width > 0) return 9;
     return grammar.kind == grammar::Kind::none ? kOldestReader : std::uint16_t{8};
   }
   template <class V, class S>
@@ -81,6 +83,11 @@ struct Generate {
     v.since(7, "trace", s.trace);
     v.since(8, "grammar_kind", s.grammar.kind);
     v.since(8, "grammar_text", s.grammar.text, kMaxGrammar);
+    v.since(9, "beam_width", s.beam.width);
+    v.since(9, "beam_groups", s.beam.groups);
+    v.since(9, "beam_diversity_penalty", s.beam.diversity_penalty);
+    v.since(9, "beam_length_penalty", s.beam.length_penalty);
+    v.since(9, "beam_early_stopping", s.beam.early_stopping);
   }
 };
 
@@ -98,7 +105,7 @@ struct WireToken {
 
 /// Decode worker to gateway: everything one engine step made for that gateway, as one message.
 struct Tokens {
-  TROUPE_MESSAGE(Tokens, 4, 1);
+  TROUPE_MESSAGE(Tokens, 5, 1);
   struct Entry {
     RequestId request;
     Epoch epoch;
@@ -113,6 +120,7 @@ struct Tokens {
     std::uint32_t prompt_total = 0;     ///< prompt tokens reported in all
     std::uint32_t drafted = 0;          ///< guesses computed for this choice under this epoch so far
     std::uint32_t accepted = 0;         ///< of them, those that came true
+    std::optional<double> score = {};   ///< of a hypothesis of a beam search
     template <class V, class S>
     static void fields(V&& v, S& s) {
       v("request", s.request);
@@ -128,6 +136,7 @@ struct Tokens {
       v.since(2, "prompt_total", s.prompt_total);
       v.since(4, "drafted", s.drafted);
       v.since(4, "accepted", s.accepted);
+      v.since(5, "score", s.score);
     }
   };
   NodeId node;

@@ -16,6 +16,7 @@ namespace troupe {
 
 // Enumerations and structs of other folders that travel.
 [[nodiscard]] constexpr FinishReason last_value(FinishReason) { return FinishReason::error; }
+[[nodiscard]] constexpr EarlyStopping last_value(EarlyStopping) { return EarlyStopping::never; }
 [[nodiscard]] constexpr Errc last_value(Errc) { return static_cast<Errc>(0xFFFF); }
 
 namespace wire {

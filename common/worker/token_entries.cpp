@@ -5,6 +5,8 @@
 namespace troupe::worker {
 namespace {
 
+constexpr std::size_t kEntryBytes = 80;  ///< without tokens and error; a little more than it takes
+
 std::size_t token_bytes(const wire::WireToken& token) {
   return 12 + token.top.size() * 8;
 }
@@ -36,7 +38,7 @@ GeneratedToken from_wire(const wire::WireToken& token) {
 }
 
 std::size_t entry_bytes(const wire::Tokens::Entry& entry) {
-  std::size_t bytes = 64 + (entry.error ? entry.error->detail.size() + 8 : 0);
+  std::size_t bytes = kEntryBytes + (entry.error ? entry.error->detail.size() + 8 : 0);
   for (const auto& token : entry.tokens) bytes += token_bytes(token);
   for (const auto& token : entry.prompt_tokens) bytes += token_bytes(token);
   return bytes;
@@ -56,13 +58,13 @@ std::vector<wire::Tokens::Entry> split_entry(wire::Tokens::Entry entry, std::siz
   for (std::size_t at = 0; at < prompt.size();) {
     wire::Tokens::Entry part = entry;
     part.prompt_first = prompt_first + static_cast<std::uint32_t>(at);
-    part.prompt_tokens = take_some(prompt, at, most_bytes - 64);
+    part.prompt_tokens = take_some(prompt, at, most_bytes - kEntryBytes);
     parts.push_back(std::move(part));
   }
   for (std::size_t at = 0; at < tokens.size();) {
     wire::Tokens::Entry part = entry;
     part.first_index = first_index + static_cast<std::uint32_t>(at);
-    part.tokens = take_some(tokens, at, most_bytes - 64);
+    part.tokens = take_some(tokens, at, most_bytes - kEntryBytes);
     parts.push_back(std::move(part));
   }
   if (parts.empty()) parts.push_back(entry);

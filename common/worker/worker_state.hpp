@@ -114,6 +114,7 @@ class WorkerState final : public actors::RoleState {
     std::vector<GeneratedToken> tokens;
     FinishReason finish = FinishReason::none;
     std::uint32_t drafted = 0, accepted = 0;
+    std::optional<double> score = {};
   };
   struct StreamKey {
     RequestId request;

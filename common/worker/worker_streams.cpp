@@ -121,6 +121,7 @@ engine::Request WorkerState::engine_request(const StreamKey& key, Stream& stream
   request.prompt_logprobs = order.prompt_logprobs;
   request.deadline = stream.deadline;
   request.drafter = order.drafter;
+  request.beam = order.beam;
   request.traced = stream.spans != nullptr;
   return request;
 }
@@ -176,6 +177,7 @@ void WorkerState::on_token_event(engine::TokenEvent event, TimePoint now, Batche
   choice.tokens.insert(choice.tokens.end(), event.tokens.begin(), event.tokens.end());
   entry.drafted = choice.drafted += event.drafted_tokens;
   entry.accepted = choice.accepted += event.accepted_tokens;
+  if (event.score) entry.score = choice.score = event.score;
   if (event.finish != FinishReason::none) choice.finish = event.finish;
   if (stream.spans) {
     stream.spans->made(event, now);
@@ -279,6 +281,7 @@ void WorkerState::resend_from(const StreamKey& key, const Stream& stream, std::u
   entry.finish = choice.finish;
   entry.drafted = choice.drafted;
   entry.accepted = choice.accepted;
+  entry.score = choice.score;
   if (stream.error) {
     entry.finish = FinishReason::error;
     entry.error = wire::WireError{stream.error->code, stream.error->detail.substr(0, wire::kMaxDetail.max)};

@@ -267,12 +267,14 @@ class FakeEngine final : public engine::Engine {
     std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<std::byte>> imported;
     std::vector<std::vector<TokenId>> texts;  // per choice: prompt and answer
     std::vector<bool> finished;
+    std::uint32_t search_steps = 0;
     engine::StageNews news;
   };
 
   Expected<void> admit(const engine::Request& request) {
     priorities.push_back(request.priority);
     if (request.prompt.empty()) return fail(Errc::invalid_argument, "an empty prompt");
+    if (request.beam.width > 0 && request.resumed_tokens > 0) return fail(Errc::invalid_argument, "a search is not resumed");
     if (sequences_.size() >= options_.max_sequences + options_.queue)
       return fail(Errc::queue_full, "the fake engine's queue is full");
     if (request.prompt.size() / 64 + 1 > options_.pages) return fail(Errc::out_of_pages, "can never fit");
@@ -368,7 +370,26 @@ class FakeEngine final : public engine::Engine {
     sequence.news.times.last_token = now();
     if (tells(sequence)) out.prefill_news.emplace_back(id, std::make_shared<const engine::StageNews>(sequence.news));
   }
+  /// Silent for some steps, then all of it.
+  void search(const RequestId& id, Sequence& sequence, engine::StepOutput& out) {
+    const engine::Request& request = sequence.request;
+    out.rows += request.beam.width;
+    if (++sequence.search_steps < std::min(request.max_tokens, 30u)) return;
+    for (std::uint32_t i = 0; i < request.choices; ++i) {
+      engine::TokenEvent event;
+      event.id = id;
+      event.epoch = request.epoch;
+      event.choice = request.first_choice + i;
+      event.score = -1.0 - event.choice;
+      event.finish = FinishReason::length;
+      for (const TokenId token : fake_answer(request.prompt, request.sampling.seed, event.choice, request.max_tokens))
+        event.tokens.push_back({token, 0.0f, {}});
+      out.tokens.push_back(std::move(event));
+    }
+    cancel(id);
+  }
   void generate(const RequestId& id, Sequence& sequence, engine::StepOutput& out) {
+    if (sequence.request.beam.width > 0) return search(id, sequence, out);
     const engine::Request& request = sequence.request;
     if (sequence.texts.empty()) {
       sequence.texts.assign(request.choices, request.prompt);

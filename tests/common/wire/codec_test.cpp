@@ -118,6 +118,17 @@ TEST(Codec, AnOldWorkerRefusesAGrammarThatItWouldOverlook) {
   EXPECT_EQ(result.error().code, Errc::wire_version);
 }
 
+TEST(Codec, AWorkerOfBeforeBeamsRefusesASearchThatItWouldDraw) {
+  Generate order;
+  order.grammar.kind = grammar::Kind::json_object;
+  EXPECT_EQ(order.oldest_reader(), 8);
+  order.beam.width = 2;
+  EXPECT_EQ(order.oldest_reader(), 9) << "whatever else it asks for";
+  const auto result = decode<OldGenerate>(encode(order));
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().code, Errc::wire_version);
+}
+
 TEST(Codec, AnEnvelopeOfAnotherTypeIsRefused) {
   EXPECT_FALSE(unpack<Pong>(pack(Ping{1})).has_value());
   EXPECT_FALSE(recode(Envelope{4711, {}, {1, 0, 1, 0}}).has_value());
