@@ -39,14 +39,36 @@ void append_usage(std::string& out, const Usage& usage) {
   out += '}';
 }
 
-void append_ids(std::string& out, const std::vector<TokenId>* ids) {
-  if (ids == nullptr) return;
-  out += ",\"troupe\":{\"token_ids\":[";
-  for (std::size_t i = 0; i < ids->size(); ++i) {
-    if (i != 0) out += ',';
-    out += std::to_string((*ids)[i]);
+void append_extras(std::string& out, const ChoiceExtras& extras) {
+  if (extras.ids == nullptr && !extras.score) return;
+  out += ",\"troupe\":{";
+  if (extras.ids != nullptr) {
+    out += "\"token_ids\":[";
+    for (std::size_t i = 0; i < extras.ids->size(); ++i) {
+      if (i != 0) out += ',';
+      out += std::to_string((*extras.ids)[i]);
+    }
+    out += ']';
   }
-  out += "]}";
+  if (extras.score) {
+    out += extras.ids != nullptr ? ",\"score\":" : "\"score\":";
+    append_real(out, *extras.score);
+  }
+  out += '}';
+}
+
+void append_lossy(std::string& out, const AnswerFormat::Options& options) {
+  std::vector<std::string_view> names;
+  if (options.lossy_pages) names.emplace_back("kv-int8");
+  if (options.converted_pages) names.emplace_back("kv-convert");
+  if (!options.search.empty()) names.emplace_back(options.search);
+  if (names.empty()) return;
+  out += ",\"lossy\":[";
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (i != 0) out += ',';
+    append_quoted(out, names[i]);
+  }
+  out += ']';
 }
 
 std::string make_head(const AnswerFormat::Options& options, std::string_view object) {
@@ -61,12 +83,7 @@ std::string make_head(const AnswerFormat::Options& options, std::string_view obj
   append_quoted(out, options.model);
   out += ",\"system_fingerprint\":";
   append_quoted(out, options.fingerprint);
-  if (options.lossy_pages || options.converted_pages) {
-    out += ",\"lossy\":[";
-    if (options.lossy_pages) out += "\"kv-int8\"";
-    if (options.converted_pages) out += options.lossy_pages ? ",\"kv-convert\"" : "\"kv-convert\"";
-    out += "]";
-  }
+  append_lossy(out, options);
   out += ",\"choices\":[";
   return out;
 }
@@ -95,10 +112,10 @@ void AnswerFormat::begin_event(std::string& out, std::size_t choice) const {
   append_number(out, choice);
 }
 
-void AnswerFormat::end_event(std::string& out, FinishReason reason, const std::vector<TokenId>* ids) const {
+void AnswerFormat::end_event(std::string& out, FinishReason reason, const ChoiceExtras& extras) const {
   out += ",\"finish_reason\":";
   out += reason_text(reason);
-  append_ids(out, ids);
+  append_extras(out, extras);
   out += '}';
   out += event_tail_;
 }
@@ -106,7 +123,7 @@ void AnswerFormat::end_event(std::string& out, FinishReason reason, const std::v
 void AnswerFormat::role_event(std::string& out, std::size_t choice) const {
   begin_event(out, choice);
   out += ",\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null";
-  end_event(out, FinishReason::none, nullptr);
+  end_event(out, FinishReason::none, {});
 }
 
 void AnswerFormat::delta_event(std::string& out, std::size_t choice, const TextDelta& delta) const {
@@ -115,14 +132,14 @@ void AnswerFormat::delta_event(std::string& out, std::size_t choice, const TextD
   append_quoted(out, delta.text);
   out += options_.chat ? "},\"logprobs\":" : ",\"logprobs\":";
   logprobs(out, delta.tokens);
-  end_event(out, FinishReason::none, nullptr);
+  end_event(out, FinishReason::none, {});
 }
 
 void AnswerFormat::finish_event(std::string& out, std::size_t choice, FinishReason reason,
-                                const std::vector<TokenId>* ids) const {
+                                const ChoiceExtras& extras) const {
   begin_event(out, choice);
   out += options_.chat ? ",\"delta\":{},\"logprobs\":null" : ",\"text\":\"\",\"logprobs\":null";
-  end_event(out, reason, ids);
+  end_event(out, reason, extras);
 }
 
 void AnswerFormat::usage_event(std::string& out, const Usage& usage) const {
@@ -155,7 +172,7 @@ std::string AnswerFormat::whole(const std::vector<ChoiceResult>& choices, const 
     logprobs(out, choice.all.tokens);
     out += ",\"finish_reason\":";
     out += reason_text(choice.reason);
-    append_ids(out, choice.ids);
+    append_extras(out, choice.extras);
     out += '}';
   }
   out += "],\"usage\":";

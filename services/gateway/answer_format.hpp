@@ -3,6 +3,7 @@
 // tree is built.
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,11 +22,17 @@ struct Usage {
   DraftUsage drafts;  ///< told when anything was drafted
 };
 
+/// What a finished choice reports under "troupe".
+struct ChoiceExtras {
+  const std::vector<TokenId>* ids = nullptr;  ///< null: not asked for
+  std::optional<double> score = {};           ///< of a hypothesis of a beam search
+};
+
 /// One finished choice of a whole answer.
 struct ChoiceResult {
   TextDelta all;
   FinishReason reason = FinishReason::none;
-  const std::vector<TokenId>* ids = nullptr;  ///< reported under "troupe" unless null
+  ChoiceExtras extras = {};
 };
 
 class AnswerFormat {
@@ -38,6 +45,7 @@ class AnswerFormat {
     std::string fingerprint;
     bool lossy_pages = false;  ///< said in every object: the lossy techniques at work
     bool converted_pages = false;
+    std::string search;  ///< technique that chose the answer in place of a draw; empty: none
     bool logprobs = false;
     bool include_usage = false;
   };
@@ -50,7 +58,7 @@ class AnswerFormat {
   void role_event(std::string& out, std::size_t choice) const;
   void delta_event(std::string& out, std::size_t choice, const TextDelta& delta) const;
   void finish_event(std::string& out, std::size_t choice, FinishReason reason,
-                    const std::vector<TokenId>* ids) const;
+                    const ChoiceExtras& extras) const;
   void usage_event(std::string& out, const Usage& usage) const;
   static void error_event(std::string& out, const ApiError& error);
   static void done_event(std::string& out);
@@ -64,7 +72,7 @@ class AnswerFormat {
  private:
   void make_heads();
   void begin_event(std::string& out, std::size_t choice) const;
-  void end_event(std::string& out, FinishReason reason, const std::vector<TokenId>* ids) const;
+  void end_event(std::string& out, FinishReason reason, const ChoiceExtras& extras) const;
   void logprobs(std::string& out, const std::vector<PlacedToken>& tokens) const;
   void chat_logprobs(std::string& out, const std::vector<PlacedToken>& tokens) const;
   void completion_logprobs(std::string& out, const std::vector<PlacedToken>& tokens) const;

@@ -34,6 +34,7 @@ struct GenerateJob {
   std::uint64_t session = 0;      ///< placed together where that costs nothing; 0: none
   std::string drafter = {};       ///< off, auto or a name; empty: the worker's option
   grammar::Source grammar = {};   ///< what the answer must look like
+  BeamParams beam = {};           ///< width > 0: the choices are the best hypotheses of a beam search, with scores
   std::shared_ptr<const RequestTrace> trace = {};  ///< null: nobody records it. Of a shared job its first listener's
 };
 
@@ -58,6 +59,8 @@ class AnswerSink {
   virtual void on_start(AnswerStart start) = 0;
   /// Tokens of `choice`, in order, without gaps or repeats. A stop token is delivered, then finish is `stop`.
   virtual void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) = 0;
+  /// Of a hypothesis of a beam search, before its tokens; perhaps again, with the same value.
+  virtual void on_score(std::uint32_t choice, double score) = 0;
   /// All choices have finished.
   virtual void on_done(const DraftUsage& drafts = {}) = 0;
   virtual void on_error(const Error& error) = 0;

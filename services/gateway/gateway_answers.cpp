@@ -140,6 +140,7 @@ void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& 
          std::move(request.prompt_logprobs), converted});
   }
   if (finish_reason != FinishReason::none) choice.finished = true;
+  if (entry.score) request.sink->on_score(entry.choice, *entry.score);
   request.sink->on_tokens(entry.choice, fresh, finish_reason);
   if (std::all_of(request.choices.begin(), request.choices.end(), [](const Choice& c) { return c.finished; }))
     finish(at, now, out);

@@ -23,6 +23,7 @@ std::uint32_t left_ms(const std::optional<TimePoint>& deadline, TimePoint now) {
 
 std::vector<TokenId> GatewayState::prompt_of(const Request& request, std::uint32_t choice) const {
   std::vector<TokenId> tokens = request.job.prompt;
+  if (request.job.beam.width > 0) return tokens;  // a search goes on from nowhere else
   const auto& emitted = request.choices[choice].emitted;
   tokens.insert(tokens.end(), emitted.begin(), emitted.end());
   return tokens;
@@ -51,7 +52,7 @@ void GatewayState::ask_router(const Request& request, Epoch epoch, std::vector<N
   ask.tenant = request.job.tenant;
   ask.prompt_tokens = static_cast<std::uint32_t>(prompt.size());
   ask.max_tokens = request.job.max_tokens;
-  ask.choices = open;
+  ask.choices = std::max(open, request.job.beam.width);
   const std::size_t keyed = std::min(prompt.size(), kBlocksPerPlace * kBlockTokens);
   ask.blocks = block_keys(request.model, request.job.tenant, std::span(prompt).first(keyed));
   ask.avoid = std::move(avoid);
@@ -167,7 +168,7 @@ void GatewayState::send_generate(Request& request, std::uint32_t first_choice, s
   order.tenant = job.tenant;
   order.prompt = prompt_of(request, first_choice);
   order.prompt_tokens = static_cast<std::uint32_t>(order.prompt.size());
-  order.resumed_tokens = static_cast<std::uint32_t>(request.choices[first_choice].emitted.size());
+  order.resumed_tokens = order.prompt_tokens - static_cast<std::uint32_t>(job.prompt.size());
   order.first_choice = first_choice;
   order.choices = choices;
   order.max_tokens = job.max_tokens;
@@ -178,6 +179,7 @@ void GatewayState::send_generate(Request& request, std::uint32_t first_choice, s
   order.priority = job.priority;
   order.drafter = job.drafter;
   order.grammar = job.grammar;
+  order.beam = job.beam;
   order.trace = traces_.order(job.id, request.epoch);
   order.fetch_address = request.placement.fetch_address;
   order.fetch_tokens = request.placement.fetch_tokens;

@@ -6,6 +6,7 @@
 
 #include "common/base/hash.hpp"
 #include "common/speculation/speculator.hpp"
+#include "services/gateway/beam_request.hpp"
 #include "services/gateway/messages.hpp"
 #include "services/gateway/openai_schema.hpp"
 #include "services/gateway/structured_output.hpp"
@@ -220,7 +221,12 @@ Status read_common(const Json& object, const RequestLimits& limits, GenerateRequ
   auto structured = read_structured_output(object);
   TROUPE_PARSE(structured);
   out.grammar = std::move(*structured);
-  return read_nested(object, out);
+  TROUPE_PARSE(read_nested(object, out));
+  auto beam = read_beam(object, out.choices);
+  TROUPE_PARSE(beam);
+  out.beam = *beam;
+  if (out.beam.width > 0) out.sampling.temperature = 0.0f;
+  return {};
 }
 
 Status read_prompts(const Json& prompt, const RequestLimits& limits, GenerateRequest& out) {
@@ -303,8 +309,8 @@ Parsed<GenerateRequest> parse_completion(std::string_view body, const RequestLim
     out.sampling.logprobs = *alternatives;
   }
   out.sampling.report_logprobs = out.logprobs;
-  if (const auto best_of = count(*object, "best_of"); best_of && *best_of != out.choices) {
-    return refuse("unsupported_parameter", "best_of", "best_of: only a value equal to n is supported");
+  if (const auto best_of = count(*object, "best_of"); best_of && out.beam.width == 0 && *best_of != out.choices) {
+    return refuse("unsupported_parameter", "best_of", "best_of: without a beam search only a value equal to n is supported");
   }
   if (out.max_tokens == 0u && !out.echo) {
     return refuse("invalid_value", "max_tokens", "max_tokens: 0 is only of use together with echo");

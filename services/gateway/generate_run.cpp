@@ -35,6 +35,8 @@ AnswerFormat::Options format_options(const Call& call, const PreparedRun& prepar
   options.model = prepared.request.model;
   options.lossy_pages = prepared.served.lossy_pages();
   options.fingerprint = "fp_" + to_hex(prepared.served.id).substr(0, 16);
+  if (prepared.request.beam.width > 0)
+    options.search = prepared.request.beam.groups > 1 ? "diverse-beam-search" : "beam-search";
   options.logprobs = prepared.request.logprobs;
   options.include_usage = prepared.request.include_usage;
   return options;
@@ -57,6 +59,9 @@ class GenerateRun::Sink final : public AnswerSink {
   }
   void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) override {
     run_->deliver({EventKind::tokens, job_, choice, 0, finish, {tokens.begin(), tokens.end()}, {}});
+  }
+  void on_score(std::uint32_t choice, double score) override {
+    run_->deliver({EventKind::score, job_, choice, 0, FinishReason::none, {}, {}, false, {}, score});
   }
   void on_done(const DraftUsage& drafts) override {
     run_->deliver({EventKind::done, job_, 0, 0, FinishReason::none, {}, {}, false, drafts});
@@ -99,7 +104,7 @@ void GenerateRun::make_choices() {
     options.characters_before = request.echo ? count_characters(request.text_prompts[prompt]) : 0;
     jobs_.push_back({prompt == 0 ? call_.request.id : random_id<RequestId>(), choices_.size(), false});
     for (std::uint32_t i = 0; i < request.choices; ++i) {
-      choices_.push_back({ChoiceText(prepared_.model->tokenizer, options), {}, {}, {}});
+      choices_.push_back({ChoiceText(prepared_.model->tokenizer, options), {}, {}, {}, {}});
     }
   }
 }
@@ -144,6 +149,7 @@ Expected<void> GenerateRun::dispatch(std::size_t job) {
   work.tenant = tenant_of(call_.request.header("Authorization"));
   work.drafter = request.drafter;
   work.grammar = request.grammar;
+  work.beam = request.beam;
   work.prompt_logprobs = request.echo && request.logprobs;
   work.deadline = deadline_;
   work.trace = call_.trace;
@@ -190,6 +196,10 @@ void GenerateRun::handle(Event& event) {
       return on_started(event);
     case EventKind::tokens:
       return on_tokens(event);
+    case EventKind::score:
+      if (event.choice < prepared_.request.choices)
+        choices_[jobs_[event.job].first_choice + event.choice].score = event.score;
+      return;
     case EventKind::failed:
       return fail_with(*event.error);
     case EventKind::agreed:
@@ -313,10 +323,13 @@ void GenerateRun::push(std::size_t index, std::span<const GeneratedToken> tokens
   std::vector<std::string> events;
   if (!delta.text.empty() || !delta.tokens.empty()) format_.delta_event(events.emplace_back(), index, delta);
   if (choice.text.finished()) {
-    format_.finish_event(events.emplace_back(), index, choice.text.reason(),
-                         prepared_.request.token_ids ? &choice.text.ids() : nullptr);
+    format_.finish_event(events.emplace_back(), index, choice.text.reason(), extras_of(choice));
   }
   sequence_.step(index, std::move(events), choice.text.finished(), out_);
+}
+
+ChoiceExtras GenerateRun::extras_of(const Choice& choice) const {
+  return {prepared_.request.token_ids ? &choice.text.ids() : nullptr, choice.score};
 }
 
 void GenerateRun::time_tokens(Choice& choice, std::size_t count) {
@@ -400,8 +413,7 @@ void GenerateRun::finish_if_complete() {
   std::vector<ChoiceResult> results;
   results.reserve(choices_.size());
   for (Choice& choice : choices_) {
-    results.push_back({std::move(choice.all), choice.text.reason(),
-                       prepared_.request.token_ids ? &choice.text.ids() : nullptr});
+    results.push_back({std::move(choice.all), choice.text.reason(), extras_of(choice)});
   }
   call_.reply_json(format_.whole(results, usage()));
   end(200);

@@ -52,7 +52,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   void record_kept();
 
  private:
-  enum class EventKind : std::uint8_t { started, tokens, done, failed, agreed };
+  enum class EventKind : std::uint8_t { started, tokens, score, done, failed, agreed };
   struct Event {
     EventKind kind = EventKind::done;
     std::size_t job = 0;
@@ -63,11 +63,13 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
     std::optional<Error> error;
     bool converted_pages = false;
     DraftUsage drafts = {};
+    double score = 0;
   };
   struct Choice {
     ChoiceText text;
     TextDelta all;  ///< of a whole answer
     std::optional<TimePoint> first_tokens, last_tokens;
+    std::optional<double> score = {};
     bool cluster_finished = false;  ///< false after a stop string was found here: the cluster still generates
   };
   struct Job {
@@ -94,6 +96,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   void keep(std::size_t index, TextDelta delta);
   void flush();
   void close_job(std::size_t job);
+  [[nodiscard]] ChoiceExtras extras_of(const Choice& choice) const;
   [[nodiscard]] bool job_finished(std::size_t job) const;
   [[nodiscard]] bool cluster_finished(std::size_t job) const;
   [[nodiscard]] std::span<const Choice> choices_of(std::size_t job) const;

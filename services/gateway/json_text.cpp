@@ -91,6 +91,12 @@ void append_logprob(std::string& out, float value) {
   out.append(digits.data(), end);
 }
 
+void append_real(std::string& out, double value) {
+  std::array<char, 48> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  out.append(digits.data(), end);
+}
+
 void append_byte_array(std::string& out, std::string_view bytes) {
   out += '[';
   for (std::size_t i = 0; i < bytes.size(); ++i) {

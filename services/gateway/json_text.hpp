@@ -16,6 +16,8 @@ void append_quoted(std::string& out, std::string_view text);
 void append_number(std::string& out, std::uint64_t value);
 /// A log-probability; minus infinity, which JSON cannot say, becomes -9999 as OpenAI writes it.
 void append_logprob(std::string& out, float value);
+/// The shortest text that reads back as this number, which is finite.
+void append_real(std::string& out, double value);
 /// [240,159,152,128]
 void append_byte_array(std::string& out, std::string_view bytes);
 

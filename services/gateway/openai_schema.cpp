@@ -4,6 +4,8 @@
 #include <cmath>
 #include <string>
 
+#include "common/sampling/params.hpp"
+
 namespace troupe::gateway {
 namespace {
 
@@ -63,6 +65,16 @@ constexpr std::array kFields{
     Field{"speculation", kTroupe, kObject},
     Field{"drafter", kSpeculation, kString},
 
+    // Search in place of drawing
+    Field{"beam", kTroupe, kObject},
+    Field{"width", kBeam, kInteger, used, 1, kMostBeams},
+    Field{"groups", kBeam, kInteger, used, 1, kMostBeams},
+    Field{"diversity_penalty", kBeam, kNumber, used, 0, 100},
+    Field{"length_penalty", kBeam, kNumber, used, -10, 10},
+    Field{"early_stopping", kBeam, kBoolean | kString},
+    Field{"use_beam_search", kGenerate, kBoolean},
+    Field{"length_penalty", kGenerate, kNumber, used, -10, 10},
+
     // What the answer must look like
     Field{"response_format", kGenerate, kObject},
     Field{"type", kResponseFormat, kString},
@@ -108,8 +120,6 @@ constexpr std::array kFields{
     Field{"verbosity", kChat, kString, only_default, 0, 0, R"("medium")"},
     Field{"web_search_options", kChat, kObject, only_default},
     Field{"min_tokens", kGenerate, kInteger, only_default, 0, kMaxInt, "0"},
-    Field{"use_beam_search", kGenerate, kBoolean, only_default, 0, 0, "false"},
-    Field{"length_penalty", kGenerate, kNumber, only_default, 0, 0, "1|1.0"},
     Field{"include_stop_str_in_output", kGenerate, kBoolean, only_default, 0, 0, "false"},
     Field{"skip_special_tokens", kGenerate, kBoolean, only_default, 0, 0, "true"},
     Field{"continue_final_message", kChat, kBoolean, only_default, 0, 0, "false"},

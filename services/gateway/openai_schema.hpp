@@ -14,7 +14,7 @@ namespace troupe::gateway {
 using Endpoints = std::uint16_t;
 inline constexpr Endpoints kChat = 1, kCompletions = 2, kTokenize = 4, kDetokenize = 8, kMessage = 16,
                            kStreamOptions = 32, kTroupe = 64, kSpeculation = 128, kResponseFormat = 256, kJsonSchema = 512,
-                           kStructured = 1024;
+                           kStructured = 1024, kBeam = 2048;
 inline constexpr Endpoints kGenerate = kChat | kCompletions;
 
 /// JSON types a field may have; a sum. null is always allowed and means absent.

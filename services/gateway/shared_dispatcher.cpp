@@ -23,6 +23,7 @@ class SharedDispatcher::Live final : public AnswerSink, public std::enable_share
     sink->on_start(start_);
     for (std::uint32_t i = 0; i < choices_.size(); ++i) {
       const Choice& choice = choices_[i];
+      if (choice.score) sink->on_score(i, *choice.score);
       if (!choice.tokens.empty() || choice.finish != FinishReason::none)
         sink->on_tokens(i, choice.tokens, choice.finish);
     }
@@ -58,6 +59,11 @@ class SharedDispatcher::Live final : public AnswerSink, public std::enable_share
     }
     for (const auto& [id, sink] : listeners_) sink->on_tokens(choice, tokens, finish);
   }
+  void on_score(std::uint32_t choice, double score) override {
+    const std::lock_guard lock(mutex_);
+    if (choice < choices_.size()) choices_[choice].score = score;
+    for (const auto& [id, sink] : listeners_) sink->on_score(choice, score);
+  }
   void on_done(const DraftUsage& drafts) override {
     end([&](AnswerSink& sink) { sink.on_done(drafts); });
   }
@@ -76,6 +82,7 @@ class SharedDispatcher::Live final : public AnswerSink, public std::enable_share
   struct Choice {
     std::vector<GeneratedToken> tokens;
     FinishReason finish = FinishReason::none;
+    std::optional<double> score = {};
   };
   template <class Tell>
   void end(const Tell& tell) {

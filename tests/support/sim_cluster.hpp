@@ -34,6 +34,10 @@ class RecordingSink final : public gateway::AnswerSink {
     for (const GeneratedToken& token : tokens) answers[choice].push_back(token.token);
     if (finish != FinishReason::none) finishes[choice] = finish;
   }
+  void on_score(std::uint32_t choice, double score) override {
+    TROUPE_CHECK(started && !finishes.contains(choice), "a score out of turn");
+    scores[choice] = score;
+  }
   void on_done(const gateway::DraftUsage& used) override {
     TROUPE_CHECK(!over(), "on_done twice");
     done = true;
@@ -50,6 +54,7 @@ class RecordingSink final : public gateway::AnswerSink {
   std::vector<GeneratedToken> prompt_logprobs;
   std::map<std::uint32_t, std::vector<TokenId>> answers;
   std::map<std::uint32_t, FinishReason> finishes;
+  std::map<std::uint32_t, double> scores;
   std::optional<Error> error;
   gateway::DraftUsage drafts;
 };

@@ -25,6 +25,9 @@ class WaitingSink final : public gateway::AnswerSink {
   void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) override {
     change([&] { inner.on_tokens(choice, tokens, finish); });
   }
+  void on_score(std::uint32_t choice, double score) override {
+    change([&] { inner.on_score(choice, score); });
+  }
   void on_done(const gateway::DraftUsage& drafts) override {
     change([&] { inner.on_done(drafts); });
   }

@@ -63,6 +63,42 @@ TEST(SimCluster, ChoicesDifferAndAllFinish) {
   s.expect_quiet();
 }
 
+TEST(SimCluster, ABeamSearchWhoseWorkerDiesStartsAnewAndEndsTheSame) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    Stage s(seed, {}, 2);
+    auto job = fake_job(seed, 100, 40, 2);
+    job.beam.width = 4;
+    const auto sink = s.sim.start(job);
+    ASSERT_TRUE(s.sim.run_until([&] { return !s.holder().empty(); }));
+    const std::string first = s.holder();
+    s.sim.run_for(seed * 2ms);
+    s.sim.kill(first);
+    ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+    EXPECT_EQ(check_answer(job, *sink), "");
+    EXPECT_EQ(sink->scores, (std::map<std::uint32_t, double>{{0, -1.0}, {1, -2.0}}));
+    s.expect_quiet();
+  }
+}
+
+/// One hypothesis came, another did not: the search is made again from the prompt, for what is missing.
+TEST(SimCluster, WhatIsMissingOfABeamSearchIsSearchedForAgain) {
+  SimFaults faults;
+  faults.lose = 0.2;
+  faults.repeat = faults.overtake = 0.1;
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    Stage s(seed, faults, 2);
+    auto job = fake_job(seed, 60, 5000, 3);  // more tokens than a message holds
+    job.beam.width = 3;
+    const auto sink = s.sim.start(job);
+    ASSERT_TRUE(s.sim.run_until([&] { return !s.holder().empty() && sink->answers.size() == 1; }) || sink->over());
+    if (const std::string holder = s.holder(); !holder.empty()) s.sim.kill(holder);
+    ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+    EXPECT_EQ(check_answer(job, *sink), "");
+    EXPECT_EQ(sink->scores.size(), 3u);
+    s.expect_quiet();
+  }
+}
+
 TEST(SimCluster, ARepeatedPromptIsServedFromTheCacheAndGoesWhereItIs) {
   Stage s(3, {}, 3);
   const auto first = fake_job(4, 200, 5);

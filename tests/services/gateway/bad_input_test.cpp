@@ -210,6 +210,34 @@ std::vector<Case> cases() {
        "troupe.speculation.drafter"},
       {"unknown speculation key", kChat, chat(R"("troupe":{"speculation":{"magic":1}})"), 400, "unknown_parameter",
        "troupe.speculation.magic"},
+      {"a beam search without a width", kChat, chat(R"("troupe":{"beam":{"groups":2}})"), 400, "missing_required_parameter",
+       "troupe.beam.width"},
+      {"no beams", kChat, chat(R"("troupe":{"beam":{"width":0}})"), 400, "invalid_value", "troupe.beam.width"},
+      {"too many beams", kChat, chat(R"("troupe":{"beam":{"width":65}})"), 400, "invalid_value", "troupe.beam.width"},
+      {"unknown beam key", kChat, chat(R"("troupe":{"beam":{"width":2,"depth":1}})"), 400, "unknown_parameter", "troupe.beam.depth"},
+      {"groups that do not divide", kChat, chat(R"("troupe":{"beam":{"width":4,"groups":3}})"), 400, "invalid_value", "troupe.beam"},
+      {"diversity of one group", kChat, chat(R"("troupe":{"beam":{"width":4,"diversity_penalty":1}})"), 400, "invalid_value",
+       "troupe.beam"},
+      {"early stopping unknown", kChat, chat(R"("troupe":{"beam":{"width":4,"early_stopping":"soon"}})"), 400, "invalid_value",
+       "troupe.beam.early_stopping"},
+      {"more choices than beams", kChat, chat(R"("n":3,"troupe":{"beam":{"width":2}})"), 400, "invalid_value", "n"},
+      {"beams and a temperature", kChat, chat(R"("temperature":0.5,"troupe":{"beam":{"width":2}})"), 400, "unsupported_parameter",
+       "temperature"},
+      {"beams and top_p", kChat, chat(R"("top_p":0.5,"use_beam_search":true)"), 400, "unsupported_parameter", "top_p"},
+      {"beams and a penalty", kChat, chat(R"("repetition_penalty":1.1,"use_beam_search":true)"), 400, "unsupported_parameter",
+       "repetition_penalty"},
+      {"beams and a stop string", kChat, chat(R"("stop":"x","use_beam_search":true)"), 400, "unsupported_parameter", "stop"},
+      {"beams and a form", kChat, chat(R"("guided_regex":"[a-z]","use_beam_search":true)"), 400, "unsupported_parameter",
+       "guided_regex"},
+      {"beams and an object", kChat, chat(R"("response_format":{"type":"json_object"},"use_beam_search":true)"), 400,
+       "unsupported_parameter", "response_format"},
+      {"beams and a drafter", kChat,
+       chat(R"("troupe":{"beam":{"width":2},"speculation":{"drafter":"prompt-lookup"}})"), 400, "unsupported_parameter",
+       "troupe.speculation.drafter"},
+      {"beams twice", kChat, chat(R"("use_beam_search":true,"troupe":{"beam":{"width":2}})"), 400, "unsupported_parameter",
+       "use_beam_search"},
+      {"best_of is not the width", kText, text(R"("best_of":3,"troupe":{"beam":{"width":2}})"), 400, "unsupported_parameter", "best_of"},
+      {"length_penalty of no search", kChat, chat(R"("length_penalty":0.5)"), 400, "unsupported_parameter", "length_penalty"},
       {"user a number", kChat, chat(R"("user":5)"), 400, "invalid_type", "user"},
 
       // Tokens
@@ -274,6 +302,13 @@ TEST_F(BadInput, UnknownTroupeKeyNamesTheKnownOnes) {
   EXPECT_NE(post(kChat, chat(R"("troupe":{"magic":1})")).body.find("token_ids"), std::string::npos);
 }
 
+TEST_F(BadInput, WhatABeamSearchDoesNotGoWithIsNamedBesideIt) {
+  start();
+  const Answer answer = post(kChat, chat(R"("temperature":0.5,"troupe":{"beam":{"width":2}})"));
+  EXPECT_NE(answer.body.find("temperature"), std::string::npos);
+  EXPECT_NE(answer.body.find("troupe.beam"), std::string::npos);
+}
+
 TEST_F(BadInput, ModelWithoutAReadyWorkerIs503) {
   start();
   const Answer answer = post(kChat, R"({"model":"asleep","messages":[{"role":"user","content":"x"}]})");
@@ -313,6 +348,10 @@ TEST_F(BadInput, HarmlessAndDefaultValuesAreAccepted) {
                              R"("troupe":{"speculation":{}})",
                              R"("troupe":{"speculation":{"drafter":"off"}})",
                              R"("troupe":{"speculation":{"drafter":"prompt-lookup"}})",
+                             R"("use_beam_search":false,"length_penalty":1.0)",
+                             R"("use_beam_search":true,"n":3,"length_penalty":0.5,"temperature":0,"top_p":1,"top_k":-1)",
+                             R"("troupe":{"beam":{"width":4,"groups":2,"diversity_penalty":0.5,"early_stopping":"never"}},"stop":[])",
+                             R"("troupe":{"beam":null})",
                              R"("logprobs":false)",
                              R"("stream":false)",
                              R"("stream_options":null)",

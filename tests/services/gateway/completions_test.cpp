@@ -74,6 +74,51 @@ TEST_F(Completions, ADrafterIsPassedOnAndUsageTellsWhatCameTrue) {
   EXPECT_EQ(dispatcher_.seen().back().drafter, "") << "the worker's option decides";
 }
 
+TEST_F(Completions, HypothesesOfABeamSearchComeWithTheirScores) {
+  start();
+  dispatcher_.set_script([](const gateway::GenerateJob& job) {
+    ScriptedAnswer answer;
+    for (std::uint32_t i = 0; i < job.choices; ++i)
+      answer.choices.push_back(byte_tokens(i == 0 ? "best" : "next"));
+    if (job.beam.width > 0) answer.scores = {-0.5, -0.75};
+    return answer;
+  });
+  json request = body();
+  request["n"] = 2;
+  request["troupe"]["beam"] = {{"width", 4},
+                               {"groups", 2},
+                               {"diversity_penalty", 0.5},
+                               {"length_penalty", 2},
+                               {"early_stopping", true}};
+  const json whole = post_json("/v1/completions", request);
+  const BeamParams expected{4, 2, 0.5f, 2.0f, EarlyStopping::on};
+  EXPECT_EQ(dispatcher_.seen().back().beam, expected);
+  EXPECT_EQ(dispatcher_.seen().back().sampling.temperature, 0.0f);
+  EXPECT_EQ(whole["choices"][0]["text"], "best");
+  EXPECT_EQ(whole["choices"][0]["troupe"]["score"], -0.5);
+  EXPECT_EQ(whole["choices"][1]["troupe"]["score"], -0.75);
+  EXPECT_EQ(whole["lossy"], json::array({"diverse-beam-search"}));
+  request["troupe"]["token_ids"] = true;
+  std::map<int, double> scores;
+  for (const json& chunk : stream("/v1/completions", request))
+    if (const json& choice = chunk["choices"][0]; !choice["finish_reason"].is_null()) {
+      scores[choice["index"]] = choice["troupe"]["score"];
+      EXPECT_EQ(choice["troupe"]["token_ids"].size(), 4u);
+    }
+  EXPECT_EQ(scores, (std::map<int, double>{{0, -0.5}, {1, -0.75}}));
+  EXPECT_FALSE(post_json("/v1/completions", body())["choices"][0].contains("troupe"));
+}
+
+TEST_F(Completions, VllmsNamesAskForABeamSearchToo) {
+  start();
+  json request = body();
+  request.update({{"use_beam_search", true}, {"best_of", 3}, {"length_penalty", 0.5}});
+  const json answer = post_json("/v1/completions", request);
+  EXPECT_EQ(dispatcher_.seen().back().beam, (BeamParams{3, 1, 0.0f, 0.5f, EarlyStopping::off}));
+  EXPECT_EQ(dispatcher_.seen().back().choices, 1u);
+  EXPECT_EQ(answer["lossy"], json::array({"beam-search"}));
+}
+
 TEST_F(Completions, OneArrayOfIdsIsOnePrompt) {
   start();
   post_json("/v1/completions", body({97, 98, 99}));

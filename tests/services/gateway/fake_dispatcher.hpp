@@ -29,6 +29,7 @@ struct ScriptedAnswer {
   std::optional<Error> error_before_tokens;  ///< through the sink, before on_start
   std::optional<Error> error_after_tokens;   ///< through the sink, instead of on_done
   gateway::DraftUsage drafts = {};           ///< told at the end
+  std::vector<double> scores = {};           ///< of the first choices
 };
 
 struct OpenJob {
@@ -141,6 +142,7 @@ class FakeDispatcher final : public gateway::Dispatcher {
     const ScriptedAnswer& answer = work.answer;
     if (answer.error_before_tokens) return work.sink->on_error(*answer.error_before_tokens);
     work.sink->on_start({answer.cached_tokens, answer.prompt_logprobs, converted_pages});
+    for (std::uint32_t i = 0; i < answer.scores.size(); ++i) work.sink->on_score(i, answer.scores[i]);
     std::vector<std::size_t> at(answer.choices.size(), 0);
     for (bool more = true; more;) {
       more = false;

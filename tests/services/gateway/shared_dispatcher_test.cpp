@@ -21,6 +21,7 @@ class Listener final : public gateway::AnswerSink {
     for (const GeneratedToken& token : tokens) heard[choice].push_back(token.token);
     if (finish != FinishReason::none) finishes[choice] = finish;
   }
+  void on_score(std::uint32_t choice, double score) override { scores[choice] = score; }
   void on_done(const gateway::DraftUsage&) override { ++ends; }
   void on_error(const Error& e) override {
     ++ends;
@@ -31,6 +32,7 @@ class Listener final : public gateway::AnswerSink {
   std::uint32_t cached = 0;
   std::map<std::uint32_t, std::vector<TokenId>> heard;
   std::map<std::uint32_t, FinishReason> finishes;
+  std::map<std::uint32_t, double> scores;
   std::optional<Error> error;
 };
 
@@ -65,6 +67,7 @@ TEST_F(SharedDispatcherTest, WhoComesLaterHearsEverythingAndItIsComputedOnce) {
   const OpenJob open = inner_.next_job();
   open.sink->on_start({5, {}});
   open.sink->on_tokens(0, tokens({10, 11}), FinishReason::none);
+  open.sink->on_score(1, -0.5);
   open.sink->on_tokens(1, tokens({20}), FinishReason::stop);
   const auto second = listen(2, 7);
   EXPECT_EQ(second->starts, 1);
@@ -76,6 +79,7 @@ TEST_F(SharedDispatcherTest, WhoComesLaterHearsEverythingAndItIsComputedOnce) {
     EXPECT_EQ(listener->heard[1], (std::vector<TokenId>{20}));
     EXPECT_EQ(listener->finishes[0], FinishReason::length);
     EXPECT_EQ(listener->finishes[1], FinishReason::stop);
+    EXPECT_EQ(listener->scores, (std::map<std::uint32_t, double>{{1, -0.5}}));
     EXPECT_EQ(listener->ends, 1);
   }
   EXPECT_EQ(inner_.seen().size(), 1u);
