@@ -120,7 +120,7 @@ struct Tokens {
     std::uint32_t prompt_total = 0;     ///< prompt tokens reported in all
     std::uint32_t drafted = 0;          ///< guesses computed for this choice under this epoch so far
     std::uint32_t accepted = 0;         ///< of them, those that came true
-    std::optional<double> score = {};   ///< of a hypothesis of a beam search
+    std::optional<double> score = {};   ///< of a hypothesis of a beam search; it travels beside the entries
     template <class V, class S>
     static void fields(V&& v, S& s) {
       v("request", s.request);
@@ -136,7 +136,6 @@ struct Tokens {
       v.since(2, "prompt_total", s.prompt_total);
       v.since(4, "drafted", s.drafted);
       v.since(4, "accepted", s.accepted);
-      v.since(5, "score", s.score);
     }
   };
   NodeId node;
@@ -149,6 +148,13 @@ struct Tokens {
     v("step", s.step);
     v("entries", s.entries, kMaxList);
     v.since(3, "converted", s.converted, kMaxList);
+    std::vector<std::pair<std::uint32_t, double>> scores;  // by entry: entries do not grow (README, "Releases")
+    for (std::uint32_t i = 0; i < s.entries.size(); ++i)
+      if (s.entries[i].score) scores.emplace_back(i, *s.entries[i].score);
+    v.since(5, "scores", scores, kMaxList);
+    if constexpr (!std::is_const_v<S>)
+      for (const auto& [entry, score] : scores)
+        if (entry < s.entries.size()) s.entries[entry].score = score;
   }
 };
 

@@ -5,7 +5,7 @@
 namespace troupe::worker {
 namespace {
 
-constexpr std::size_t kEntryBytes = 80;  ///< without tokens and error; a little more than it takes
+constexpr std::size_t kEntryBytes = 80;  ///< without tokens and error, its score included; a little more than it takes
 
 std::size_t token_bytes(const wire::WireToken& token) {
   return 12 + token.top.size() * 8;
