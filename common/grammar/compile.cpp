@@ -3,6 +3,7 @@
 
 #include "common/grammar/gbnf.hpp"
 #include "common/grammar/json_schema.hpp"
+#include "common/grammar/tagged.hpp"
 
 namespace troupe::grammar {
 namespace {
@@ -83,6 +84,15 @@ Result compile_gbnf(std::string_view source, const Limits& limits) {
   return builder.finish(*root, limits);
 }
 
+Result compile_tagged(std::string_view source, const Limits& limits) {
+  const auto form = parse_json(source, limits);
+  TROUPE_TRY(form);
+  Builder builder;
+  auto body = tagged(builder, *form, limits);
+  TROUPE_TRY(body);
+  return finish(builder, *body, limits);
+}
+
 Expected<void> check_strict(const Json& schema, const std::string& pointer) {
   const auto refuse = [&](const std::string& what) {
     return fail(Errc::invalid_argument, pointer + ": " + what);
@@ -139,6 +149,8 @@ Expected<std::shared_ptr<const Grammar>> compile(const Source& source, const Lim
       return compile_choice(source.text, limits);
     case Kind::gbnf:
       return compile_gbnf(source.text, limits);
+    case Kind::tagged:
+      return compile_tagged(source.text, limits);
   }
   return fail(Errc::invalid_argument, "there is nothing to compile");
 }

@@ -13,9 +13,10 @@ enum class Kind : std::uint8_t {
   regex,        ///< text: a regular expression that matches the whole answer
   choice,       ///< text: a JSON array of strings, one of which is the answer
   gbnf,         ///< text: rules in llama.cpp's GBNF
+  tagged,       ///< text: values between fixed texts, as JSON (tagged.hpp)
 };
 [[nodiscard]] constexpr Kind last_value(Kind) {
-  return Kind::gbnf;
+  return Kind::tagged;
 }
 
 /// Longest text of a source: it fits a control message beside everything else.

@@ -53,7 +53,7 @@ struct Generate {
   BeamParams beam = {};                 ///< width > 0: choices are the best hypotheses of a beam search
   /// A worker that does not know grammars would answer in any form, one that does not know beams would draw.
   [[nodiscard]] std::uint16_t oldest_reader() const {
-    if (beam.width > 0) return 9;
+    if (beam.width > 0 || grammar.kind == grammar::Kind::tagged) return 9;
     return grammar.kind == grammar::Kind::none ? kOldestReader : std::uint16_t{8};
   }
   template <class V, class S>

@@ -60,7 +60,7 @@ void follow(const std::shared_ptr<const Grammar>& grammar, std::uint32_t choices
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  const Source source{static_cast<Kind>(1 + data[0] % 5),
+  const Source source{static_cast<Kind>(1 + data[0] % 6),
                       std::string(reinterpret_cast<const char*>(data) + 1, size - 1)};
   Limits limits;
   limits.states = 1u << 14;

@@ -129,6 +129,15 @@ TEST(Codec, AWorkerOfBeforeBeamsRefusesASearchThatItWouldDraw) {
   EXPECT_EQ(result.error().code, Errc::wire_version);
 }
 
+TEST(Codec, AGrammarNeedsAReaderThatKnowsItsKind) {
+  Generate order;
+  EXPECT_EQ(order.oldest_reader(), Generate::kOldestReader);
+  order.grammar.kind = grammar::Kind::gbnf;
+  EXPECT_EQ(order.oldest_reader(), 8);
+  order.grammar.kind = grammar::Kind::tagged;
+  EXPECT_EQ(order.oldest_reader(), 9);
+}
+
 TEST(Codec, AnEnvelopeOfAnotherTypeIsRefused) {
   EXPECT_FALSE(unpack<Pong>(pack(Ping{1})).has_value());
   EXPECT_FALSE(recode(Envelope{4711, {}, {1, 0, 1, 0}}).has_value());
