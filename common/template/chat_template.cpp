@@ -6,6 +6,7 @@
 
 #include "common/template/lexer.hpp"
 #include "common/template/machine.hpp"
+#include "common/template/mentions.hpp"
 #include "common/template/parser.hpp"
 #include "common/template/text.hpp"
 
@@ -18,7 +19,8 @@ tl::unexpected<Error> refused(const jinja::Fault& fault) {
 
 class ParsedTemplate final : public ChatTemplate {
  public:
-  ParsedTemplate(jinja::Body body, TemplateLimits limits) : body_(std::move(body)), limits_(limits) {}
+  ParsedTemplate(std::string_view source, jinja::Body body, TemplateLimits limits)
+      : source_(source), body_(std::move(body)), names_(jinja::mentioned_names(body_)), limits_(limits) {}
 
   Expected<std::string> render(const nlohmann::ordered_json& context) const override {
     try {
@@ -31,8 +33,13 @@ class ParsedTemplate final : public ChatTemplate {
     }
   }
 
+  bool mentions(std::string_view name) const override { return names_.contains(name); }
+  std::string_view source() const override { return source_; }
+
  private:
+  std::string source_;
   jinja::Body body_;
+  std::set<std::string, std::less<>> names_;
   TemplateLimits limits_;
 };
 
@@ -41,7 +48,7 @@ class ParsedTemplate final : public ChatTemplate {
 Expected<std::shared_ptr<const ChatTemplate>> ChatTemplate::parse(std::string_view source, TemplateLimits limits) {
   try {
     auto tokens = jinja::tokenize(source);
-    return std::make_shared<const ParsedTemplate>(jinja::Parser(std::move(tokens), limits.depth).parse(), limits);
+    return std::make_shared<const ParsedTemplate>(source, jinja::Parser(std::move(tokens), limits.depth).parse(), limits);
   } catch (const jinja::Fault& fault) {
     return refused(fault);
   }

@@ -27,6 +27,10 @@ class ChatTemplate {
   /// `context` is an ordered JSON object: messages, tools, add_generation_prompt, bos_token, eos_token, ...
   /// Errors: template_failed: what the template said through raise_exception, or the limit that was passed, or the undefined operation with its line.
   [[nodiscard]] virtual Expected<std::string> render(const nlohmann::ordered_json& context) const = 0;
+  /// Is there a variable of this name anywhere in the template? What it does not mention it cannot show.
+  [[nodiscard]] virtual bool mentions(std::string_view name) const = 0;
+  /// What was parsed: the markers of calls and of reasoning stand in it.
+  [[nodiscard]] virtual std::string_view source() const = 0;
 };
 
 }  // namespace troupe
