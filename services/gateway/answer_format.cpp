@@ -3,20 +3,38 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/hash.hpp"
 #include "services/gateway/json_text.hpp"
 
 namespace troupe::gateway {
 namespace {
 
-std::string_view reason_text(FinishReason reason) {
-  switch (reason) {
+std::string_view reason_text(ChoiceEnd end) {
+  switch (end.reason) {
     case FinishReason::none:
       return "null";
     case FinishReason::length:
       return "\"length\"";
     default:
-      return "\"stop\"";
+      return end.called ? "\"tool_calls\"" : "\"stop\"";
   }
+}
+
+void append_details(std::string& out, const Usage& usage) {
+  if (usage.drafts.drafted == 0 && usage.reasoning_tokens == 0) return;
+  out += ",\"completion_tokens_details\":{";
+  if (usage.reasoning_tokens > 0) {
+    out += "\"reasoning_tokens\":";
+    append_number(out, usage.reasoning_tokens);
+    if (usage.drafts.drafted > 0) out += ',';
+  }
+  if (usage.drafts.drafted > 0) {
+    out += "\"accepted_prediction_tokens\":";
+    append_number(out, usage.drafts.accepted);
+    out += ",\"rejected_prediction_tokens\":";
+    append_number(out, usage.drafts.drafted - usage.drafts.accepted);
+  }
+  out += '}';
 }
 
 void append_usage(std::string& out, const Usage& usage) {
@@ -29,13 +47,7 @@ void append_usage(std::string& out, const Usage& usage) {
   out += ",\"prompt_tokens_details\":{\"cached_tokens\":";
   append_number(out, usage.cached_tokens);
   out += '}';
-  if (usage.drafts.drafted > 0) {
-    out += ",\"completion_tokens_details\":{\"accepted_prediction_tokens\":";
-    append_number(out, usage.drafts.accepted);
-    out += ",\"rejected_prediction_tokens\":";
-    append_number(out, usage.drafts.drafted - usage.drafts.accepted);
-    out += '}';
-  }
+  append_details(out, usage);
   out += '}';
 }
 
@@ -112,9 +124,9 @@ void AnswerFormat::begin_event(std::string& out, std::size_t choice) const {
   append_number(out, choice);
 }
 
-void AnswerFormat::end_event(std::string& out, FinishReason reason, const ChoiceExtras& extras) const {
+void AnswerFormat::end_event(std::string& out, ChoiceEnd end, const ChoiceExtras& extras) const {
   out += ",\"finish_reason\":";
-  out += reason_text(reason);
+  out += reason_text(end);
   append_extras(out, extras);
   out += '}';
   out += event_tail_;
@@ -123,23 +135,102 @@ void AnswerFormat::end_event(std::string& out, FinishReason reason, const Choice
 void AnswerFormat::role_event(std::string& out, std::size_t choice) const {
   begin_event(out, choice);
   out += ",\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null";
-  end_event(out, FinishReason::none, {});
+  end_event(out, {}, {});
 }
 
 void AnswerFormat::delta_event(std::string& out, std::size_t choice, const TextDelta& delta) const {
   begin_event(out, choice);
-  out += options_.chat ? ",\"delta\":{\"content\":" : ",\"text\":";
-  append_quoted(out, delta.text);
-  out += options_.chat ? "},\"logprobs\":" : ",\"logprobs\":";
+  if (options_.chat) {
+    chat_delta(out, choice, delta);
+  } else {
+    out += ",\"text\":";
+    append_quoted(out, delta.text);
+  }
+  out += ",\"logprobs\":";
   logprobs(out, delta.tokens);
-  end_event(out, FinishReason::none, {});
+  end_event(out, {}, {});
 }
 
-void AnswerFormat::finish_event(std::string& out, std::size_t choice, FinishReason reason,
+/// What every piece of a call and a whole one begin with.
+void AnswerFormat::call_head(std::string& out, std::size_t choice, const CallDelta& call) const {
+  // Of what every gateway knows that makes this answer, so a stream that is taken up elsewhere names them
+  // alike.
+  const auto id =
+      Hasher().text("call").text(options_.id).number(choice).number(call.index).finish<RequestId>();
+  out += "\"id\":\"call_";
+  out += to_hex(id).substr(0, 24);
+  out += "\",\"type\":\"function\",\"function\":{\"name\":";
+  append_quoted(out, call.name);
+  out += ',';
+}
+
+void AnswerFormat::chat_delta(std::string& out, std::size_t choice, const TextDelta& delta) const {
+  out += ",\"delta\":{";
+  const char* comma = "";
+  if (!delta.reasoning.empty()) {
+    out += "\"reasoning_content\":";
+    append_quoted(out, delta.reasoning);
+    comma = ",";
+  }
+  if (!delta.text.empty() || delta.empty()) {
+    out += comma;
+    out += "\"content\":";
+    append_quoted(out, delta.text);
+    comma = ",";
+  }
+  if (!delta.calls.empty()) {
+    out += comma;
+    out += "\"tool_calls\":[";
+    for (std::size_t i = 0; i < delta.calls.size(); ++i) {
+      const CallDelta& call = delta.calls[i];
+      out += i == 0 ? "{\"index\":" : ",{\"index\":";
+      append_number(out, call.index);
+      out += ',';
+      if (call.name.empty()) {
+        out += "\"function\":{";
+      } else {
+        call_head(out, choice, call);
+      }
+      out += "\"arguments\":";
+      append_quoted(out, call.arguments);
+      out += "}}";
+    }
+    out += ']';
+  }
+  out += '}';
+}
+
+void AnswerFormat::chat_message(std::string& out, std::size_t choice, const TextDelta& all) const {
+  out += ",\"message\":{\"role\":\"assistant\",\"content\":";
+  if (all.text.empty() && !all.calls.empty()) {
+    out += "null";
+  } else {
+    append_quoted(out, all.text);
+  }
+  out += ",\"refusal\":null";
+  if (!all.reasoning.empty()) {
+    out += ",\"reasoning_content\":";
+    append_quoted(out, all.reasoning);
+  }
+  if (!all.calls.empty()) {
+    out += ",\"tool_calls\":[";
+    for (std::size_t i = 0; i < all.calls.size(); ++i) {
+      out += i == 0 ? "{" : ",{";
+      call_head(out, choice, all.calls[i]);
+      out += "\"arguments\":";
+      append_quoted(out, all.calls[i].arguments);
+      out += "}}";
+    }
+    out += ']';
+  }
+  out += '}';
+}
+
+void AnswerFormat::finish_event(std::string& out, std::size_t choice, ChoiceEnd end,
                                 const ChoiceExtras& extras) const {
   begin_event(out, choice);
   out += options_.chat ? ",\"delta\":{},\"logprobs\":null" : ",\"text\":\"\",\"logprobs\":null";
-  end_event(out, reason, extras);
+  end_event(out, end, extras);
 }
 
 void AnswerFormat::usage_event(std::string& out, const Usage& usage) const {
@@ -166,12 +257,16 @@ std::string AnswerFormat::whole(const std::vector<ChoiceResult>& choices, const 
     if (i != 0) out += ',';
     out += "{\"index\":";
     append_number(out, i);
-    out += options_.chat ? ",\"message\":{\"role\":\"assistant\",\"content\":" : ",\"text\":";
-    append_quoted(out, choice.all.text);
-    out += options_.chat ? ",\"refusal\":null},\"logprobs\":" : ",\"logprobs\":";
+    if (options_.chat) {
+      chat_message(out, i, choice.all);
+    } else {
+      out += ",\"text\":";
+      append_quoted(out, choice.all.text);
+    }
+    out += ",\"logprobs\":";
     logprobs(out, choice.all.tokens);
     out += ",\"finish_reason\":";
-    out += reason_text(choice.reason);
+    out += reason_text({choice.reason, !choice.all.calls.empty()});
     append_extras(out, choice.extras);
     out += '}';
   }

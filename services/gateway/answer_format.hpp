@@ -19,7 +19,14 @@ struct Usage {
   std::uint64_t prompt_tokens = 0;
   std::uint64_t completion_tokens = 0;
   std::uint64_t cached_tokens = 0;
-  DraftUsage drafts;  ///< told when anything was drafted
+  std::uint64_t reasoning_tokens = 0;  ///< of the completion; told when there are any
+  DraftUsage drafts;                   ///< told when anything was drafted
+};
+
+/// How a choice ended.
+struct ChoiceEnd {
+  FinishReason reason = FinishReason::none;
+  bool called = false;  ///< tools: an answer that ends by itself waits for their results
 };
 
 /// What a finished choice reports under "troupe".
@@ -57,7 +64,7 @@ class AnswerFormat {
   // Server-sent events, appended to `out`.
   void role_event(std::string& out, std::size_t choice) const;
   void delta_event(std::string& out, std::size_t choice, const TextDelta& delta) const;
-  void finish_event(std::string& out, std::size_t choice, FinishReason reason,
+  void finish_event(std::string& out, std::size_t choice, ChoiceEnd end,
                     const ChoiceExtras& extras) const;
   void usage_event(std::string& out, const Usage& usage) const;
   static void error_event(std::string& out, const ApiError& error);
@@ -72,7 +79,10 @@ class AnswerFormat {
  private:
   void make_heads();
   void begin_event(std::string& out, std::size_t choice) const;
-  void end_event(std::string& out, FinishReason reason, const ChoiceExtras& extras) const;
+  void end_event(std::string& out, ChoiceEnd end, const ChoiceExtras& extras) const;
+  void chat_delta(std::string& out, std::size_t choice, const TextDelta& delta) const;
+  void chat_message(std::string& out, std::size_t choice, const TextDelta& all) const;
+  void call_head(std::string& out, std::size_t choice, const CallDelta& call) const;
   void logprobs(std::string& out, const std::vector<PlacedToken>& tokens) const;
   void chat_logprobs(std::string& out, const std::vector<PlacedToken>& tokens) const;
   void completion_logprobs(std::string& out, const std::vector<PlacedToken>& tokens) const;

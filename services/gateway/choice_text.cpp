@@ -11,7 +11,8 @@ ChoiceText::ChoiceText(std::shared_ptr<const Tokenizer> tokenizer, Options optio
     : tokenizer_(std::move(tokenizer)),
       options_(std::move(options)),
       decoder_(tokenizer_, false, options_.starts_text),
-      stops_(options_.stop) {}
+      stops_(options_.stop),
+      reader_(options_.reader) {}
 
 bool ChoiceText::ends_answer(TokenId token) const {
   return std::ranges::find(options_.end_tokens, token) != options_.end_tokens.end();
@@ -32,23 +33,31 @@ TextDelta ChoiceText::push(std::span<const GeneratedToken> tokens, FinishReason 
   return out;
 }
 
+std::string ChoiceText::text_of(TokenId token) {
+  if (std::ranges::find(options_.shown, token) == options_.shown.end()) return decoder_.push(token);
+  return decoder_.flush() + std::string(tokenizer_->token_text(token));
+}
+
 void ChoiceText::push_token(const GeneratedToken& token, TextDelta& out) {
-  const std::string text = decoder_.push(token.token);
+  const std::string text = text_of(token.token);
+  const bool reasoned = reader_.reasoning();
   if (options_.keep_tokens) waiting_.push_back({token, decoded_bytes_, decoded_characters_});
   decoded_bytes_ += text.size();
   if (options_.keep_tokens) decoded_characters_ += count_characters(text);
   let_out(stops_.push(text), out);
+  if (reasoned || reader_.reasoning()) ++reasoning_tokens_;
   if (stops_.matched()) {
     reason_ = FinishReason::stop;
     waiting_.clear();  // they begin at or behind the cut
+    reader_.finish(out);
   }
 }
 
 // A token goes out with the first byte of its text. One that begins where the shown text ends waits, since a
 // stop string that begins there too would take it away again.
-void ChoiceText::let_out(std::string text, TextDelta& out) {
+void ChoiceText::let_out(std::string_view text, TextDelta& out) {
   shown_bytes_ += text.size();
-  out.text += text;
+  reader_.push(text, out);
   std::size_t ready = 0;
   while (ready < waiting_.size() && waiting_[ready].begin_bytes < shown_bytes_) ++ready;
   for (std::size_t i = 0; i < ready; ++i) {
@@ -65,7 +74,7 @@ void ChoiceText::finish_with(FinishReason reason, TextDelta& out) {
   if (stops_.matched()) {
     reason_ = FinishReason::stop;
     waiting_.clear();
-    return;
+    return reader_.finish(out);
   }
   let_out(stops_.flush(), out);
   for (Waiting& token : waiting_) {
@@ -73,6 +82,7 @@ void ChoiceText::finish_with(FinishReason reason, TextDelta& out) {
   }
   waiting_.clear();
   reason_ = reason;
+  reader_.finish(out);
 }
 
 }  // namespace troupe::gateway

@@ -11,6 +11,7 @@
 
 #include "common/sampling/params.hpp"
 #include "common/tokenizer/tokenizer.hpp"
+#include "services/gateway/answer_reader.hpp"
 #include "services/gateway/stop_matcher.hpp"
 
 namespace troupe::gateway {
@@ -22,8 +23,7 @@ struct PlacedToken {
   bool scored = true;  ///< false: the first token of an echoed prompt, which nothing precedes
 };
 
-struct TextDelta {
-  std::string text;
+struct TextDelta : AnswerParts {
   std::vector<PlacedToken> tokens;  ///< filled only when asked for
 };
 
@@ -37,6 +37,8 @@ class ChoiceText {
     bool starts_text = true;            ///< false: continues a raw prompt, so a leading space belongs to it
     bool discard = false;               ///< max_tokens 0: the prompt alone was wanted
     std::size_t characters_before = 0;  ///< of an echoed prompt
+    AnswerReader::Options reader = {};  ///< what is told apart from content
+    std::vector<TokenId> shown = {};  ///< control tokens that are text here: the marks of calls and reasoning
   };
   ChoiceText(std::shared_ptr<const Tokenizer> tokenizer, Options options);
 
@@ -48,6 +50,10 @@ class ChoiceText {
   /// Tokens up to the end, the end token and those of a stop string included, as OpenAI counts what was
   /// generated.
   [[nodiscard]] std::uint64_t completion_tokens() const { return completion_tokens_; }
+  /// Those of them that made reasoning or its marks.
+  [[nodiscard]] std::uint64_t reasoning_tokens() const { return reasoning_tokens_; }
+  /// Calls of tools that have begun.
+  [[nodiscard]] std::size_t calls() const { return reader_.calls(); }
   [[nodiscard]] const std::vector<TokenId>& ids() const { return ids_; }
 
  private:
@@ -57,7 +63,8 @@ class ChoiceText {
     std::size_t begin_characters = 0;
   };
   void push_token(const GeneratedToken& token, TextDelta& out);
-  void let_out(std::string text, TextDelta& out);
+  [[nodiscard]] std::string text_of(TokenId token);
+  void let_out(std::string_view text, TextDelta& out);
   void finish_with(FinishReason reason, TextDelta& out);
   [[nodiscard]] bool ends_answer(TokenId token) const;
 
@@ -65,12 +72,14 @@ class ChoiceText {
   Options options_;
   StreamDecoder decoder_;
   StopMatcher stops_;
+  AnswerReader reader_;
   std::vector<Waiting> waiting_;
   std::vector<TokenId> ids_;
   std::size_t decoded_bytes_ = 0;
   std::size_t decoded_characters_ = 0;
   std::size_t shown_bytes_ = 0;
   std::uint64_t completion_tokens_ = 0;
+  std::uint64_t reasoning_tokens_ = 0;
   FinishReason reason_ = FinishReason::none;
 };
 

@@ -298,12 +298,17 @@ class EdgeServer final : public Edge {
       auto found = find_model(request->model, false);
       if (!found) return c.reply(found.error());
       const ModelText& model = *found->first;
-      auto ids = request->prompt ? model.tokenizer->encode(*request->prompt, SpecialTokens::parse,
-                                                           request->add_special_tokens)
-                                 : model.encode_chat(request->messages, request->add_generation_prompt);
-      if (!ids) return c.reply(to_api(ids.error(), request->prompt ? "prompt" : "messages"));
+      auto ids = tokens_of(*request, model);
+      if (!ids) return c.reply(ids.error());
       c.reply_json(tokenize_answer(*ids, model, found->second.context_length, request->return_token_strs));
     });
+  }
+
+  static Parsed<std::vector<TokenId>> tokens_of(TokenizeRequest& request, const ModelText& model) {
+    if (!request.prompt) return chat_tokens(std::move(request.input), model);
+    auto ids = model.tokenizer->encode(*request.prompt, SpecialTokens::parse, request.add_special_tokens);
+    if (!ids) return tl::unexpected<ApiError>(to_api(ids.error(), "prompt"));
+    return std::move(*ids);
   }
 
   static std::string tokenize_answer(const std::vector<TokenId>& ids, const ModelText& model,

@@ -7,9 +7,9 @@
 #include "common/base/hash.hpp"
 #include "common/speculation/speculator.hpp"
 #include "services/gateway/beam_request.hpp"
-#include "services/gateway/messages.hpp"
 #include "services/gateway/openai_schema.hpp"
 #include "services/gateway/structured_output.hpp"
+#include "services/gateway/tool_format.hpp"
 
 namespace troupe::gateway {
 namespace {
@@ -172,6 +172,16 @@ Status read_length(const Json& object, GenerateRequest& out) {
   return {};
 }
 
+Status read_tool_format(const Json& own, GenerateRequest& out) {
+  const Json* format = find_value(own, "tool_format");
+  if (format == nullptr) return {};
+  out.tool_format = format->get<std::string>();
+  if (out.tool_format.empty() || find_tool_format(out.tool_format) != nullptr) return {};
+  std::string known;
+  for (const ToolFormat& one : tool_formats()) known += (known.empty() ? "" : ", ") + std::string(one.name);
+  return refuse("invalid_value", "troupe.tool_format", "troupe.tool_format: expected one of " + known);
+}
+
 Status read_nested(const Json& object, GenerateRequest& out) {
   if (const Json* options = find_value(object, "stream_options")) {
     TROUPE_PARSE(check_fields(*options, kStreamOptions, "stream_options."));
@@ -183,6 +193,7 @@ Status read_nested(const Json& object, GenerateRequest& out) {
   if (const Json* own = find_value(object, "troupe")) {
     TROUPE_PARSE(check_fields(*own, kTroupe, "troupe."));
     out.token_ids = flag(*own, "token_ids");
+    TROUPE_PARSE(read_tool_format(*own, out));
     if (const Json* drafts = find_value(*own, "speculation")) {
       TROUPE_PARSE(check_fields(*drafts, kSpeculation, "troupe.speculation."));
       if (const Json* name = find_value(*drafts, "drafter")) out.drafter = name->get<std::string>();
@@ -268,10 +279,30 @@ Status read_prompts(const Json& prompt, const RequestLimits& limits, GenerateReq
   return {};
 }
 
-Parsed<Json> required_messages(const Json& object) {
-  const Json* messages = find_value(object, "messages");
-  if (messages == nullptr) return refuse("missing_required_parameter", "messages", "messages is required");
-  return read_messages(*messages);
+/// As llama.cpp's server has it.
+Status read_reasoning(const Json& object, GenerateRequest& out) {
+  const Json* format = find_value(object, "reasoning_format");
+  if (format == nullptr || *format == "" || *format == "auto") return {};
+  if (*format != "none" && *format != "deepseek")
+    return refuse("invalid_value", "reasoning_format",
+                  "reasoning_format: expected one of auto, deepseek, none");
+  out.reasoning = *format == "deepseek";
+  return {};
+}
+
+Status read_chat(const Json& object, GenerateRequest& out) {
+  auto input = read_chat_input(object);
+  TROUPE_PARSE(input);
+  out.input = std::move(*input);
+  auto tools = read_tools(object);
+  TROUPE_PARSE(tools);
+  out.tools = std::move(*tools);
+  if (out.tools.choice != ToolChoice::none) out.input.tools = out.tools.shown;
+  using enum grammar::Kind;
+  const bool json = out.grammar.kind == none || out.grammar.kind == json_object || out.grammar.kind == json_schema;
+  if (out.tools.choice == ToolChoice::automatic && !json)
+    return refuse("invalid_value", "tools", "tools: beside them an answer can only be held to be JSON");
+  return read_reasoning(object, out);
 }
 
 }  // namespace
@@ -282,10 +313,7 @@ Parsed<GenerateRequest> parse_chat(std::string_view body, const RequestLimits& l
   GenerateRequest out;
   out.chat = true;
   TROUPE_PARSE(read_common(*object, limits, out));
-  auto messages = required_messages(*object);
-  TROUPE_PARSE(messages);
-  out.messages = std::move(*messages);
-  out.add_generation_prompt = flag(*object, "add_generation_prompt", true);
+  TROUPE_PARSE(read_chat(*object, out));
   out.logprobs = flag(*object, "logprobs");
   out.sampling.logprobs = count(*object, "top_logprobs").value_or(0);
   if (out.sampling.logprobs > 0 && !out.logprobs) {
@@ -332,11 +360,13 @@ Parsed<TokenizeRequest> parse_tokenize(std::string_view body) {
   }
   if (prompt != nullptr) out.prompt = prompt->get<std::string>();
   if (has_messages) {
-    auto messages = required_messages(*object);
-    TROUPE_PARSE(messages);
-    out.messages = std::move(*messages);
+    auto input = read_chat_input(*object);
+    TROUPE_PARSE(input);
+    out.input = std::move(*input);
+    auto tools = read_tools(*object);
+    TROUPE_PARSE(tools);
+    out.input.tools = std::move(tools->shown);
   }
-  out.add_generation_prompt = flag(*object, "add_generation_prompt", true);
   out.add_special_tokens = flag(*object, "add_special_tokens", true);
   out.return_token_strs = flag(*object, "return_token_strs");
   return out;

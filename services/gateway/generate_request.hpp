@@ -9,7 +9,9 @@
 #include "common/base/ids.hpp"
 #include "common/grammar/source.hpp"
 #include "common/sampling/params.hpp"
+#include "services/gateway/chat_input.hpp"
 #include "services/gateway/json_reader.hpp"
+#include "services/gateway/tool_request.hpp"
 
 namespace troupe::gateway {
 
@@ -23,8 +25,10 @@ struct RequestLimits {
 struct GenerateRequest {
   bool chat = false;
   std::string model;
-  Json messages;  ///< chat: template-ready, content is always a string
-  bool add_generation_prompt = true;
+  ChatInput input;                        ///< chat: what the template is given
+  ToolRequest tools;                      ///< chat
+  std::string tool_format;                ///< troupe.tool_format; empty: as the template has it
+  std::optional<bool> reasoning;          ///< told apart; none: as the template has it
   std::vector<std::string> text_prompts;  ///< completions: these or those
   std::vector<std::vector<TokenId>> token_prompts;  ///< a chat has one here when it is made again from a record
   std::uint32_t choices = 1;                ///< per prompt
@@ -54,8 +58,7 @@ struct GenerateRequest {
 struct TokenizeRequest {
   std::string model;
   std::optional<std::string> prompt;  ///< this or messages
-  Json messages;
-  bool add_generation_prompt = true;
+  ChatInput input;
   bool add_special_tokens = true;
   bool return_token_strs = false;
 };

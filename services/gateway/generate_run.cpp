@@ -99,6 +99,8 @@ void GenerateRun::make_choices() {
   options.keep_tokens = request.logprobs;
   options.keep_ids = request.token_ids;
   options.starts_text = request.chat;
+  options.reader = prepared_.reader;
+  options.shown = prepared_.shown;
   for (std::size_t prompt = 0; prompt < prepared_.prompts.size(); ++prompt) {
     options.discard = prepared_.max_tokens[prompt] == 0;
     options.characters_before = request.echo ? count_characters(request.text_prompts[prompt]) : 0;
@@ -321,9 +323,10 @@ void GenerateRun::push(std::size_t index, std::span<const GeneratedToken> tokens
   TextDelta delta = choice.text.push(tokens, finish);
   if (!streaming_) return keep(index, std::move(delta));
   std::vector<std::string> events;
-  if (!delta.text.empty() || !delta.tokens.empty()) format_.delta_event(events.emplace_back(), index, delta);
+  if (!delta.empty() || !delta.tokens.empty()) format_.delta_event(events.emplace_back(), index, delta);
   if (choice.text.finished()) {
-    format_.finish_event(events.emplace_back(), index, choice.text.reason(), extras_of(choice));
+    format_.finish_event(events.emplace_back(), index, {choice.text.reason(), choice.text.calls() > 0},
+                         extras_of(choice));
   }
   sequence_.step(index, std::move(events), choice.text.finished(), out_);
 }
@@ -367,6 +370,8 @@ void GenerateRun::count_finished(std::size_t job, const Choice& choice) const {
 void GenerateRun::keep(std::size_t index, TextDelta delta) {
   TextDelta& all = choices_[index].all;
   all.text += delta.text;
+  all.reasoning += delta.reasoning;
+  for (const CallDelta& piece : delta.calls) add_call(all, piece);
   std::ranges::move(delta.tokens, std::back_inserter(all.tokens));
 }
 
@@ -491,7 +496,10 @@ void GenerateRun::trace_end(int status, const Usage& used) const {
 Usage GenerateRun::usage() const {
   Usage used;
   for (const auto& prompt : prepared_.prompts) used.prompt_tokens += prompt.size();
-  for (const Choice& choice : choices_) used.completion_tokens += choice.text.completion_tokens();
+  for (const Choice& choice : choices_) {
+    used.completion_tokens += choice.text.completion_tokens();
+    used.reasoning_tokens += choice.text.reasoning_tokens();
+  }
   used.cached_tokens = cached_tokens_;
   // They depend on the schedule: an answer that may be asked for again, byte for byte, does not tell them.
   if (!prepared_.recorded) used.drafts = drafts_;

@@ -40,6 +40,8 @@ struct PreparedRun {
   std::vector<std::vector<TokenId>> prompts;
   std::vector<std::uint32_t> max_tokens;  ///< per prompt; 0 only with echo
   std::optional<RecordedRun> recorded;    ///< none: nobody can ask for this answer again
+  AnswerReader::Options reader;           ///< chat: what is looked for in the text
+  std::vector<TokenId> shown;             ///< control tokens that are part of the text
 };
 
 class GenerateRun : public std::enable_shared_from_this<GenerateRun> {

@@ -54,13 +54,65 @@ Parsed<std::string> read_role(const Json& message, const std::string& path) {
   return text == "developer" ? std::string("system") : text;
 }
 
-Parsed<void> check_tool_calls(const Json& calls, const std::string& path) {
+tl::unexpected<ApiError> missing(const std::string& path) {
+  return refuse("missing_required_parameter", path, path + " is required");
+}
+
+/// Templates print arguments as an object; clients send its text.
+Parsed<Json> read_arguments(const Json* text, const std::string& path) {
+  if (text == nullptr) return missing(path);
+  const auto& spelled = text->get_ref<const std::string&>();
+  if (spelled.empty()) return Json::object();
+  auto arguments = read_json(spelled);
+  if (!arguments || !arguments->is_object())
+    return refuse("invalid_value", path, path + ": expected the text of a JSON object");
+  return std::move(*arguments);
+}
+
+Parsed<Json> read_tool_call(const Json& call, const std::string& path) {
+  if (!call.is_object())
+    return refuse("invalid_type", path, path + ": expected an object, found " + describe(call));
+  if (auto checked = check_fields(call, kToolCall, path + "."); !checked)
+    return tl::unexpected<ApiError>(std::move(checked.error()));
+  const Json* id = find_value(call, "id");
+  if (id == nullptr) return missing(path + ".id");
+  if (const Json* type = find_value(call, "type"); type != nullptr && *type != "function")
+    return refuse("unsupported_parameter", path + ".type", path + ".type: only 'function' is supported");
+  const Json* function = find_value(call, "function");
+  const std::string at = path + ".function";
+  if (function == nullptr) return missing(at);
+  if (auto checked = check_fields(*function, kCalledFunction, at + "."); !checked)
+    return tl::unexpected<ApiError>(std::move(checked.error()));
+  const Json* name = find_value(*function, "name");
+  if (name == nullptr) return missing(at + ".name");
+  auto arguments = read_arguments(find_value(*function, "arguments"), at + ".arguments");
+  if (!arguments) return arguments;
+  return Json{{"id", *id},
+              {"type", "function"},
+              {"function", {{"name", *name}, {"arguments", std::move(*arguments)}}}};
+}
+
+Parsed<Json> read_tool_calls(const Json& calls, const std::string& path) {
+  Json out = Json::array();
   for (std::size_t i = 0; i < calls.size(); ++i) {
-    const std::string at = path + "[" + std::to_string(i) + "]";
-    if (!calls[i].is_object())
-      return refuse("invalid_type", at, at + ": expected an object, found " + describe(calls[i]));
+    auto call = read_tool_call(calls[i], path + "[" + std::to_string(i) + "]");
+    if (!call) return call;
+    out.push_back(std::move(*call));
   }
-  return {};
+  return out;
+}
+
+/// A result belongs to one of the calls before it, with nothing but other results between.
+Parsed<void> check_result(const Json& messages, const Json& result, const std::string& path) {
+  const auto id = result.find("tool_call_id");
+  if (id == result.end()) return missing(path);
+  std::size_t before = messages.size();
+  while (before > 0 && messages[before - 1]["role"] == "tool") --before;
+  if (before > 0 && messages[before - 1].contains("tool_calls")) {
+    for (const Json& call : messages[before - 1]["tool_calls"])
+      if (call["id"] == *id) return {};
+  }
+  return refuse("invalid_value", path, path + ": no call of the assistant's message before has this id");
 }
 
 Parsed<Json> read_message(const Json& message, const std::string& path) {
@@ -77,12 +129,11 @@ Parsed<Json> read_message(const Json& message, const std::string& path) {
   out["role"] = std::move(*role);
   out["content"] = std::move(*content);
   if (const Json* calls = find_value(message, "tool_calls"); calls != nullptr && !calls->empty()) {
-    if (auto checked = check_tool_calls(*calls, path + ".tool_calls"); !checked) {
-      return tl::unexpected<ApiError>(std::move(checked.error()));
-    }
-    out["tool_calls"] = *calls;
+    auto read = read_tool_calls(*calls, path + ".tool_calls");
+    if (!read) return read;
+    out["tool_calls"] = std::move(*read);
   }
-  for (const char* key : {"name", "tool_call_id"}) {
+  for (const char* key : {"name", "tool_call_id", "reasoning_content"}) {
     if (const Json* value = find_value(message, key)) out[key] = *value;
   }
   return out;
@@ -95,8 +146,13 @@ Parsed<Json> read_messages(const Json& messages) {
     return refuse("invalid_value", "messages", "messages: expected at least one message, found none");
   Json out = Json::array();
   for (std::size_t i = 0; i < messages.size(); ++i) {
-    auto message = read_message(messages[i], "messages[" + std::to_string(i) + "]");
+    const std::string path = "messages[" + std::to_string(i) + "]";
+    auto message = read_message(messages[i], path);
     if (!message) return message;
+    if ((*message)["role"] == "tool") {
+      if (auto checked = check_result(out, *message, path + ".tool_call_id"); !checked)
+        return tl::unexpected<ApiError>(std::move(checked.error()));
+    }
     out.push_back(std::move(*message));
   }
   return out;

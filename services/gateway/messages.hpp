@@ -5,8 +5,9 @@
 namespace troupe::gateway {
 
 /// Every message becomes an object with a known role and a string as content: null is "", text parts are
-/// joined by newlines, `developer` becomes `system`. Tool fields are kept for the template. Errors: as the
-/// request parsers', with paths such as "messages[2].content[0].type".
+/// joined by newlines, `developer` becomes `system`. Calls of tools have their arguments as objects; a result
+/// names one of the calls before it. Errors: as the request parsers', with paths such as
+/// "messages[2].content[0].type".
 [[nodiscard]] Parsed<Json> read_messages(const Json& messages);
 
 }  // namespace troupe::gateway

@@ -9,9 +9,9 @@ std::string special_text(const Tokenizer& tokenizer, TokenId token) {
   return token < 0 ? std::string() : std::string(tokenizer.token_text(token));
 }
 
-/// A character that stands nowhere in `messages`: one of those that Unicode keeps for use inside a program.
-Expected<std::string> free_mark(const Json& messages) {
-  const std::string text = messages.dump();
+/// A character that stands nowhere in `context`: one of those that Unicode keeps for use inside a program.
+Expected<std::string> free_mark(const Json& context) {
+  const std::string text = context.dump();
   for (unsigned last = 0x90; last < 0xB0; ++last) {
     const std::string mark = std::string("\xEF\xB7") + static_cast<char>(last);  // U+FDD0 to U+FDEF
     if (text.find(mark) == std::string::npos) return mark;
@@ -19,40 +19,47 @@ Expected<std::string> free_mark(const Json& messages) {
   return fail(Errc::invalid_argument, "the text uses every one of the noncharacters U+FDD0 to U+FDEF");
 }
 
-/// Every text in `json`, however deep, with the spellings of control tokens marked: what a client sends is
-/// text, also where it spells the end of its own message.
-void mark_texts(Json& json, const Tokenizer& tokenizer, const std::string& mark) {
-  if (json.is_string()) {
-    json = tokenizer.mark_control_spellings(json.get_ref<const std::string&>(), mark);
-  } else if (json.is_structured()) {
-    for (Json& part : json) mark_texts(part, tokenizer, mark);
+/// Every text in `json`, keys among them and however deep, with the spellings of control tokens marked: what
+/// a client sends is text, also where it spells the end of its own message.
+Json marked(const Json& json, const Tokenizer& tokenizer, const std::string& mark) {
+  if (json.is_string()) return tokenizer.mark_control_spellings(json.get_ref<const std::string&>(), mark);
+  if (json.is_array()) {
+    Json out = Json::array();
+    for (const Json& part : json) out.push_back(marked(part, tokenizer, mark));
+    return out;
   }
+  if (!json.is_object()) return json;
+  Json out = Json::object();
+  for (const auto& [key, value] : json.items())
+    out[tokenizer.mark_control_spellings(key, mark)] = marked(value, tokenizer, mark);
+  return out;
+}
+
+Json context_of(const ChatInput& input) {
+  Json context = input.kwargs;
+  context["messages"] = input.messages;
+  if (!input.tools.empty()) context["tools"] = input.tools;
+  if (!input.documents.empty()) context["documents"] = input.documents;
+  context["add_generation_prompt"] = input.add_generation_prompt;
+  return context;
 }
 
 }  // namespace
 
-Expected<std::string> ModelText::render(const Json& messages, bool add_generation_prompt) const {
+Expected<std::vector<TokenId>> ModelText::encode_chat(const ChatInput& input) const {
   if (!chat_template) {
     return fail(Errc::no_chat_template,
                 "the file of '" + name + "' carries no chat template; send the prompt to /v1/completions");
   }
-  Json context = Json::object();
-  context["messages"] = messages;
-  context["add_generation_prompt"] = add_generation_prompt;
-  context["bos_token"] = special_text(*tokenizer, tokenizer->bos());
-  context["eos_token"] = special_text(*tokenizer, tokenizer->eos());
-  return chat_template->render(context);
-}
-
-Expected<std::vector<TokenId>> ModelText::encode_chat(const Json& messages,
-                                                      bool add_generation_prompt) const {
-  auto mark = free_mark(messages);
-  if (!mark) return tl::unexpected<Error>(std::move(mark.error()));
-  Json marked = messages;
-  mark_texts(marked, *tokenizer, *mark);
-  auto text = render(marked, add_generation_prompt);
-  if (!text) return tl::unexpected<Error>(std::move(text.error()));
+  const Json plain = context_of(input);
+  const auto mark = free_mark(plain);
+  TROUPE_TRY(mark);
+  Json context = marked(plain, *tokenizer, *mark);
   const std::string begin = special_text(*tokenizer, tokenizer->bos());
+  context["bos_token"] = begin;
+  context["eos_token"] = special_text(*tokenizer, tokenizer->eos());
+  const auto text = chat_template->render(context);
+  TROUPE_TRY(text);
   const bool has_begin = !begin.empty() && text->starts_with(begin);
   return tokenizer->encode_marked(*text, *mark, !has_begin);
 }

@@ -10,6 +10,7 @@
 #include "common/base/error.hpp"
 #include "common/template/chat_template.hpp"
 #include "common/tokenizer/tokenizer.hpp"
+#include "services/gateway/chat_input.hpp"
 #include "services/gateway/json_reader.hpp"
 
 namespace troupe::gateway {
@@ -20,12 +21,10 @@ struct ModelText {
   std::shared_ptr<const Tokenizer> tokenizer;
   std::shared_ptr<const ChatTemplate> chat_template;  ///< null: the file carries none
 
-  /// Runs the template. Errors: no_chat_template, template_failed.
-  [[nodiscard]] Expected<std::string> render(const Json& messages, bool add_generation_prompt) const;
-  /// Tokens of a rendered chat; the begin token is added unless the template wrote it. Markers that the template
-  /// writes become tokens, those that stand in a message stay text. Errors: as render; invalid_argument.
-  [[nodiscard]] Expected<std::vector<TokenId>> encode_chat(const Json& messages,
-                                                           bool add_generation_prompt) const;
+  /// Tokens of a chat by the template, given what fits it (fit_to_template); the begin token is added unless the
+  /// template wrote it. Markers that the template writes become tokens, those that a client wrote stay text.
+  /// Errors: no_chat_template, template_failed; invalid_argument.
+  [[nodiscard]] Expected<std::vector<TokenId>> encode_chat(const ChatInput& input) const;
 };
 
 class ModelTable {

@@ -100,6 +100,24 @@ constexpr std::array kFields{
     Field{"whitespace_pattern", kStructured, kString, only_default},
     Field{"disable_any_whitespace", kStructured, kBoolean, only_default, 0, 0, "false"},
 
+    // Tools, and what else a template shows
+    Field{"tools", kChat | kTokenize, kArray},
+    Field{"tool_choice", kChat, kString | kObject},
+    Field{"parallel_tool_calls", kChat, kBoolean},
+    Field{"documents", kChat | kTokenize, kArray},
+    Field{"chat_template_kwargs", kChat | kTokenize, kObject},
+    Field{"reasoning_format", kChat, kString},
+    Field{"tool_format", kTroupe, kString},
+    Field{"type", kTool | kToolChoice | kToolCall, kString},
+    Field{"function", kTool | kToolChoice | kToolCall, kObject},
+    Field{"name", kFunction | kNamedFunction | kCalledFunction, kString},
+    Field{"description", kFunction, kString},
+    Field{"parameters", kFunction, kObject},
+    Field{"strict", kFunction, kBoolean},
+    Field{"id", kToolCall, kString},
+    Field{"index", kToolCall, kInteger, ignored},
+    Field{"arguments", kCalledFunction, kString},
+
     // Accepted and without influence on the answer
     Field{"safety_identifier", kGenerate, kString, ignored},
     Field{"prompt_cache_retention", kGenerate, kString, ignored},
@@ -107,11 +125,8 @@ constexpr std::array kFields{
     Field{"store", kGenerate, kBoolean, ignored},
     Field{"service_tier", kGenerate, kString, ignored},
     Field{"prediction", kChat, kObject, ignored},
-    Field{"parallel_tool_calls", kChat, kBoolean, ignored},
 
     // Would change the answer and is not done
-    Field{"tools", kChat | kTokenize, kArray, only_default},
-    Field{"tool_choice", kChat, kString | kObject, only_default, 0, 0, R"("none"|"auto")"},
     Field{"functions", kChat, kArray, only_default},
     Field{"function_call", kChat, kString | kObject, only_default, 0, 0, R"("none"|"auto")"},
     Field{"modalities", kChat, kArray, only_default, 0, 0, R"(["text"])"},
@@ -124,7 +139,6 @@ constexpr std::array kFields{
     Field{"skip_special_tokens", kGenerate, kBoolean, only_default, 0, 0, "true"},
     Field{"continue_final_message", kChat, kBoolean, only_default, 0, 0, "false"},
     Field{"chat_template", kChat, kString, only_default},
-    Field{"chat_template_kwargs", kChat, kObject, only_default},
 
     // Of a message
     Field{"role", kMessage, kString},
@@ -134,7 +148,7 @@ constexpr std::array kFields{
     Field{"tool_call_id", kMessage, kString},
     Field{"refusal", kMessage, kString, ignored},
     Field{"annotations", kMessage, kArray, ignored},
-    Field{"reasoning_content", kMessage, kString, ignored},
+    Field{"reasoning_content", kMessage, kString},
     Field{"audio", kMessage, kObject, only_default},
     Field{"function_call", kMessage, kObject, only_default},
 };

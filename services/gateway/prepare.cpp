@@ -1,9 +1,11 @@
 #include "services/gateway/prepare.hpp"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "common/sampling/sampler.hpp"
+#include "services/gateway/tool_grammar.hpp"
 
 namespace troupe::gateway {
 namespace {
@@ -25,8 +27,8 @@ Parsed<void> tokenize(PreparedRun& run) {
     return {};
   }
   if (request.chat) {
-    auto ids = run.model->encode_chat(request.messages, request.add_generation_prompt);
-    if (!ids) return tl::unexpected<ApiError>(to_api(ids.error(), "messages"));
+    auto ids = chat_tokens(std::move(request.input), *run.model);
+    if (!ids) return tl::unexpected<ApiError>(std::move(ids.error()));
     if (ids->empty()) return refuse("invalid_value", "messages", "messages: the rendered chat has no tokens");
     run.prompts.push_back(std::move(*ids));
     return {};
@@ -44,6 +46,51 @@ Parsed<void> tokenize(PreparedRun& run) {
       request.text_prompts.push_back(std::move(*text));
     }
     run.prompts.push_back(std::move(ids));
+  }
+  return {};
+}
+
+constexpr std::size_t kLongestMark = 16;  // tokens that the spelling of <think> and what follows it may take
+
+/// The prompt ends with <think>: the answer goes on in it.
+bool ends_in_reasoning(const std::vector<TokenId>& prompt, const Tokenizer& tokenizer) {
+  const std::size_t count = std::min(prompt.size(), kLongestMark);
+  const auto text = tokenizer.decode(std::span(prompt).last(count), true);
+  if (!text) return false;
+  const auto end = text->find_last_not_of(" \t\r\n");
+  return end != std::string::npos && std::string_view(*text).substr(0, end + 1).ends_with(kThinkBegin);
+}
+
+/// Control tokens among the marks, which are hidden from text otherwise.
+void show_mark(std::string_view mark, const Tokenizer& tokenizer, std::vector<TokenId>& out) {
+  const auto ids = tokenizer.encode(mark, SpecialTokens::parse, false);
+  if (ids && ids->size() == 1 && tokenizer.is_special(ids->front())) out.push_back(ids->front());
+}
+
+/// What calls and reasoning look like in the answer, and what holds it to that.
+Parsed<void> settle_form(PreparedRun& run) {
+  GenerateRequest& request = run.request;
+  if (!request.chat || !run.model->chat_template) return {};
+  const ChatTemplate& chat_template = *run.model->chat_template;
+  const Tokenizer& tokenizer = *run.model->tokenizer;
+  const bool held = request.grammar.kind != grammar::Kind::none || request.tools.forced();
+  run.reader.reasoning =
+      !held && request.reasoning.value_or(chat_template.source().find(kThinkBegin) != std::string_view::npos);
+  run.reader.begins_inside = run.reader.reasoning && ends_in_reasoning(run.prompts.front(), tokenizer);
+  if (run.reader.reasoning) {
+    for (const auto mark : {kThinkBegin, kThinkEnd}) show_mark(mark, tokenizer, run.shown);
+  }
+  if (request.tools.choice == ToolChoice::none) return {};
+  const ToolFormat* named = find_tool_format(request.tool_format);
+  const ToolFormat& format = named != nullptr ? *named : tool_format_of(chat_template);
+  auto grammar = tool_grammar(request.tools, format, request.grammar);
+  if (!grammar) return tl::unexpected<ApiError>(std::move(grammar.error()));
+  request.grammar = std::move(*grammar);
+  run.reader.format = &format;
+  for (const Tool& tool : request.tools.tools) run.reader.tools.push_back(tool.name);
+  for (const CallMarks& marks : format.marks) {
+    show_mark(marks.begin, tokenizer, run.shown);
+    if (!marks.end.empty()) show_mark(marks.end, tokenizer, run.shown);
   }
   return {};
 }
@@ -85,6 +132,17 @@ Parsed<void> check_sampling(SamplingParams& sampling, const Tokenizer& tokenizer
 
 }  // namespace
 
+Parsed<std::vector<TokenId>> chat_tokens(ChatInput input, const ModelText& model) {
+  if (model.chat_template) {
+    auto fitted = fit_to_template(std::move(input), *model.chat_template);
+    if (!fitted) return tl::unexpected<ApiError>(std::move(fitted.error()));
+    input = std::move(*fitted);
+  }
+  auto ids = model.encode_chat(input);
+  if (!ids) return tl::unexpected<ApiError>(to_api(ids.error(), "messages"));
+  return std::move(*ids);
+}
+
 Parsed<void> check_ids(const std::vector<TokenId>& ids, const Tokenizer& tokenizer, std::string_view param) {
   const auto outside = [&](TokenId id) {
     return id < 0 || static_cast<std::size_t>(id) >= tokenizer.vocab_size();
@@ -98,10 +156,11 @@ Parsed<void> check_ids(const std::vector<TokenId>& ids, const Tokenizer& tokeniz
 
 Parsed<PreparedRun> prepare(GenerateRequest request, std::shared_ptr<const ModelText> model,
                             ServedModel served) {
-  PreparedRun run{std::move(request), std::move(model), std::move(served), {}, {}, {}};
+  PreparedRun run{std::move(request), std::move(model), std::move(served), {}, {}, {}, {}, {}};
   Parsed<void> status = check_sampling(run.request.sampling, *run.model->tokenizer);
   if (status) status = check_ids(run.request.stop_token_ids, *run.model->tokenizer, "stop_token_ids");
   if (status) status = tokenize(run);
+  if (status) status = settle_form(run);
   if (status) status = settle_lengths(run);
   if (!status) return tl::unexpected<ApiError>(std::move(status.error()));
   return run;

@@ -113,5 +113,20 @@ TEST(ChoiceText, AHalfCharacterAtTheEndIsReplacedOnce) {
   EXPECT_EQ(choice.push(tokens_of("a\xF0\x9F"), FinishReason::length).text, "a\xEF\xBF\xBD");
 }
 
+// The mark of a call may be a control token, which is no text otherwise.
+TEST(ChoiceText, ControlTokensAmongTheMarksAreText) {
+  const auto tokenizer = *small_byte_level().make();
+  std::vector<GeneratedToken> tokens = tokens_of("a");
+  tokens.push_back({tokenizer->bos(), -1.0f, {}});
+  tokens.push_back(tokens.front());
+  ChoiceText hidden(tokenizer, {});
+  EXPECT_EQ(hidden.push(tokens, FinishReason::length).text, "aa");
+  ChoiceText::Options options;
+  options.shown = {tokenizer->bos()};
+  ChoiceText shown(tokenizer, options);
+  EXPECT_EQ(shown.push(tokens, FinishReason::length).text,
+            "a" + std::string(tokenizer->token_text(tokenizer->bos())) + "a");
+}
+
 }  // namespace
 }  // namespace troupe::test
