@@ -1,7 +1,5 @@
 #include "services/gateway/http_tls.hpp"
 
-#include <sys/stat.h>
-
 #include <string>
 #include <utility>
 
@@ -73,14 +71,8 @@ void HttpCertificate::reload() {
   if (on_reload_) on_reload_(context.has_value());
 }
 
-std::array<HttpCertificate::Stamp, 2> HttpCertificate::look() const {
-  const auto stamp = [](const std::string& path) {
-    struct stat about {};
-    if (::stat(path.c_str(), &about) != 0) return Stamp{};
-    return Stamp{{static_cast<std::int64_t>(about.st_dev), static_cast<std::int64_t>(about.st_ino),
-                  about.st_size, about.st_mtim.tv_sec, about.st_mtim.tv_nsec}};
-  };
-  return {stamp(files_.certificate), stamp(files_.key)};
+std::array<FileStamp, 2> HttpCertificate::look() const {
+  return {stamp_of(files_.certificate), stamp_of(files_.key)};
 }
 
 }  // namespace troupe::gateway

@@ -8,6 +8,7 @@
 
 #include "common/base/clock.hpp"
 #include "common/base/error.hpp"
+#include "common/base/file_stamp.hpp"
 #include "services/gateway/http_server.hpp"
 
 namespace troupe::gateway {
@@ -26,20 +27,15 @@ class HttpCertificate {
   [[nodiscard]] std::shared_ptr<Context> current(TimePoint now);
 
  private:
-  /// Which files these are: a replaced one has another inode or time, as has what a changed link leads to.
-  struct Stamp {
-    std::array<std::int64_t, 5> values{};
-    bool operator==(const Stamp&) const = default;
-  };
   HttpCertificate(HttpTls files, std::function<void(bool)> on_reload)
       : files_(std::move(files)), on_reload_(std::move(on_reload)) {}
-  [[nodiscard]] std::array<Stamp, 2> look() const;
+  [[nodiscard]] std::array<FileStamp, 2> look() const;
   void reload();
 
   const HttpTls files_;
   const std::function<void(bool)> on_reload_;
   std::shared_ptr<Context> context_;
-  std::array<Stamp, 2> seen_;
+  std::array<FileStamp, 2> seen_;
   TimePoint next_look_{};
 };
 
