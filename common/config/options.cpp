@@ -49,7 +49,7 @@ std::vector<Option> rows() {
        "auto",
        kServing,
        "What may be ordered from the dashboard. drain: drain workers and take them back. kill: also end a worker at once, "
-       "for a worker that has the same option. auto: drain where the API listens on loopback, else none.",
+       "for a worker that has the same option. auto: drain where the dashboard's port listens on loopback, else none.",
        "",
        "",
        "",
@@ -63,6 +63,19 @@ std::vector<Option> rows() {
        "requests", "1", "65536"},
       {"gateway.max_streams", integer, "256", kGateway, "Answers in flight; over it 429.", "choices", "1",
        "65536"},
+
+      {"gateway.api_keys", text, "", kGateway,
+       "File of the API's keys (troupe keys api make), closed to other users: requests then need one of them. A changed file is taken "
+       "into use while requests come. Empty: whoever reaches the API may use it."},
+      {"gateway.audit", text, "", kGateway,
+       "File that is told of every request when it came, by which key, for which model, with how many tokens and how it ended; never a "
+       "text. log: lines of the log. Empty: nothing is."},
+      {"gateway.audit_bytes", bytes, "64MiB", kGateway, "Size at which that file becomes FILE.1 and another one begins.", "", "64KiB",
+       "1TiB"},
+      {"admin.host", text, "127.0.0.1", kGateway, "Address of the admin port."},
+      {"admin.port", integer, "-1", kGateway,
+       "Port that has all of the API and, alone, the dashboard, its operations, /config and /state; -1: http.port has them, 0: a free one.",
+       "port", "-1", "65535"},
 
       {"request.deadline", duration, "10min", kGateway,
        "Longest life of a request when it names none of its own; over it 504.", "", "100ms", "24h"},

@@ -32,6 +32,9 @@ enum ExitCode : int { ok = 0, failed = 1, bad_input = 2 };
 /// Prints "troupe: <error>" and gives its exit code.
 int report(const Error& error, Io& io);
 
+/// The header that shows a gateway the key in OPENAI_API_KEY; none where there is no such variable.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> key_header(const Io& io);
+
 struct Command {
   std::string_view name;  ///< one word, or two: "bench engine"
   std::string_view usage;  ///< what follows the name
@@ -67,6 +70,7 @@ int doctor_command(Arguments arguments, Io& io);
 int plan_command(Arguments arguments, Io& io);
 int top_command(Arguments arguments, Io& io);
 int keys_command(Arguments arguments, Io& io);
+int api_keys_command(Arguments arguments, Io& io);
 int version_command(Arguments arguments, Io& io);
 
 }  // namespace troupe::cli

@@ -44,6 +44,8 @@ const std::vector<Command>& commands() {
        "whether this machine is fit for the configuration, and what to do", doctor_command},
       {"keys", "make DIR | rotate DIR | retire DIR | show DIR", "the keys that members of a cluster know each other by",
        keys_command},
+      {"keys api", "make FILE --name NAME [flags] | show FILE", "the keys by which clients are let in at the API",
+       api_keys_command},
       {"backup", "--to FILE [--file PATH]... [--force] [flags]", "configuration, keys and secrets of a deployment in one file",
        backup_command},
       {"restore", "--from FILE [--check] [--root DIR] [--force]", "puts the files of a backup back", restore_command},

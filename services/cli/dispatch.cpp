@@ -34,6 +34,12 @@ ExitCode exit_code(const Error& error) {
   }
 }
 
+std::vector<std::pair<std::string, std::string>> key_header(const Io& io) {
+  for (const auto& [name, value] : io.environment)
+    if (name == "OPENAI_API_KEY" && !value.empty()) return {{"Authorization", "Bearer " + value}};
+  return {};
+}
+
 int report(const Error& error, Io& io) {
   io.err << "troupe: " << to_string(error) << "\n";
   return exit_code(error);

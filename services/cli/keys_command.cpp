@@ -27,7 +27,8 @@ constexpr std::string_view kHelp =
     "After rotate, and again after retire: copy DIR to every machine and restart the roles one by one, all "
     "of them before the next\n"
     "step. Nobody is refused meanwhile.\n\n"
-    "  --host NAME  a name or address that the certificate is for, besides localhost\n";
+    "  --host NAME  a name or address that the certificate is for, besides localhost\n\n"
+    "Keys of the API's clients are others: troupe keys api --help.\n";
 constexpr std::size_t kShown = 16;  ///< hex digits of a fingerprint
 
 Expected<security::KeyMaker> maker_from(Arguments& arguments) {

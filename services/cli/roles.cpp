@@ -8,6 +8,7 @@
 #include <functional>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "common/actors/address.hpp"
@@ -75,8 +76,10 @@ class Process {
     }
     if (!stop_early_) log::info("started", {{"role", role_}});
     wait_until_ready();
-    while (!stop_early_ && signals_.next() == ProcessSignal::reload)
+    while (!stop_early_ && signals_.next() == ProcessSignal::reload) {
       if (live_.reload()) apply(live_.wanted());
+      if (edge_) edge_->refresh();
+    }
     signals_.let_through();
     log::info("draining", {{"role", role_}});
     notify_stopping();
@@ -415,9 +418,24 @@ class Process {
     return http;
   }
 
+  /// Whether what shows the cluster is behind a key, or on a port of its own: then it is nowhere else.
+  [[nodiscard]] bool is_guarded() const {
+    return hosts("gateway") && (has_admin_port() || !config_.text("gateway.api_keys").empty());
+  }
+  [[nodiscard]] bool has_admin_port() const { return config_.integer("admin.port") >= 0; }
+
+  /// The API's own limits and certificate, elsewhere.
+  [[nodiscard]] std::optional<gateway::HttpOptions> admin_options() const {
+    if (!has_admin_port()) return std::nullopt;
+    gateway::HttpOptions http = http_options();
+    http.address = config_.text("admin.host");
+    http.port = static_cast<std::uint16_t>(config_.integer("admin.port"));
+    return http;
+  }
+
   [[nodiscard]] gateway::DashboardOptions dashboard_options() const {
     gateway::DashboardOptions dashboard;
-    const std::string& host = config_.text("http.host");
+    const std::string& host = config_.text(has_admin_port() ? "admin.host" : "http.host");
     dashboard.console = dispatcher_.get();
     dashboard.loopback = actors::is_loopback(host);
     dashboard.benchmarks = config_.text("dashboard.benchmarks");
@@ -437,6 +455,10 @@ class Process {
     options.limits.max_choices = static_cast<std::uint32_t>(config_.integer("request.max_choices"));
     options.request_deadline = config_.duration("request.deadline");
     options.config_json = [this] { return live_.json(); };
+    options.api_keys = config_.text("gateway.api_keys");
+    options.audit.target = config_.text("gateway.audit");
+    options.audit.max_bytes = config_.bytes("gateway.audit_bytes");
+    options.admin = admin_options();
     if (monitor_) options.router_json = [monitor = monitor_.get()] { return monitor->state_json(); };
     return options;
   }
@@ -460,6 +482,9 @@ class Process {
         response.body = registry_.serialize(format);
       } else if (request.path == "/healthz") {
         response.body = "ok\n";
+      } else if (is_guarded() && (request.path == "/state" || request.path == "/config")) {
+        response.status = 404;
+        response.body = "the API's ports have it\n";
       } else if (request.path == "/state") {
         response.content_type = "application/json";
         response.body = monitor_ ? "{\"router\":" + monitor_->state_json() + "}" : "{}";

@@ -31,7 +31,8 @@ constexpr std::string_view kHelp =
     "  --cacert FILE    authorities to believe of an https URL, PEM; without it the system's\n"
     "  --interval TIME  between two frames (1s)\n"
     "  --width N        columns, in place of the terminal's\n"
-    "  --once           one frame, after one interval, then end; with 1 when no router answers the gateway\n";
+    "  --once           one frame, after one interval, then end; with 1 when no router answers the gateway\n\n"
+    "The key of OPENAI_API_KEY is shown to a gateway that wants one; it needs the scope admin.\n";
 constexpr auto kConnect = 5s;
 constexpr auto kSilence = 30s;   // a gateway says something every five seconds
 constexpr auto kPatience = 10s;  // of --once, for a router's report
@@ -114,6 +115,7 @@ class Top {
   Expected<HttpAnswer> connect() {
     HttpRequest request;
     request.path = path_below(settings_.gateway, "/events/cluster");
+    request.headers = key_header(io_);
     auto answer = HttpAnswer::open(settings_.gateway, request, wakeups_.fd(), {kConnect, kSilence}, settings_.trust);
     if (!answer) return fail(answer.error().code, "the gateway cannot be reached: " + answer.error().detail);
     if (answer->status() == 200 && answer->header("content-type").starts_with("text/event-stream"))

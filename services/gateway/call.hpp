@@ -10,6 +10,7 @@
 #include "services/gateway/metrics.hpp"
 #include "services/gateway/request_log.hpp"
 #include "services/gateway/request_trace.hpp"
+#include "services/gateway/visit.hpp"
 
 namespace troupe::gateway {
 
@@ -21,14 +22,20 @@ struct Call {
   TimePoint arrived;
   std::shared_ptr<RequestLog> log = nullptr;  ///< of what generates; likewise
   std::shared_ptr<const RequestTrace> trace = nullptr;  ///< null: the request is not recorded
+  std::shared_ptr<Visit> visit = nullptr;  ///< who asks; null before a door, and where there is none
 
   /// For an exemplar; "" when the request is not recorded.
   [[nodiscard]] std::string_view trace_id() const {
     return trace ? std::string_view(trace->trace_id()) : std::string_view{};
   }
 
+  /// Its answer has this status, and ends now: 499: the client left; 0: broken off after its head was sent.
+  void over(int status) const {
+    metrics->count_request(route, status);
+    if (visit) visit->over(status);
+  }
   void reply(Response response) const {
-    metrics->count_request(route, response.status);
+    over(response.status);
     writer->respond(std::move(response));
   }
   void reply(const ApiError& error) const { reply(to_response(error)); }

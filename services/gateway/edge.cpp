@@ -1,5 +1,6 @@
 #include "services/gateway/edge.hpp"
 
+#include <algorithm>
 #include <array>
 #include <mutex>
 #include <utility>
@@ -7,7 +8,7 @@
 #include "common/base/log.hpp"
 #include "services/gateway/call.hpp"
 #include "services/gateway/generate_run.hpp"
-#include "services/gateway/owner.hpp"
+#include "services/gateway/key_ring.hpp"
 #include "services/gateway/json_text.hpp"
 #include "services/gateway/prepare.hpp"
 #include "services/gateway/resume_target.hpp"
@@ -18,6 +19,7 @@ namespace troupe::gateway {
 namespace {
 
 constexpr std::string_view kModelsPrefix = "/v1/models/";
+constexpr std::size_t kSmallBody = 64U << 10;  ///< of paths that take no texts
 
 class EdgeServer final : public Edge {
  public:
@@ -37,18 +39,9 @@ class EdgeServer final : public Edge {
             [this](std::function<void()> work) { return pool_.submit(std::move(work)); }) {}
 
   Expected<void> listen() {
-    HttpOptions http = options_.http;
-    http.on_refusal = [metrics = metrics_](int status) {
-      metrics->count_request(route_index("refused"), status);
-    };
-    http.on_failed_handshake = [metrics = metrics_] { metrics->failed_handshakes.add(); };
-    http.on_certificate = [metrics = metrics_](bool taken) { metrics->certificates[taken ? 0 : 1].add(); };
-    auto server =
-        HttpServer::open(std::move(http), [this](Request request, std::shared_ptr<ResponseWriter> writer) {
-          route(std::move(request), std::move(writer));
-        });
-    if (!server) return tl::unexpected<Error>(std::move(server.error()));
-    server_ = std::move(*server);
+    TROUPE_TRY(open_doors());
+    TROUPE_TRY(open_server(server_, options_.http, options_.admin ? Place::clients : Place::one));
+    if (options_.admin) TROUPE_TRY(open_server(admin_, *options_.admin, Place::admin));
     {
       const std::lock_guard lock(alive_->mutex);
       alive_->edge = this;
@@ -58,8 +51,12 @@ class EdgeServer final : public Edge {
       if (alive->edge != nullptr) alive->edge->refresh_gauges();
     });
     server_->run();  // routes use server_, so only now
+    if (admin_) admin_->run();
     log::info("http listening",
               {{"address", options_.http.address}, {"port", static_cast<unsigned>(server_->port())}});
+    if (admin_)
+      log::info("admin listening",
+                {{"address", options_.admin->address}, {"port", static_cast<unsigned>(admin_->port())}});
     return {};
   }
 
@@ -70,27 +67,79 @@ class EdgeServer final : public Edge {
     }
     if (options_.requests) options_.requests->close();  // its answers come here, from a thread of its own
     if (server_) server_->stop(Duration::zero());
+    if (admin_) admin_->stop(Duration::zero());
   }
 
   std::uint16_t port() const override { return server_->port(); }
-  std::size_t connections() const override { return server_->connections(); }
-  std::size_t in_flight() const override { return server_->in_flight(); }
+  std::optional<std::uint16_t> admin_port() const override {
+    return admin_ ? std::optional(admin_->port()) : std::nullopt;
+  }
+  std::size_t connections() const override {
+    return server_->connections() + (admin_ ? admin_->connections() : 0);
+  }
+  std::size_t in_flight() const override { return server_->in_flight() + (admin_ ? admin_->in_flight() : 0); }
+  void refresh() override {
+    if (keys_) (void)keys_->reload();
+    if (audit_) audit_->reopen();
+  }
   void begin_drain() override {
     server_->begin_drain();
+    if (admin_) admin_->begin_drain();
     dashboard_.close();
   }
   bool stop(Duration deadline) override {
+    const TimePoint until = std::chrono::steady_clock::now() + deadline;
     dashboard_.close();
-    return server_->stop(deadline);
+    const bool clean = server_->stop(deadline);
+    const bool admin_clean = !admin_ || admin_->stop(until - std::chrono::steady_clock::now());
+    return clean && admin_clean;
   }
 
  private:
+  /// Which port a request came to.
+  enum class Place : std::uint8_t { one, clients, admin };
+
+  Expected<void> open_doors() {
+    if (!options_.api_keys.empty()) {
+      const auto count = [m = metrics_](bool taken) { m->key_files[taken ? 0 : 1].add(); };
+      auto ring = KeyRing::open({options_.api_keys, std::chrono::seconds(1), count});
+      if (!ring) return tl::unexpected<Error>(std::move(ring.error()));
+      keys_ = std::move(*ring);
+    }
+    if (options_.audit.target.empty()) return {};
+    AuditOptions audit = options_.audit;
+    audit.on_line = [m = metrics_](bool written) { m->audit_lines[written ? 0 : 1].add(); };
+    auto opened = AuditLog::open(std::move(audit));
+    if (!opened) return tl::unexpected<Error>(std::move(opened.error()));
+    audit_ = std::move(*opened);
+    return {};
+  }
+
+  Expected<void> open_server(std::unique_ptr<HttpServer>& made, HttpOptions http, Place place) {
+    http.body_limit = [this, most = http.max_body_bytes](const Request& head) {
+      return body_limit(head, most);
+    };
+    http.on_refusal = [metrics = metrics_](int status) {
+      metrics->count_request(route_index("refused"), status);
+    };
+    http.on_failed_handshake = [metrics = metrics_] { metrics->failed_handshakes.add(); };
+    http.on_certificate = [metrics = metrics_](bool taken) { metrics->certificates[taken ? 0 : 1].add(); };
+    auto server = HttpServer::open(std::move(http),
+                                   [this, place](Request request, std::shared_ptr<ResponseWriter> writer) {
+                                     route(place, std::move(request), std::move(writer));
+                                   });
+    if (!server) return tl::unexpected<Error>(std::move(server.error()));
+    made = std::move(*server);
+    return {};
+  }
+
   using Action = void (EdgeServer::*)(Call);
   struct Route {
     std::string_view method;
     std::string_view path;
     std::string_view name;  ///< in metrics
     Action action;
+    Door door = Door::inference;
     bool starts_work = false;  ///< refused while draining
   };
   // The registry keeps its callback for good; this says whether the edge is still there.
@@ -107,48 +156,57 @@ class EdgeServer final : public Edge {
 
   static std::span<const Route> routes() {
     static constexpr std::array kRoutes{
-        Route{"POST", "/v1/chat/completions", "chat_completions", &EdgeServer::chat, true},
-        Route{"POST", "/v1/completions", "completions", &EdgeServer::completions, true},
+        Route{"POST", "/v1/chat/completions", "chat_completions", &EdgeServer::chat, Door::inference, true},
+        Route{"POST", "/v1/completions", "completions", &EdgeServer::completions, Door::inference, true},
         Route{"GET", "/v1/models", "models", &EdgeServer::list_models},
-        Route{"POST", "/tokenize", "tokenize", &EdgeServer::tokenize, true},
-        Route{"POST", "/detokenize", "detokenize", &EdgeServer::detokenize, true},
-        Route{"GET", "/healthz", "healthz", &EdgeServer::healthz},
-        Route{"GET", "/readyz", "readyz", &EdgeServer::readyz},
-        Route{"GET", "/metrics", "metrics", &EdgeServer::expose_metrics},
-        Route{"GET", "/config", "config", &EdgeServer::config},
-        Route{"GET", "/state", "state", &EdgeServer::state},
+        Route{"POST", "/tokenize", "tokenize", &EdgeServer::tokenize, Door::inference, true},
+        Route{"POST", "/detokenize", "detokenize", &EdgeServer::detokenize, Door::inference, true},
+        Route{"GET", "/healthz", "healthz", &EdgeServer::healthz, Door::open},
+        Route{"GET", "/readyz", "readyz", &EdgeServer::readyz, Door::open},
+        Route{"GET", "/metrics", "metrics", &EdgeServer::expose_metrics, Door::open},
+        Route{"GET", "/config", "config", &EdgeServer::config, Door::admin},
+        Route{"GET", "/state", "state", &EdgeServer::state, Door::admin},
     };
     return kRoutes;
   }
 
   // Threads: a connection's, as every action. Reading JSON, templates and tokens happen on the text pool.
-  void route(Request request, std::shared_ptr<ResponseWriter> writer) {
-    Call call{std::move(request), std::move(writer), metrics_, route_index("other"),
-              std::chrono::steady_clock::now(), options_.log};
+  void route(Place place, Request request, std::shared_ptr<ResponseWriter> writer) {
+    Caller caller = take_caller(request, keys_.get());
+    Call call{std::move(request),
+              std::move(writer),
+              metrics_,
+              route_index("other"),
+              std::chrono::steady_clock::now(),
+              options_.log};
+    call.visit = std::make_shared<Visit>(std::move(caller), call.request.id, call.arrived);
     const std::string_view path = call.request.path;
     if (call.request.method == "GET" && path.starts_with(kModelsPrefix)) {
       call.route = route_index("models");
-      return one_model(std::move(call));
+      return pass(call, Door::inference) ? one_model(std::move(call)) : void();
     }
+    const bool admin = place != Place::clients;
     std::string allowed;
     for (const Route& row : routes()) {
-      if (row.path != path) continue;
+      if (row.path != path || (row.door == Door::admin && !admin)) continue;
       if (row.method == call.request.method) return enter(row, std::move(call));
       allowed = row.method == "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
     }
-    if (const std::string_view method = Dashboard::method_of(path); !method.empty()) {
-      call.route = route_index("page");
-      if (method == call.request.method) return dashboard_.serve(std::move(call));
+    if (const std::string_view method = Dashboard::method_of(path); admin && !method.empty()) {
+      call.route = route_index(method == "POST" ? "orders" : "page");
+      if (method == call.request.method)
+        return pass(call, Door::admin) ? dashboard_.serve(std::move(call)) : void();
       allowed = method == "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
     }
     if (const auto id = traced_request(path); id && call.request.method == "GET") {
       call.route = route_index("trace");
-      return show_trace(call, *id);
+      return pass(call, Door::inference) ? show_trace(call, *id) : void();
     }
     const auto resumed = resume_target(call.request);
     if (resumed.matches && call.request.method == "GET") {
       call.route = route_index("events");
-      return events(std::move(call), resumed);
+      if (pass(call, Door::inference) && take_request(call)) events(std::move(call), resumed);
+      return;
     }
     if (path.starts_with(kModelsPrefix) || resumed.matches) allowed = "GET, HEAD, OPTIONS";
     if (call.request.method == "OPTIONS") return preflight(call, allowed);
@@ -161,19 +219,70 @@ class EdgeServer final : public Edge {
 
   void enter(const Route& row, Call call) {
     call.route = route_index(row.name);
+    if (!pass(call, row.door)) return;
     if (row.starts_work && call.request.draining) {
       ApiError error = to_api(Error{Errc::draining, "the server finishes what it has and takes nothing new"});
       error.retry_after_seconds = 5;
       return call.reply(error);
     }
-    if (row.starts_work) call.trace = RequestTrace::begin(options_.tracer, call.request.header("traceparent"), call.request.id);
+    if (row.starts_work && !take_request(call)) return;
+    if (row.starts_work)
+      call.trace = RequestTrace::begin(options_.tracer, call.request.header("traceparent"), call.request.id);
     (this->*row.action)(std::move(call));
+  }
+
+  /// Whether the caller gets through this door; else it has been answered.
+  bool pass(Call& call, Door door) const {
+    if (door == Door::open) return true;
+    const auto refused = refusal(call.visit->caller(), door, keys_ != nullptr);
+    const bool orders = call.request.method == "POST";
+    // Who looks at the cluster is written down only where it may not.
+    if (door == Door::inference || orders || refused)
+      call.visit->write_to(audit_, kRouteNames[call.route],
+                           door == Door::admin ? std::string_view(call.request.path) : std::string_view());
+    if (!refused) return true;
+    metrics_->refusals[refused->status == 401 ? 0 : 1].add();
+    call.reply(*refused);
+    return false;
+  }
+
+  /// Whether the key may send one more request; else it has been answered.
+  bool take_request(Call& call) const { return within_limits(call, call.visit->enter(call.arrived)); }
+
+  /// The same for the tokens of its prompts and of the longest answers that it asks for. What a client leaves
+  /// open is paid for when it is known.
+  bool take_tokens(Call& call, const PreparedRun& run) const {
+    std::uint64_t tokens = 0;
+    for (const auto& prompt : run.prompts) tokens += prompt.size();
+    for (const std::uint32_t most : run.max_tokens)
+      if (run.request.max_tokens) tokens += std::uint64_t{most} * run.request.choices;
+    return within_limits(call, call.visit->take_tokens(tokens, std::chrono::steady_clock::now()));
+  }
+
+  bool within_limits(Call& call, const std::optional<LimitRefusal>& refused) const {
+    call.writer->answer_with(call.visit->limit_headers(std::chrono::steady_clock::now()));
+    if (!refused) return true;
+    metrics_->refusals[2 + static_cast<std::size_t>(refused->limit)].add();
+    call.reply(to_api(*refused));
+    return false;
+  }
+
+  /// Texts are long, and are kept only of those who will be let in.
+  BodyLimit body_limit(Request head, std::size_t most) const {
+    const bool takes_texts = std::ranges::any_of(routes(), [&](const Route& row) {
+      return row.starts_work && row.method == head.method && row.path == head.path;
+    });
+    if (!takes_texts) return {std::min(most, kSmallBody)};
+    auto refused = refusal(take_caller(head, keys_.get()), Door::inference, keys_ != nullptr);
+    return refused ? BodyLimit{std::min(most, kSmallBody), std::move(refused)} : BodyLimit{most};
   }
 
   /// The id in /v1/requests/ID/trace.
   static std::optional<RequestId> traced_request(std::string_view path) {
     constexpr std::string_view kPrefix = "/v1/requests/", kSuffix = "/trace";
-    if (!path.starts_with(kPrefix) || !path.ends_with(kSuffix) || path.size() < kPrefix.size() + kSuffix.size()) return std::nullopt;
+    if (!path.starts_with(kPrefix) || !path.ends_with(kSuffix) ||
+        path.size() < kPrefix.size() + kSuffix.size())
+      return std::nullopt;
     path.remove_prefix(kPrefix.size());
     path.remove_suffix(kSuffix.size());
     const auto id = id_from_hex<RequestId>(path);
@@ -184,7 +293,8 @@ class EdgeServer final : public Edge {
   void show_trace(Call& call, const RequestId& id) {
     std::vector<trace::Span> spans;
     if (options_.tracer) spans = options_.tracer->of(id);
-    if (spans.empty()) return call.reply(to_api(Error{Errc::request_unknown, "no trace of request " + to_hex(id)}));
+    if (spans.empty())
+      return call.reply(to_api(Error{Errc::request_unknown, "no trace of request " + to_hex(id)}));
     call.reply_json(trace::to_chrome(trace::by_process(spans, {"gateway", options_.instance})));
   }
 
@@ -226,10 +336,11 @@ class EdgeServer final : public Edge {
 
   void generate(Call& call, Parsed<GenerateRequest> request) {
     if (!request) return call.reply(request.error());
-    auto found = find_model(request->model, true);
+    auto found = find_model(request->model, true, call.visit->caller());
     if (!found) return call.reply(found.error());
     auto prepared = prepare(std::move(*request), found->first, found->second);
     if (!prepared) return call.reply(prepared.error());
+    if (!take_tokens(call, *prepared)) return;
     std::string body;
     body.swap(call.request.body);
     starter_.start(std::move(call), std::move(*prepared), std::move(body));
@@ -243,10 +354,10 @@ class EdgeServer final : public Edge {
     const auto shared = std::make_shared<Call>(std::move(call));  // the store's answer is copyable
     options_.requests->find(target.id, [this, shared, unknown, from = target.from](auto record) {
       if (!record) return shared->reply(to_api(record.error()));
-      if (record->owner != owner_of(shared->request.header("Authorization"))) return shared->reply(to_api(unknown));
+      if (record->owner != shared->visit->caller().owner) return shared->reply(to_api(unknown));
       if (!record->stream) {
-        return shared->reply(to_api(
-            Error{Errc::invalid_argument, "the request was no stream; send it again with its idempotency key"}));
+        return shared->reply(to_api(Error{
+            Errc::invalid_argument, "the request was no stream; send it again with its idempotency key"}));
       }
       options_.requests->count_resumed();
       make_again(std::move(*shared), std::move(*record), from);
@@ -261,22 +372,25 @@ class EdgeServer final : public Edge {
       if (!request) return c.reply(request.error());
       request->sampling.seed = record.seed;
       if (record.chat) request->token_prompts = {record.prompt};
-      auto found = find_model(request->model, true);
+      auto found = find_model(request->model, true, c.visit->caller());
       if (!found) return c.reply(found.error());
       if (found->second.id != record.model) return c.reply(to_api(Error{Errc::record_outdated, {}}));
       auto prepared = prepare(std::move(*request), found->first, found->second);
       if (!prepared) return c.reply(prepared.error());
+      if (!take_tokens(c, *prepared)) return;
       std::string().swap(c.request.body);
       starter_.again(std::move(c), std::move(*prepared), record, from);
     });
   }
 
   using Found = std::pair<std::shared_ptr<const ModelText>, ServedModel>;
-  Parsed<Found> find_model(const std::string& name, bool must_be_ready) const {
-    auto text = models_.find(name);
+  // A model that a key may not use is none for it.
+  Parsed<Found> find_model(const std::string& name, bool must_be_ready, const Caller& caller) const {
+    auto text = caller.may_use(name) ? models_.find(name) : nullptr;
     if (!text) {
       std::string known;
       for (const auto& model : models_.models()) {
+        if (!caller.may_use(model->name)) continue;
         if (!known.empty()) known += ", ";
         known += model->name;
       }
@@ -295,7 +409,7 @@ class EdgeServer final : public Edge {
     on_pool(std::move(call), [this](Call& c) {
       auto request = parse_tokenize(c.request.body);
       if (!request) return c.reply(request.error());
-      auto found = find_model(request->model, false);
+      auto found = find_model(request->model, false, c.visit->caller());
       if (!found) return c.reply(found.error());
       const ModelText& model = *found->first;
       auto ids = tokens_of(*request, model);
@@ -335,7 +449,7 @@ class EdgeServer final : public Edge {
     on_pool(std::move(call), [this](Call& c) {
       auto request = parse_detokenize(c.request.body);
       if (!request) return c.reply(request.error());
-      auto found = find_model(request->model, false);
+      auto found = find_model(request->model, false, c.visit->caller());
       if (!found) return c.reply(found.error());
       const Tokenizer& tokenizer = *found->first->tokenizer;
       if (auto checked = check_ids(request->tokens, tokenizer, "tokens"); !checked)
@@ -353,29 +467,31 @@ class EdgeServer final : public Edge {
     append_quoted(out, served.name);
     out += ",\"object\":\"model\",\"created\":" + std::to_string(started_) +
            ",\"owned_by\":\"troupe\",\"max_model_len\":" + std::to_string(served.context_length) +
-           ",\"fingerprint\":\"" + to_hex(served.id) +
-           "\",\"numerics\":\"" + served.numerics + "\",\"ready_workers\":" + std::to_string(served.ready_workers);
+           ",\"fingerprint\":\"" + to_hex(served.id) + "\",\"numerics\":\"" + served.numerics +
+           "\",\"ready_workers\":" + std::to_string(served.ready_workers);
     const auto text = models_.find(served.name);
     out += text && text->chat_template ? ",\"chat\":true}" : ",\"chat\":false}";
   }
 
   // What is listed can be used: models that the cluster serves and whose text side is known here.
-  std::string model_list() const {
+  std::string model_list(const Caller& caller) const {
     std::string out = "[";
     for (const ServedModel& served : dispatcher_.models()) {
-      if (!models_.find(served.name)) continue;
+      if (!models_.find(served.name) || !caller.may_use(served.name)) continue;
       if (out.size() > 1) out += ',';
       append_model(out, served);
     }
     return out + "]";
   }
 
-  void list_models(Call call) { call.reply_json("{\"object\":\"list\",\"data\":" + model_list() + "}"); }
+  void list_models(Call call) {
+    call.reply_json("{\"object\":\"list\",\"data\":" + model_list(call.visit->caller()) + "}");
+  }
 
   void one_model(Call call) {
     const auto name = percent_decoded(std::string_view(call.request.path).substr(kModelsPrefix.size()));
     for (const ServedModel& served : dispatcher_.models()) {
-      if (served.name != name || !models_.find(name)) continue;
+      if (served.name != name || !models_.find(name) || !call.visit->caller().may_use(name)) continue;
       std::string out;
       append_model(out, served);
       return call.reply_json(std::move(out));
@@ -401,7 +517,8 @@ class EdgeServer final : public Edge {
   // Not on the pool: what is happening must be visible above all when the pool is full.
   void expose_metrics(Call call) {
     const metrics::Format format = metrics::negotiate(call.request.header("Accept"));
-    call.reply(Response{200, std::string(metrics::content_type(format)), registry_.serialize(format), {{"Vary", "Accept"}}});
+    call.reply(Response{
+        200, std::string(metrics::content_type(format)), registry_.serialize(format), {{"Vary", "Accept"}}});
   }
 
   void config(Call call) { call.reply_json(options_.config_json ? options_.config_json() : "{}"); }
@@ -409,23 +526,23 @@ class EdgeServer final : public Edge {
   void state(Call call) {
     std::string json = state_json();
     json.pop_back();
-    json += ",\"models\":" + model_list();
+    json += ",\"models\":" + model_list(call.visit->caller());
     if (options_.router_json) json += ",\"router\":" + options_.router_json();
     call.reply_json(json + '}');
   }
 
   // Of this gateway, for /state and for the dashboard's events.
   std::string state_json() const {
-    return "{\"in_flight\":" + std::to_string(dispatcher_.in_flight()) + ",\"http_in_flight\":" +
-           std::to_string(in_flight()) + ",\"connections\":" + std::to_string(connections()) +
-           ",\"text_queue\":" + std::to_string(pool_.waiting()) + ",\"draining\":" +
-           (server_->draining() ? "true" : "false") + '}';
+    return "{\"in_flight\":" + std::to_string(dispatcher_.in_flight()) +
+           ",\"http_in_flight\":" + std::to_string(in_flight()) +
+           ",\"connections\":" + std::to_string(connections()) +
+           ",\"text_queue\":" + std::to_string(pool_.waiting()) +
+           ",\"draining\":" + (server_->draining() ? "true" : "false") + '}';
   }
 
-
   void refresh_gauges() const {
-    metrics_->in_flight.set(static_cast<double>(server_->in_flight()));
-    metrics_->connections.set(static_cast<double>(server_->connections()));
+    metrics_->in_flight.set(static_cast<double>(in_flight()));
+    metrics_->connections.set(static_cast<double>(connections()));
     metrics_->text_queue.set(static_cast<double>(pool_.waiting()));
     if (options_.requests) options_.requests->refresh();
   }
@@ -439,9 +556,11 @@ class EdgeServer final : public Edge {
   const std::int64_t started_ =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();
+  std::unique_ptr<KeyRing> keys_;    // null: whoever reaches the port may use it
+  std::shared_ptr<AuditLog> audit_;  // null: nothing is written down
   RunStarter starter_;
-  std::unique_ptr<HttpServer> server_;
-  TextPool pool_;  // ends before the server it answers through
+  std::unique_ptr<HttpServer> server_, admin_;
+  TextPool pool_;        // ends before the server it answers through
   Dashboard dashboard_;  // its events ask for the state: ends first
 };
 

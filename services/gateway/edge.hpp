@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/metrics/registry.hpp"
-#include "services/gateway/dashboard.hpp"
 #include "common/trace/tracer.hpp"
+#include "services/gateway/audit_log.hpp"
+#include "services/gateway/dashboard.hpp"
 #include "services/gateway/dispatcher.hpp"
 #include "services/gateway/generate_request.hpp"
 #include "services/gateway/http_server.hpp"
@@ -27,25 +29,35 @@ struct EdgeOptions {
   std::shared_ptr<RequestStore> requests = nullptr;      ///< null: no stream can be resumed
   DashboardOptions dashboard;
   std::shared_ptr<RequestLog> log =
-      std::make_shared<RequestLog>();             ///< the dispatcher may say there where requests are placed
-  std::string instance = {};                             ///< this gateway's name, in traces
-  std::shared_ptr<trace::Tracer> tracer = nullptr;       ///< null: nothing is recorded
-  std::function<std::string()> router_json = {};  ///< JSON for /state where the router is in this process
+      std::make_shared<RequestLog>();  ///< the dispatcher may say there where requests are placed
+  std::string instance = {};           ///< this gateway's name, in traces
+  std::shared_ptr<trace::Tracer> tracer = nullptr;  ///< null: nothing is recorded
+  std::function<std::string()> router_json = {};    ///< JSON for /state where the router is in this process
+  std::string api_keys =
+      {};  ///< file of the API's keys (api_keys.hpp); empty: whoever reaches the API may use it
+  AuditOptions audit = {};  ///< no target: nothing is written down
+  /// A port that has all of the API's paths, and alone the dashboard's, /config and /state. None: one port
+  /// has all.
+  std::optional<HttpOptions> admin = {};
 };
 
 class Edge {
  public:
   /// Listens at once; /readyz turns 200 with the first ready worker. `dispatcher` and `registry` must outlive
   /// the Edge, and the dispatcher must have let go of every sink or answered it before it is destroyed.
-  /// Errors: HttpServer::start's.
+  /// Errors: HttpServer::start's, KeyRing::open's, AuditLog::open's.
   [[nodiscard]] static Expected<std::unique_ptr<Edge>> start(EdgeOptions options, ModelTable models,
                                                              Dispatcher& dispatcher,
                                                              metrics::Registry& registry);
   virtual ~Edge() = default;  ///< cancels what is in flight and closes
 
   [[nodiscard]] virtual std::uint16_t port() const = 0;
+  [[nodiscard]] virtual std::optional<std::uint16_t> admin_port() const = 0;
   [[nodiscard]] virtual std::size_t connections() const = 0;
   [[nodiscard]] virtual std::size_t in_flight() const = 0;
+  /// Reads the keys again and opens the audit log's file by its name: somebody says that they changed.
+  /// Threads: any.
+  virtual void refresh() = 0;
   /// New work gets 503 with Retry-After; what runs goes on. Threads: any.
   virtual void begin_drain() = 0;
   /// Drains until `deadline`, then cuts. Returns whether all answers ended by themselves.

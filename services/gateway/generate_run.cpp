@@ -7,7 +7,6 @@
 #include "common/base/hash.hpp"
 #include "common/base/log.hpp"
 #include "services/gateway/json_text.hpp"
-#include "services/gateway/owner.hpp"
 
 namespace troupe::gateway {
 namespace {
@@ -148,7 +147,7 @@ Expected<void> GenerateRun::dispatch(std::size_t job) {
   work.sampling = request.sampling;
   work.priority = request.priority;
   work.session = request.session;
-  work.tenant = tenant_of(call_.request.header("Authorization"));
+  work.tenant = call_.visit->caller().tenant;
   work.drafter = request.drafter;
   work.grammar = request.grammar;
   work.beam = request.beam;
@@ -400,6 +399,7 @@ void GenerateRun::close_job(std::size_t job) {
 
 void GenerateRun::finish_if_complete() {
   if (over_ || !std::ranges::all_of(jobs_, &Job::over) || !cached_agreed_) return;
+  tell_visit();
   if (streaming_) {
     std::string event;
     if (prepared_.request.include_usage) {
@@ -409,10 +409,10 @@ void GenerateRun::finish_if_complete() {
     }
     AnswerFormat::done_event(event);
     sequence_.tail(event, out_);
+    call_.over(200);
     call_.writer->write(out_);
     out_.clear();
     call_.writer->finish();
-    call_.metrics->count_request(call_.route, 200);
     return end(200);
   }
   std::vector<ChoiceResult> results;
@@ -427,12 +427,13 @@ void GenerateRun::finish_if_complete() {
 void GenerateRun::fail_with(const Error& error) {
   if (over_) return;
   const ApiError api = to_api(error);
+  tell_visit();
   if (streaming_) {
     AnswerFormat::error_event(out_, api);
+    call_.over(0);
     call_.writer->write(out_);
     out_.clear();
     call_.writer->finish();
-    call_.metrics->count_request(call_.route, 0);
   } else {
     drop_record();
     call_.reply(api);
@@ -455,8 +456,16 @@ void GenerateRun::drop_record() {
 
 void GenerateRun::client_gone() {
   if (over_) return;
-  call_.metrics->count_request(call_.route, http_status(Errc::cancelled));
+  tell_visit();
+  call_.over(http_status(Errc::cancelled));
   end(http_status(Errc::cancelled));
+}
+
+// What nobody has begun to compute costs nothing.
+void GenerateRun::tell_visit() const {
+  const Usage used = usage();
+  call_.visit->answered(prepared_.request.model, started_jobs_ == 0 ? 0 : used.prompt_tokens,
+                        used.completion_tokens);
 }
 
 void GenerateRun::end(int status) {

@@ -106,6 +106,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   void fail_with(const Error& error);
   void drop_record();
   void client_gone();
+  void tell_visit() const;
   void end(int status);
   void trace_end(int status, const Usage& used) const;
   [[nodiscard]] Usage usage() const;

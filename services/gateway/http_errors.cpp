@@ -52,6 +52,7 @@ Response to_response(const ApiError& error) {
   Response response;
   response.status = error.status;
   response.body = to_json(error);
+  response.headers = error.headers;
   if (error.retry_after_seconds > 0) {
     response.headers.push_back({"Retry-After", std::to_string(error.retry_after_seconds)});
   }

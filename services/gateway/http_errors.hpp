@@ -2,6 +2,7 @@
 // Errors as OpenAI clients expect them: {"error":{"message","type","param","code"}}.
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/error.hpp"
 #include "services/gateway/http_types.hpp"
@@ -14,6 +15,7 @@ struct ApiError {
   std::string param;            ///< the field at fault, as a path: "messages[0].content"; "" is null
   std::string message;          ///< what was found and what was expected
   int retry_after_seconds = 0;  ///< sent as Retry-After when over 0
+  std::vector<Header> headers = {};
 };
 
 template <class T>

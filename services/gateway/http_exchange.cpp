@@ -11,6 +11,7 @@ class Exchange::Writer final : public ResponseWriter {
   explicit Writer(std::shared_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
   ~Writer() override { exchange_->abandon(); }
   void answer_for(const RequestId& id) override { exchange_->answer_for(id); }
+  void answer_with(std::vector<Header> fields) override { exchange_->answer_with(std::move(fields)); }
   void respond(Response response) override { exchange_->respond(response); }
   void start_stream(int status, std::string_view content_type) override {
     exchange_->start_stream(status, content_type);
@@ -41,8 +42,14 @@ void Exchange::answer_for(const RequestId& id) {
   answers_ = to_hex(id);
 }
 
+void Exchange::answer_with(std::vector<Header> fields) {
+  const std::lock_guard lock(mutex_);
+  fields_ = std::move(fields);
+}
+
 AnswerContext Exchange::head_context() const {
   AnswerContext context = context_;
+  context.fields = fields_;
   if (!answers_.empty()) context.request_id = answers_;
   return context;
 }

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "services/gateway/http_types.hpp"
 #include "services/gateway/http_wire.hpp"
@@ -42,6 +43,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
  private:
   class Writer;
   void answer_for(const RequestId& id);
+  void answer_with(std::vector<Header> fields);
   [[nodiscard]] AnswerContext head_context() const;  ///< mutex_ is held
   void respond(const Response& response);
   void start_stream(int status, std::string_view content_type);
@@ -57,9 +59,10 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Task wake_;
   const AnswerContext context_;
   const std::size_t max_buffered_bytes_;
-  std::string head_;     ///< ready bytes: a head, or a whole answer
-  std::string answers_;  ///< id of the request whose answer this is, when it is an earlier one
-  std::string payload_;  ///< of the stream, not yet framed
+  std::string head_;            ///< ready bytes: a head, or a whole answer
+  std::string answers_;         ///< id of the request whose answer this is, when it is an earlier one
+  std::vector<Header> fields_;  ///< of the head, besides its own
+  std::string payload_;         ///< of the stream, not yet framed
   Task gone_callback_;
   bool streaming_ = false;
   bool ended_ = false;

@@ -40,8 +40,8 @@ constexpr Duration kGonePoll = std::chrono::milliseconds(100);  ///< once that m
 constexpr Duration kLinger = std::chrono::seconds(1);           ///< for a refused client to read why
 constexpr std::size_t kLingerBytes = 256u << 10;
 constexpr std::size_t kMaxLingering = 64;
-constexpr Duration kHandshake = std::chrono::seconds(10);       ///< for a client to agree on TLS
-constexpr char kTlsHandshake = 22;                              ///< the first byte of a TLS connection; of no HTTP request
+constexpr Duration kHandshake = std::chrono::seconds(10);  ///< for a client to agree on TLS
+constexpr char kTlsHandshake = 22;  ///< the first byte of a TLS connection; of no HTTP request
 
 class Connection;
 
@@ -74,14 +74,15 @@ struct Shared {
   }
 };
 
-ApiError protocol_error(const error_code& ec, const HttpOptions& options) {
+ApiError protocol_error(const error_code& ec, const HttpOptions& options, const BodyLimit& body_limit) {
   if (ec == http::error::header_limit || ec == http::error::buffer_overflow) {
     return to_api(Error{Errc::header_too_large,
                         "the header is over " + std::to_string(options.max_header_bytes) + " bytes"});
   }
   if (ec == http::error::body_limit) {
+    if (body_limit.beyond) return *body_limit.beyond;
     return to_api(
-        Error{Errc::body_too_large, "the body is over " + std::to_string(options.max_body_bytes) + " bytes"});
+        Error{Errc::body_too_large, "the body is over " + std::to_string(body_limit.bytes) + " bytes"});
   }
   return ApiError{400, "malformed_http", "", "the request is not valid HTTP/1.1: " + ec.message(), 0};
 }
@@ -89,7 +90,8 @@ ApiError protocol_error(const error_code& ec, const HttpOptions& options) {
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   /// `tls` is null on a plain port.
-  Connection(Loop& loop, std::shared_ptr<Shared> shared, tcp::socket socket, std::shared_ptr<HttpStream::Context> tls)
+  Connection(Loop& loop, std::shared_ptr<Shared> shared, tcp::socket socket,
+             std::shared_ptr<HttpStream::Context> tls)
       : loop_(loop),
         shared_(std::move(shared)),
         options_(shared_->options),
@@ -160,7 +162,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (buffer_.size() == 0 && !co_await read_first_bytes()) co_return false;
     Parser parser;
     parser.header_limit(static_cast<std::uint32_t>(options_.max_header_bytes));
-    parser.body_limit(options_.max_body_bytes);
+    body_limit_ = {options_.max_body_bytes, std::nullopt};
+    parser.body_limit(body_limit_.bytes);
     arm(options_.read_timeout);
     const auto ec = co_await read_request(parser);
     disarm();
@@ -183,7 +186,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       return ApiError{417, "expectation_failed", "", "the only expectation understood is 100-continue", 0};
     }
     if (ec.category() != http::make_error_code(http::error::bad_method).category()) return std::nullopt;
-    return protocol_error(ec, options_);
+    return protocol_error(ec, options_, body_limit_);
   }
 
   asio::awaitable<bool> read_first_bytes() {
@@ -199,6 +202,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (const auto [ec, size] = co_await http::async_read_header(stream_, buffer_, parser, kAwait); ec)
       co_return ec;
     const auto& head = parser.get();
+    if (options_.body_limit && !parser.is_done() && !limit_body(parser))
+      co_return http::make_error_code(http::error::body_limit);
     if (const auto expect = head.find(http::field::expect); expect != head.end()) {
       if (!beast::iequals(expect->value(), "100-continue")) {
         bad_expectation_ = true;
@@ -213,6 +218,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (parser.is_done()) co_return error_code{};
     const auto [ec, size] = co_await http::async_read(stream_, buffer_, parser, kAwait);
     co_return ec;
+  }
+
+  // By what the head says; whether the body that it announces fits.
+  bool limit_body(Parser& parser) {
+    BodyLimit limit = options_.body_limit(head_of(parser.get()));
+    if (limit.bytes < body_limit_.bytes) body_limit_ = std::move(limit);
+    const auto announced = parser.content_length();
+    if (announced && *announced > body_limit_.bytes) return false;
+    parser.body_limit(body_limit_.bytes);
+    return true;
   }
 
   asio::awaitable<bool> answer(http::request<http::string_body> message) {
@@ -401,24 +416,31 @@ class Connection : public std::enable_shared_from_this<Connection> {
     socket_.cancel(ignored);
   }
 
+  static std::string_view origin_form(std::string_view target) {
+    const auto scheme = target.find("://");
+    if (scheme == std::string_view::npos || target.starts_with('/')) return target;
+    const auto slash = target.find('/', scheme + 3);  // absolute form, as a proxy would get it
+    return slash == std::string_view::npos ? std::string_view("/") : target.substr(slash);
+  }
+
   Request convert(http::request<http::string_body>& message) {
-    Request request;
+    Request request = head_of(message);
     request.id = random_id<RequestId>();
     request.draining = shared_->draining;
+    request.body = std::move(message.body());
+    return request;
+  }
+
+  static Request head_of(const http::request<http::string_body>& message) {
+    Request request;
     request.method = message.method() == http::verb::head ? "GET" : std::string(message.method_string());
-    std::string_view target(message.target().data(), message.target().size());
-    if (const auto scheme = target.find("://");
-        scheme != std::string_view::npos && !target.starts_with('/')) {
-      const auto slash = target.find('/', scheme + 3);  // absolute form, as a proxy would get it
-      target = slash == std::string_view::npos ? std::string_view("/") : target.substr(slash);
-    }
+    const auto target = origin_form({message.target().data(), message.target().size()});
     const auto mark = target.find('?');
     request.path = target.substr(0, mark);
     if (mark != std::string_view::npos) request.query = target.substr(mark + 1);
     for (const auto& field : message) {
       request.headers.push_back({std::string(field.name_string()), std::string(field.value())});
     }
-    request.body = std::move(message.body());
     return request;
   }
 
@@ -433,6 +455,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::shared_ptr<Exchange> exchange_;
   TimePoint deadline_ = TimePoint::max();
   TimePoint armed_until_ = TimePoint::max();
+  BodyLimit body_limit_;  ///< of the request that is read
   bool timed_out_ = false;
   bool bad_expectation_ = false;
   bool watching_ = false;
@@ -517,7 +540,8 @@ class Server final : public HttpServer {
     // Whoever has just connected gets to ask and to hear that nothing new is taken.
     wait_for_none(shared_->fresh, std::min(deadline, shared_->options.fresh_grace));
     const bool clean = wait_for_none(shared_->in_flight, until - std::chrono::steady_clock::now());
-    wait_for_none(shared_->lingering, std::min(until - std::chrono::steady_clock::now(), shared_->options.fresh_grace));
+    wait_for_none(shared_->lingering,
+                  std::min(until - std::chrono::steady_clock::now(), shared_->options.fresh_grace));
     shared_->stopping = true;
     for (const auto& loop : loops_) {
       asio::post(loop->context, [raw = loop.get()] {

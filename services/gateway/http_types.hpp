@@ -49,6 +49,8 @@ class ResponseWriter {
   virtual ~ResponseWriter() = default;
   /// The answer is that of an earlier request: its id is sent as x-request-id. Before the answer's head.
   virtual void answer_for(const RequestId& id) = 0;
+  /// Fields of the answer's head besides its own, in place of those given before. Before that head.
+  virtual void answer_with(std::vector<Header> fields) = 0;
   virtual void respond(Response response) = 0;
   virtual void start_stream(int status, std::string_view content_type) = 0;
   /// Queues bytes; what waits is sent in one piece. False when the client is gone or has let more than

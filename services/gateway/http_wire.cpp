@@ -44,9 +44,13 @@ std::string start_head(int status, std::string_view content_type, const AnswerCo
   if (!context.request_id.empty()) append_header(out, "x-request-id", context.request_id);
   if (!context.cors_origin.empty()) {
     append_header(out, "Access-Control-Allow-Origin", context.cors_origin);
-    append_header(out, "Access-Control-Expose-Headers", "x-request-id, Retry-After");
+    append_header(out, "Access-Control-Expose-Headers",
+                  "x-request-id, Retry-After, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
+                  "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, "
+                  "x-ratelimit-reset-tokens");
     if (context.cors_origin != "*") append_header(out, "Vary", "Origin");
   }
+  for (const Header& field : context.fields) append_header(out, field.name, field.value);
   if (context.close) append_header(out, "Connection", "close");
   return out;
 }

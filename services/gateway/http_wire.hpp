@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "services/gateway/http_types.hpp"
 
@@ -10,11 +11,12 @@ namespace troupe::gateway {
 
 /// What every answer on one connection repeats.
 struct AnswerContext {
-  std::string request_id;   ///< hex; "" sends none
-  std::string cors_origin;  ///< "" sends none
-  bool head_only = false;   ///< HEAD: the body's length without the body
-  bool close = false;       ///< this is the connection's last answer
-  bool chunked = true;      ///< a stream is chunked (HTTP/1.1) or ends with the connection (HTTP/1.0)
+  std::string request_id;           ///< hex; "" sends none
+  std::string cors_origin;          ///< "" sends none
+  std::vector<Header> fields = {};  ///< of this answer's head, besides those of its kind
+  bool head_only = false;           ///< HEAD: the body's length without the body
+  bool close = false;               ///< this is the connection's last answer
+  bool chunked = true;              ///< a stream is chunked (HTTP/1.1) or ends with the connection (HTTP/1.0)
 };
 
 [[nodiscard]] std::string_view reason_phrase(int status);

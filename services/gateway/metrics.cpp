@@ -43,6 +43,19 @@ const Declaration kCertificates{"troupe_gateway_tls_certificates_total",
                                 "Changed certificate files, taken into use or not.",
                                 Kind::counter,
                                 {kCertificate}};
+const Declaration kRefusals{"troupe_gateway_refused_requests_total",
+                            "Requests that their API key, or none, did not let in.",
+                            Kind::counter,
+                            {{"reason", list(kRefusalNames)}}};
+const Declaration kKeyFiles{"troupe_gateway_api_key_files_total",
+                            "Changed files of API keys, taken into use or not.",
+                            Kind::counter,
+                            {kCertificate}};
+const metrics::Label kAuditLine{"outcome", {"written", "lost"}};
+const Declaration kAuditLines{"troupe_gateway_audit_lines_total",
+                              "Lines of the audit log; lost: the disk refused, or was too slow.",
+                              Kind::counter,
+                              {kAuditLine}};
 const Declaration kInFlight{"troupe_gateway_http_in_flight_requests",
                             "HTTP requests read but not yet answered in full.", Kind::gauge};
 const Declaration kConnections{"troupe_gateway_http_open_connections", "Open HTTP connections.", Kind::gauge};
@@ -66,10 +79,16 @@ EdgeMetrics::EdgeMetrics(metrics::Registry& registry, const std::vector<std::str
       completion_tokens(registry.counter(kCompletion)),
       failed_handshakes(registry.counter(kFailedHandshakes)),
       certificates{registry.counter(kCertificates, {kCertificate.values[0]}), registry.counter(kCertificates, {kCertificate.values[1]})},
+      key_files{registry.counter(kKeyFiles, {kCertificate.values[0]}),
+                registry.counter(kKeyFiles, {kCertificate.values[1]})},
+      audit_lines{registry.counter(kAuditLines, {kAuditLine.values[0]}),
+                  registry.counter(kAuditLines, {kAuditLine.values[1]})},
       in_flight(registry.gauge(kInFlight)),
       connections(registry.gauge(kConnections)),
       text_queue(registry.gauge(kTextQueue)),
       vllm(registry, models) {
+  for (std::size_t reason = 0; reason < kRefusalNames.size(); ++reason)
+    refusals[reason] = registry.counter(kRefusals, {kRefusalNames[reason]});
   for (std::size_t route = 0; route < kRouteNames.size(); ++route) {
     for (std::size_t outcome = 0; outcome < kOutcomeNames.size(); ++outcome) {
       requests[route][outcome] = registry.counter(kRequests, {kRouteNames[route], kOutcomeNames[outcome]});

@@ -14,11 +14,16 @@
 namespace troupe::gateway {
 
 /// The `route` label; anything else is "other".
-inline constexpr std::array<std::string_view, 16> kRouteNames{
-    "chat_completions", "completions", "events", "models", "tokenize", "detokenize", "healthz", "readyz",
-    "metrics",          "config",      "state",  "page",   "options",  "refused",    "trace",   "other"};
+inline constexpr std::array<std::string_view, 17> kRouteNames{
+    "chat_completions", "completions", "events",  "models", "tokenize", "detokenize",
+    "healthz",          "readyz",      "metrics", "config", "state",    "page",
+    "options",          "refused",     "trace",   "orders", "other"};
 /// The `outcome` label: status class, or how an answer ended otherwise.
 inline constexpr std::array<std::string_view, 5> kOutcomeNames{"2xx", "4xx", "5xx", "gone", "broken"};
+
+/// The `reason` label: what a key lacked, or which of its limits was reached.
+inline constexpr std::array<std::string_view, 5> kRefusalNames{"key", "scope", "requests", "tokens",
+                                                               "concurrency"};
 
 struct EdgeMetrics {
   EdgeMetrics(metrics::Registry& registry, const std::vector<std::string>& models);
@@ -34,6 +39,9 @@ struct EdgeMetrics {
   metrics::Counter completion_tokens;
   metrics::Counter failed_handshakes;
   std::array<metrics::Counter, 2> certificates;  ///< changed ones: taken, kept out
+  std::array<metrics::Counter, kRefusalNames.size()> refusals;
+  std::array<metrics::Counter, 2> key_files;    ///< changed ones: taken, kept out
+  std::array<metrics::Counter, 2> audit_lines;  ///< written, lost
   metrics::Gauge in_flight;
   metrics::Gauge connections;
   metrics::Gauge text_queue;

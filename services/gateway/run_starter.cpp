@@ -22,7 +22,7 @@ wire::RequestRecord record_of(const Call& call, const PreparedRun& run, std::str
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();
   record.model = run.served.id;
-  record.owner = owner_of(call.request.header("Authorization"));
+  record.owner = call.visit->caller().owner;
   return record;
 }
 

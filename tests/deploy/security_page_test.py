@@ -12,7 +12,7 @@ def check_page(name, least_tests):
     for path in set(re.findall(r"`((?:tests|deploy|common|docker|services)/[\w./-]+)`", text)):
         check((ROOT / path).exists(), f"no such file: {path}")
     options = {line.strip().split(":")[0] for role in ("gateway", "decode", "router") for line in load_role(role, {}).splitlines()}
-    for option in set(re.findall(r"`((?:http|security|cluster|kv_events|metrics|dashboard|drain|request)\.[\w.]+)`", text)):
+    for option in set(re.findall(r"`((?:http|security|cluster|kv_events|metrics|dashboard|drain|request|gateway|admin)\.[\w.]+)`", text)):
         check(option.split(".", 1)[1] in options, f"no such option: {option}")
     for metric in set(re.findall(r"`(troupe_\w+)", text)):
         check(metric in metric_names() or metric.endswith("_"), f"no such metric: {metric}")

@@ -154,6 +154,7 @@ Expected<Backup> collect_backup(const Config& config, const CollectOptions& opti
   TROUPE_TRY(collector.add_keys(config.text("security.keys")));
   TROUPE_TRY(collector.add(config.text("http.tls.certificate"), "tls"));
   TROUPE_TRY(collector.add(config.text("http.tls.key"), "tls"));
+  TROUPE_TRY(collector.add(config.text("gateway.api_keys"), "api_keys"));
   for (const auto& [name, value] : options.environment) {
     if (!name.starts_with("TROUPE_")) continue;
     backup.variables.push_back(name);

@@ -30,6 +30,7 @@ class ListenersOf {
   void collect() {
     const Config& config = subject_.config;
     if (subject_.serves_http()) http("http");
+    if (subject_.serves_http() && config.integer("admin.port") >= 0) http("admin");
     if (!subject_.serves_http() && config.integer("metrics.port") >= 0) http("metrics");
     if (subject_.clustered()) cluster("cluster.listen");
     if (subject_.clustered() && subject_.computes()) cluster("cluster.data_listen");

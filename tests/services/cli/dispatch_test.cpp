@@ -119,5 +119,12 @@ TEST(UpCommand, WantsAClusterFile) {
   EXPECT_EQ(run({"up", "deploy/cluster.yaml", "--config=x"}).code, bad_input);
 }
 
+TEST(Dispatch, AKeyIsShownWhereThereIsOne) {
+  std::ostringstream out, err;
+  using Headers = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(key_header(Io{out, err, 0, {{"OPENAI_API_KEY", "sk-a"}}}), (Headers{{"Authorization", "Bearer sk-a"}}));
+  EXPECT_EQ(key_header(Io{out, err, 0, {{"OPENAI_API_KEY", ""}, {"HOME", "/"}}}), Headers{});
+}
+
 }  // namespace
 }  // namespace troupe::cli

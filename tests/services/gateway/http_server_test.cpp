@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "services/gateway/http_server.hpp"
@@ -172,6 +173,33 @@ TEST_F(HttpServerTest, RefusesALongBodyWith413BeforeItArrives) {
   EXPECT_EQ(fits.call("POST", "/echo", std::string(1000, 'x')).status, 200);
 }
 
+TEST_F(HttpServerTest, APathMayTakeLessThanOthers) {
+  HttpOptions options;
+  options.max_body_bytes = 1000;
+  options.body_limit = [](const Request& head) -> gateway::BodyLimit {
+    if (head.header("X-Stranger") == "yes") return {10, gateway::ApiError{401, "stranger", "", "who are you?"}};
+    return {head.method == "POST" && head.path == "/echo" ? std::size_t{1u << 20} : std::size_t{10}};
+  };
+  start(std::move(options));
+  EXPECT_EQ(HttpClient(port()).call("POST", "/echo?a=b", std::string(1000, 'x')).status, 200);
+  EXPECT_EQ(HttpClient(port()).call("POST", "http://t/echo", std::string(1000, 'x')).status, 200);
+  EXPECT_EQ(HttpClient(port()).call("POST", "/echo", std::string(1001, 'x')).status, 413) << "never more than all";
+  EXPECT_EQ(HttpClient(port()).call("PUT", "/echo", std::string(11, 'x')).status, 413);
+  HttpClient declared(port());
+  declared.send("POST /other HTTP/1.1\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\n");
+  const Answer refused = declared.read();
+  EXPECT_EQ(refused.status, 413) << "nothing was asked for";
+  EXPECT_NE(refused.body.find("over 10 bytes"), std::string::npos);
+  HttpClient chunked(port());
+  chunked.send("POST /other HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n12345678\r\n8\r\n12345678\r\n");
+  EXPECT_EQ(chunked.read().status, 413);
+  EXPECT_EQ(HttpClient(port()).call("POST", "/echo", std::string(11, 'x'), "X-Stranger: yes\r\n").status, 401);
+  EXPECT_EQ(HttpClient(port()).call("POST", "/echo", std::string(10, 'x'), "X-Stranger: yes\r\n").status, 200);
+  HttpClient kept(port());
+  EXPECT_EQ(kept.call("PUT", "/echo", "0123456789").status, 200) << "ten fit";
+  EXPECT_EQ(kept.call("POST", "/echo", std::string(1000, 'x')).status, 200) << "the limit is a request's";
+}
+
 TEST_F(HttpServerTest, RefusesWhatIsNotHttpWith400) {
   start();
   for (const char* bytes : {"hello\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /\r\nx\r\n\r\n",
@@ -198,6 +226,20 @@ TEST_F(HttpServerTest, ASlowHeaderOrBodyGets408) {
   body.send("POST /echo HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc");
   EXPECT_EQ(body.read().status, 408);
   EXPECT_TRUE(body.closed_by_peer());
+}
+
+TEST_F(HttpServerTest, BytesThatTrickleDoNotProlongTheDeadline) {
+  HttpOptions options;
+  options.read_timeout = milliseconds(100);
+  start(std::move(options));
+  HttpClient client(port());
+  client.send("GET /echo HTTP/1.1\r\nX-Slow: ");
+  for (int i = 0; i < 60; ++i) {
+    client.send("a");
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  client.send("\r\n\r\n");
+  EXPECT_EQ(client.read().status, 408);
 }
 
 TEST_F(HttpServerTest, AnIdleConnectionIsClosedSilently) {

@@ -105,6 +105,7 @@ struct FakeConsole final : ClusterConsole {
 class FakeWriter final : public ResponseWriter {
  public:
   void answer_for(const RequestId&) override {}
+  void answer_with(std::vector<gateway::Header>) override {}
   void respond(Response) override {}
   void start_stream(int, std::string_view) override {}
   bool write(std::string_view bytes) override {

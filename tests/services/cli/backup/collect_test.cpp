@@ -32,10 +32,12 @@ struct Machine {
     write(folder / "troupe.yaml",
           "model: [" + (folder / "m.gguf").string() + "]\nsecurity: {keys: " + (folder / "keys").string() +
               "}\nhttp: {tls: {certificate: " + (folder / "tls.crt").string() +
-              ", key: " + (folder / "tls.key").string() + "}}\n",
+              ", key: " + (folder / "tls.key").string() + "}}\ngateway: {api_keys: " +
+              (folder / "api-keys.yaml").string() + "}\n",
           0640);
     write(folder / "tls.crt", "a certificate", 0644);
     write(folder / "tls.key", "its key");
+    write(folder / "api-keys.yaml", "keys: []\n");
     write(folder / "password", "hunter2\n");
     write(folder / "cluster.yaml", "processes: []\n");
     write(folder / "m.gguf", "weights");
@@ -67,6 +69,7 @@ TEST(CollectBackup, FindsWhatTheConfigurationNames) {
   EXPECT_EQ(kind("troupe.yaml"), "config");
   EXPECT_EQ(kind("tls.crt"), "tls");
   EXPECT_EQ(kind("tls.key"), "tls");
+  EXPECT_EQ(kind("api-keys.yaml"), "api_keys");
   EXPECT_EQ(kind("password"), "secret");
   EXPECT_EQ(kind("cluster.yaml"), "file");
   EXPECT_EQ(kind("m.gguf"), "-") << "weights are not in it";
