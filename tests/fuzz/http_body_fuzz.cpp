@@ -38,8 +38,12 @@ void check_request(const GenerateRequest& request, const RequestLimits& limits) 
     require(request.text_prompts.empty() != request.token_prompts.empty());
     return;
   }
-  require(request.messages.is_array() && !request.messages.empty());
-  for (const Json& message : request.messages) require(message.at("content").is_string() && message.at("role").is_string());
+  const Json& messages = request.input.messages;
+  require(messages.is_array() && !messages.empty());
+  for (const Json& message : messages) {
+    require(message.at("role").is_string());
+    require(message.at("content").is_string() || message.contains("tool_calls"));
+  }
 }
 
 }  // namespace
