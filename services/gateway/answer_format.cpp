@@ -51,19 +51,33 @@ void append_usage(std::string& out, const Usage& usage) {
   out += '}';
 }
 
-void append_extras(std::string& out, const ChoiceExtras& extras) {
-  if (extras.ids == nullptr && !extras.score) return;
+/// `placed`: tell which of them were drafted; null: do not.
+void append_extras(std::string& out, const ChoiceExtras& extras, const std::vector<PlacedToken>* placed) {
+  if (extras.ids == nullptr && !extras.score && placed == nullptr) return;
   out += ",\"troupe\":{";
+  const char* comma = "";
+  if (placed != nullptr) {
+    out += "\"drafted\":[";
+    for (std::size_t i = 0; i < placed->size(); ++i) {
+      if (i != 0) out += ',';
+      out += (*placed)[i].drafted ? "true" : "false";
+    }
+    out += ']';
+    comma = ",";
+  }
   if (extras.ids != nullptr) {
+    out += comma;
     out += "\"token_ids\":[";
     for (std::size_t i = 0; i < extras.ids->size(); ++i) {
       if (i != 0) out += ',';
       out += std::to_string((*extras.ids)[i]);
     }
     out += ']';
+    comma = ",";
   }
   if (extras.score) {
-    out += extras.ids != nullptr ? ",\"score\":" : "\"score\":";
+    out += comma;
+    out += "\"score\":";
     append_real(out, *extras.score);
   }
   out += '}';
@@ -124,10 +138,11 @@ void AnswerFormat::begin_event(std::string& out, std::size_t choice) const {
   append_number(out, choice);
 }
 
-void AnswerFormat::end_event(std::string& out, ChoiceEnd end, const ChoiceExtras& extras) const {
+void AnswerFormat::end_event(std::string& out, ChoiceEnd end, const ChoiceExtras& extras,
+                             const std::vector<PlacedToken>* placed) const {
   out += ",\"finish_reason\":";
   out += reason_text(end);
-  append_extras(out, extras);
+  append_extras(out, extras, placed);
   out += '}';
   out += event_tail_;
 }
@@ -148,7 +163,7 @@ void AnswerFormat::delta_event(std::string& out, std::size_t choice, const TextD
   }
   out += ",\"logprobs\":";
   logprobs(out, delta.tokens);
-  end_event(out, {}, {});
+  end_event(out, {}, {}, options_.drafted ? &delta.tokens : nullptr);
 }
 
 /// What every piece of a call and a whole one begin with.
@@ -267,7 +282,7 @@ std::string AnswerFormat::whole(const std::vector<ChoiceResult>& choices, const 
     logprobs(out, choice.all.tokens);
     out += ",\"finish_reason\":";
     out += reason_text({choice.reason, !choice.all.calls.empty()});
-    append_extras(out, choice.extras);
+    append_extras(out, choice.extras, options_.drafted ? &choice.all.tokens : nullptr);
     out += '}';
   }
   out += "],\"usage\":";

@@ -54,6 +54,7 @@ class AnswerFormat {
     bool converted_pages = false;
     std::string search;  ///< technique that chose the answer in place of a draw; empty: none
     bool logprobs = false;
+    bool drafted = false;  ///< say of each token whether it was drafted
     bool include_usage = false;
   };
   AnswerFormat(std::shared_ptr<const Tokenizer> tokenizer, Options options);
@@ -79,7 +80,8 @@ class AnswerFormat {
  private:
   void make_heads();
   void begin_event(std::string& out, std::size_t choice) const;
-  void end_event(std::string& out, ChoiceEnd end, const ChoiceExtras& extras) const;
+  void end_event(std::string& out, ChoiceEnd end, const ChoiceExtras& extras,
+                 const std::vector<PlacedToken>* placed = nullptr) const;
   void chat_delta(std::string& out, std::size_t choice, const TextDelta& delta) const;
   void chat_message(std::string& out, std::size_t choice, const TextDelta& all) const;
   void call_head(std::string& out, std::size_t choice, const CallDelta& call) const;

@@ -18,7 +18,7 @@ bool ChoiceText::ends_answer(TokenId token) const {
   return std::ranges::find(options_.end_tokens, token) != options_.end_tokens.end();
 }
 
-TextDelta ChoiceText::push(std::span<const GeneratedToken> tokens, FinishReason finish) {
+TextDelta ChoiceText::push(std::span<const GeneratedToken> tokens, FinishReason finish, std::size_t drafted) {
   TextDelta out;
   for (std::size_t i = 0; i < tokens.size() && !finished(); ++i) {
     if (options_.discard) break;
@@ -26,7 +26,7 @@ TextDelta ChoiceText::push(std::span<const GeneratedToken> tokens, FinishReason 
         finish == FinishReason::stop && i + 1 == tokens.size() && ends_answer(tokens[i].token);
     ++completion_tokens_;
     if (options_.keep_ids) ids_.push_back(tokens[i].token);
-    if (!is_end) push_token(tokens[i], out);
+    if (!is_end) push_token(tokens[i], i < drafted, out);
   }
   if (!finished() && finish != FinishReason::none)
     finish_with(options_.discard ? FinishReason::length : finish, out);
@@ -38,10 +38,10 @@ std::string ChoiceText::text_of(TokenId token) {
   return decoder_.flush() + std::string(tokenizer_->token_text(token));
 }
 
-void ChoiceText::push_token(const GeneratedToken& token, TextDelta& out) {
+void ChoiceText::push_token(const GeneratedToken& token, bool drafted, TextDelta& out) {
   const std::string text = text_of(token.token);
   const bool reasoned = reader_.reasoning();
-  if (options_.keep_tokens) waiting_.push_back({token, decoded_bytes_, decoded_characters_});
+  if (options_.keep_tokens) waiting_.push_back({token, decoded_bytes_, decoded_characters_, drafted});
   decoded_bytes_ += text.size();
   if (options_.keep_tokens) decoded_characters_ += count_characters(text);
   let_out(stops_.push(text), out);
@@ -53,6 +53,10 @@ void ChoiceText::push_token(const GeneratedToken& token, TextDelta& out) {
   }
 }
 
+PlacedToken ChoiceText::placed(Waiting&& token) const {
+  return {std::move(token.token), options_.characters_before + token.begin_characters, true, token.drafted};
+}
+
 // A token goes out with the first byte of its text. One that begins where the shown text ends waits, since a
 // stop string that begins there too would take it away again.
 void ChoiceText::let_out(std::string_view text, TextDelta& out) {
@@ -60,10 +64,7 @@ void ChoiceText::let_out(std::string_view text, TextDelta& out) {
   reader_.push(text, out);
   std::size_t ready = 0;
   while (ready < waiting_.size() && waiting_[ready].begin_bytes < shown_bytes_) ++ready;
-  for (std::size_t i = 0; i < ready; ++i) {
-    out.tokens.push_back(
-        {std::move(waiting_[i].token), options_.characters_before + waiting_[i].begin_characters});
-  }
+  for (std::size_t i = 0; i < ready; ++i) out.tokens.push_back(placed(std::move(waiting_[i])));
   waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(ready));
 }
 
@@ -77,9 +78,7 @@ void ChoiceText::finish_with(FinishReason reason, TextDelta& out) {
     return reader_.finish(out);
   }
   let_out(stops_.flush(), out);
-  for (Waiting& token : waiting_) {
-    out.tokens.push_back({std::move(token.token), options_.characters_before + token.begin_characters});
-  }
+  for (Waiting& token : waiting_) out.tokens.push_back(placed(std::move(token)));
   waiting_.clear();
   reason_ = reason;
   reader_.finish(out);

@@ -21,6 +21,7 @@ struct PlacedToken {
   GeneratedToken token;
   std::size_t characters_before = 0;
   bool scored = true;  ///< false: the first token of an echoed prompt, which nothing precedes
+  bool drafted = false;
 };
 
 struct TextDelta : AnswerParts {
@@ -32,7 +33,7 @@ class ChoiceText {
   struct Options {
     std::vector<std::string> stop;
     std::vector<TokenId> end_tokens;    ///< end the answer, are counted, are no part of the text
-    bool keep_tokens = false;           ///< for log-probabilities
+    bool keep_tokens = false;           ///< for log-probabilities and troupe.drafted
     bool keep_ids = false;              ///< for troupe.token_ids
     bool starts_text = true;            ///< false: continues a raw prompt, so a leading space belongs to it
     bool discard = false;               ///< max_tokens 0: the prompt alone was wanted
@@ -42,8 +43,10 @@ class ChoiceText {
   };
   ChoiceText(std::shared_ptr<const Tokenizer> tokenizer, Options options);
 
-  /// `finish` is none while more follows. What comes after the end is ignored.
-  [[nodiscard]] TextDelta push(std::span<const GeneratedToken> tokens, FinishReason finish);
+  /// `finish` is none while more follows. What comes after the end is ignored. The first `drafted` tokens were
+  /// guesses that came true.
+  [[nodiscard]] TextDelta push(std::span<const GeneratedToken> tokens, FinishReason finish,
+                               std::size_t drafted = 0);
 
   [[nodiscard]] bool finished() const { return reason_ != FinishReason::none; }
   [[nodiscard]] FinishReason reason() const { return reason_; }
@@ -61,8 +64,10 @@ class ChoiceText {
     GeneratedToken token;
     std::size_t begin_bytes = 0;
     std::size_t begin_characters = 0;
+    bool drafted = false;
   };
-  void push_token(const GeneratedToken& token, TextDelta& out);
+  void push_token(const GeneratedToken& token, bool drafted, TextDelta& out);
+  [[nodiscard]] PlacedToken placed(Waiting&& token) const;
   [[nodiscard]] std::string text_of(TokenId token);
   void let_out(std::string_view text, TextDelta& out);
   void finish_with(FinishReason reason, TextDelta& out);

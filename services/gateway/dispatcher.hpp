@@ -59,6 +59,8 @@ class AnswerSink {
   virtual void on_start(AnswerStart start) = 0;
   /// Tokens of `choice`, in order, without gaps or repeats. A stop token is delivered, then finish is `stop`.
   virtual void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) = 0;
+  /// Of the tokens of `choice` that come next, as many were guesses that came true. Depends on the schedule.
+  virtual void on_drafted(std::uint32_t choice, std::uint32_t count) { (void)choice, (void)count; }
   /// Of a hypothesis of a beam search, before its tokens; perhaps again, with the same value.
   virtual void on_score(std::uint32_t choice, double score) = 0;
   /// All choices have finished.

@@ -54,8 +54,8 @@ bool GatewayState::take_echo(Request& request, const wire::Tokens::Entry& entry)
   return request.prompt_logprobs.size() >= entry.prompt_total;
 }
 
-/// A placement counts from its beginning, and may say so more than once.
-void GatewayState::note_drafts(Choice& choice, const wire::Tokens::Entry& entry) {
+/// A placement counts from its beginning, and may say so more than once. Returns how many guesses came true since.
+std::uint64_t GatewayState::note_drafts(Choice& choice, const wire::Tokens::Entry& entry) {
   if (entry.epoch != choice.drafts_epoch) {
     choice.drafts_epoch = entry.epoch;
     choice.earlier.drafted += choice.drafts.drafted;
@@ -63,7 +63,9 @@ void GatewayState::note_drafts(Choice& choice, const wire::Tokens::Entry& entry)
     choice.drafts = {};
   }
   choice.drafts.drafted = std::max<std::uint64_t>(choice.drafts.drafted, entry.drafted);
-  choice.drafts.accepted = std::max<std::uint64_t>(choice.drafts.accepted, entry.accepted);
+  const std::uint64_t before = choice.drafts.accepted;
+  choice.drafts.accepted = std::max<std::uint64_t>(before, entry.accepted);
+  return choice.drafts.accepted - before;
 }
 
 void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& entry, bool converted,
@@ -105,7 +107,7 @@ void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& 
   if (!old && request.move && (!entry.tokens.empty() || entry.finish != FinishReason::none))
     moved(request, entry.choice, now, out);
   if (choice.finished) return;
-  if (!old) note_drafts(choice, entry);
+  const std::uint64_t accepted = old ? 0 : note_drafts(choice, entry);
   const auto have = static_cast<std::uint32_t>(choice.emitted.size());
   const auto end = static_cast<std::uint32_t>(entry.first_index + entry.tokens.size());
   if (entry.first_index > have) {
@@ -141,6 +143,9 @@ void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& 
   }
   if (finish_reason != FinishReason::none) choice.finished = true;
   if (entry.score) request.sink->on_score(entry.choice, *entry.score);
+  // A step's guesses stand before its own token; of the tokens of several steps nobody knows which they were.
+  if (accepted > skip && entry.tokens.size() <= accepted + 1)
+    request.sink->on_drafted(entry.choice, static_cast<std::uint32_t>(accepted) - skip);
   request.sink->on_tokens(entry.choice, fresh, finish_reason);
   if (std::all_of(request.choices.begin(), request.choices.end(), [](const Choice& c) { return c.finished; }))
     finish(at, now, out);

@@ -182,7 +182,7 @@ class GatewayState final : public actors::RoleState {
   void on_entry(const std::string& from, const wire::Tokens::Entry& entry, bool converted, TimePoint now,
                 actors::Outbox& out);
   [[nodiscard]] bool take_echo(Request& request, const wire::Tokens::Entry& entry);
-  static void note_drafts(Choice& choice, const wire::Tokens::Entry& entry);
+  static std::uint64_t note_drafts(Choice& choice, const wire::Tokens::Entry& entry);
   void tell_start(Request& request, const wire::Tokens::Entry& entry, TimePoint now, actors::Outbox& out);
   void ask_again(Request& request, std::uint32_t choice, TimePoint now, actors::Outbox& out);
   void finish(Requests::iterator at, TimePoint now, actors::Outbox& out);

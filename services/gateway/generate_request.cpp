@@ -193,6 +193,7 @@ Status read_nested(const Json& object, GenerateRequest& out) {
   if (const Json* own = find_value(object, "troupe")) {
     TROUPE_PARSE(check_fields(*own, kTroupe, "troupe."));
     out.token_ids = flag(*own, "token_ids");
+    out.drafted = flag(*own, "drafted");
     TROUPE_PARSE(read_tool_format(*own, out));
     if (const Json* drafts = find_value(*own, "speculation")) {
       TROUPE_PARSE(check_fields(*drafts, kSpeculation, "troupe.speculation."));

@@ -44,6 +44,7 @@ struct GenerateRequest {
   bool echo = false;
   bool logprobs = false;   ///< report them; sampling.logprobs says how many alternatives
   bool token_ids = false;  ///< troupe.token_ids: list the ids behind each choice
+  bool drafted = false;    ///< troupe.drafted: say which tokens were drafted, and keep no record
   std::string drafter;     ///< troupe.speculation.drafter; empty: the worker's option
   BeamParams beam;         ///< troupe.beam; width 0: none
   grammar::Source grammar;  ///< what the answer must look like; it compiles

@@ -37,6 +37,7 @@ AnswerFormat::Options format_options(const Call& call, const PreparedRun& prepar
   if (prepared.request.beam.width > 0)
     options.search = prepared.request.beam.groups > 1 ? "diverse-beam-search" : "beam-search";
   options.logprobs = prepared.request.logprobs;
+  options.drafted = prepared.request.drafted && !prepared.recorded;
   options.include_usage = prepared.request.include_usage;
   return options;
 }
@@ -58,6 +59,9 @@ class GenerateRun::Sink final : public AnswerSink {
   }
   void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) override {
     run_->deliver({EventKind::tokens, job_, choice, 0, finish, {tokens.begin(), tokens.end()}, {}});
+  }
+  void on_drafted(std::uint32_t choice, std::uint32_t count) override {
+    run_->deliver({EventKind::drafted, job_, choice, 0, FinishReason::none, {}, {}, false, {count, count}});
   }
   void on_score(std::uint32_t choice, double score) override {
     run_->deliver({EventKind::score, job_, choice, 0, FinishReason::none, {}, {}, false, {}, score});
@@ -95,7 +99,7 @@ void GenerateRun::make_choices() {
     const auto ends = prepared_.model->tokenizer->end_tokens();
     options.end_tokens.insert(options.end_tokens.end(), ends.begin(), ends.end());
   }
-  options.keep_tokens = request.logprobs;
+  options.keep_tokens = request.logprobs || request.drafted;
   options.keep_ids = request.token_ids;
   options.starts_text = request.chat;
   options.reader = prepared_.reader;
@@ -197,6 +201,11 @@ void GenerateRun::handle(Event& event) {
       return on_started(event);
     case EventKind::tokens:
       return on_tokens(event);
+    case EventKind::drafted:
+      if (event.choice < prepared_.request.choices)
+        choices_[jobs_[event.job].first_choice + event.choice].drafted =
+            static_cast<std::uint32_t>(event.drafts.accepted);
+      return;
     case EventKind::score:
       if (event.choice < prepared_.request.choices)
         choices_[jobs_[event.job].first_choice + event.choice].score = event.score;
@@ -319,7 +328,7 @@ void GenerateRun::push_each(std::size_t index, const Event& event) {
 
 void GenerateRun::push(std::size_t index, std::span<const GeneratedToken> tokens, FinishReason finish) {
   Choice& choice = choices_[index];
-  TextDelta delta = choice.text.push(tokens, finish);
+  TextDelta delta = choice.text.push(tokens, finish, std::exchange(choice.drafted, 0));
   if (!streaming_) return keep(index, std::move(delta));
   std::vector<std::string> events;
   if (!delta.empty() || !delta.tokens.empty()) format_.delta_event(events.emplace_back(), index, delta);

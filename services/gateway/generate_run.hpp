@@ -54,7 +54,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   void record_kept();
 
  private:
-  enum class EventKind : std::uint8_t { started, tokens, score, done, failed, agreed };
+  enum class EventKind : std::uint8_t { started, drafted, tokens, score, done, failed, agreed };
   struct Event {
     EventKind kind = EventKind::done;
     std::size_t job = 0;
@@ -72,6 +72,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
     TextDelta all;  ///< of a whole answer
     std::optional<TimePoint> first_tokens, last_tokens;
     std::optional<double> score = {};
+    std::uint32_t drafted = 0;      ///< of the tokens that come next
     bool cluster_finished = false;  ///< false after a stop string was found here: the cluster still generates
   };
   struct Job {

@@ -62,6 +62,7 @@ constexpr std::array kFields{
     Field{"include_obfuscation", kStreamOptions, kBoolean, ignored},
     Field{"troupe", kGenerate, kObject},
     Field{"token_ids", kTroupe, kBoolean},
+    Field{"drafted", kTroupe, kBoolean},
     Field{"speculation", kTroupe, kObject},
     Field{"drafter", kSpeculation, kString},
 

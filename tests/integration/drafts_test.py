@@ -42,6 +42,23 @@ def streamed(server, body, drafter):
     return "".join(c["choices"][0]["delta"].get("content", "") for c in chunks if c["choices"])
 
 
+def check_marks(server, body, drafter):
+    """A stream says of each token whether it was drafted: as many as its usage counts, and of the same text."""
+    body = body | {"stream": True, "stream_options": {"include_usage": True}, "logprobs": True,
+                   "troupe": {"drafted": True, "speculation": {"drafter": drafter}}}
+    text = server.request("POST", "/v1/chat/completions", body)[1]
+    chunks = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+    marks = []
+    for chunk in chunks:
+        for choice in chunk["choices"]:
+            entries = (choice["logprobs"] or {}).get("content", [])
+            check(len(choice.get("troupe", {}).get("drafted", [])) == len(entries), f"marks and entries of {choice}")
+            marks += choice.get("troupe", {}).get("drafted", [])
+    accepted = chunks[-1]["usage"].get("completion_tokens_details", {}).get("accepted_prediction_tokens", 0)
+    check(accepted - 1 <= sum(marks) <= accepted and accepted > 0, f"{sum(marks)} marks, {accepted} guesses came true (one may be an end token)")
+    return "".join(c["choices"][0]["delta"].get("content", "") for c in chunks if c["choices"])
+
+
 def main():
     model_file = harness.need_model("SmolLM2-135M-Instruct.Q4_1.gguf")
     port = harness.free_port()
@@ -61,6 +78,7 @@ def main():
         check(accepted > 0, "no draft ever came true")
         for body, expected in list(zip(requests, plain))[:3]:
             check(streamed(server, body, "auto") == expected["choices"][0]["message"]["content"], f"the stream of {body} differs")
+        check(check_marks(server, requests[0], "prompt-lookup") == plain[0]["choices"][0]["message"]["content"], "marks change the answer")
         status, refused = server.post("/v1/chat/completions", requests[0] | {"troupe": {"speculation": {"drafter": "oracle"}}})
         check(status == 400 and "prompt-lookup" in refused["error"]["message"], f"{status}: {refused}")
         metrics = server.request("GET", "/metrics")[1]

@@ -48,8 +48,9 @@ class Settings {
       if (input.value !== "") body[name] = Number(input.value);
     }
     if (this.colours.checked) Object.assign(body, {logprobs: true, top_logprobs: 5});
+    if (this.colours.checked) body.troupe = {drafted: true};
     const troupe = requestObject();
-    if (troupe) body.troupe = troupe;
+    if (troupe) body.troupe = {...body.troupe, ...troupe};
     return body;
   }
 }

@@ -303,6 +303,30 @@ TEST_F(Chat, ListsTokenIdsWhenAsked) {
             choice["troupe"]["token_ids"]);
 }
 
+TEST_F(Chat, SaysWhichTokensWereDrafted) {
+  start();
+  dispatcher_.set_manual();
+  json body = chat_body();
+  body["troupe"] = {{"drafted", true}};
+  std::thread answering([this] {
+    const OpenJob job = dispatcher_.next_job();
+    ASSERT_NE(job.sink, nullptr);
+    job.sink->on_start({});
+    const std::vector<GeneratedToken> first{{97, 0, {}}, {98, 0, {}}, {99, 0, {}}}, second{{100, 0, {}}};
+    job.sink->on_drafted(0, 2);
+    job.sink->on_tokens(0, first, FinishReason::none);
+    job.sink->on_tokens(0, second, FinishReason::length);
+    job.sink->on_done({2, 2});
+  });
+  json marks = json::array();
+  for (const json& chunk : stream("/v1/chat/completions", body))
+    if (!chunk["choices"].empty())
+      for (const json& mark : chunk["choices"][0].value("troupe", json::object()).value("drafted", json::array()))
+        marks.push_back(mark);
+  answering.join();
+  EXPECT_EQ(marks, json({true, true, false, false}));
+}
+
 TEST_F(Chat, PriorityIsVllmsLowerGoesFirst) {
   start();
   json body = chat_body();
