@@ -56,11 +56,12 @@ class Server:
     def check_schema(self, name, schema, seeds, max_tokens):
         form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
         question = f"Invent an example of: {name.replace('_', ' ')}. Answer in JSON."
-        answer = self.ask(question, response_format=form, n=seeds, seed=7, max_tokens=max_tokens)
-        for choice in answer.choices:
-            self.counts[choice.finish_reason] += 1
-            if choice.finish_reason == "stop":
-                validate(schema, choice.message.content)
+        for first in range(0, seeds, 10):
+            answer = self.ask(question, response_format=form, n=min(10, seeds - first), seed=7 + first, max_tokens=max_tokens)
+            for choice in answer.choices:
+                self.counts[choice.finish_reason] += 1
+                if choice.finish_reason == "stop":
+                    validate(schema, choice.message.content)
 
     def check_strict_parse(self):
         """The loop of a client that parses: a closed schema, an object of a class."""
