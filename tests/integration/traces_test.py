@@ -141,14 +141,16 @@ def check_death(server, model):
     check(len(killed) == 1, "a decode worker was killed in the middle of its stream")
     spans = whole(server, request)
     check_nested(spans)
-    first, second = sorted(of(spans, "placement", "gateway"), key=lambda s: s["ts"])
-    check(first["args"]["failed"] and not second["args"]["failed"], f"{first} {second}")
-    check((first["args"]["troupe.epoch"], second["args"]["troupe.epoch"]) == (1, 2), f"{first} {second}")
-    check(len(of(spans, "placing", "router")) == 2, "both were placed by the router")
+    # A busy machine may add some: a worker that does not answer in time is left, too.
+    placements = sorted(of(spans, "placement", "gateway"), key=lambda s: s["ts"])
+    first, last = placements[0], placements[-1]
+    check([p["args"]["troupe.epoch"] for p in placements] == list(range(1, len(placements) + 1)) and len(placements) > 1, f"{placements}")
+    check(all(bool(p["args"]["failed"]) == (p is not last) for p in placements), f"{placements}")
+    check(len(of(spans, "placing", "router")) == len(placements), "all were placed by the router")
     steps = {s["args"]["parent"]: s for s in of(spans, "first_step", "decode")}
-    check(set(steps) == {first["args"]["span"], second["args"]["span"]}, f"a first step of each: {steps}")
-    check(steps[first["args"]["span"]]["process"] != steps[second["args"]["span"]]["process"], "by two workers")
-    check_below(spans, only(spans, "decode", "decode"), second)
+    check({first["args"]["span"], last["args"]["span"]} <= set(steps) <= {p["args"]["span"] for p in placements}, f"a first step of each: {steps}")
+    check(len(placements) > 2 or steps[first["args"]["span"]]["process"] != steps[last["args"]["span"]]["process"], "by two workers")
+    check_below(spans, max(of(spans, "decode", "decode"), key=lambda s: s["ts"]), last)
 
 
 def check_silence(server, model):
