@@ -9,7 +9,7 @@ import tempfile
 import time
 
 import harness
-from harness import check, eventually, metric, series
+from harness import check, eventually, metric
 
 PROMPTS = ["Once upon a time there was a fox who", "The three laws of motion are", "def add(a, b):\n", "In the city of Paris",
            "1, 2, 3, 4, 5, 6,", "A list of animals: cat, dog,"]
@@ -64,8 +64,9 @@ class Load:
         self.pool.shutdown()
 
 
-def accepted(ports):
-    return sum(v for labels, v in series(ports["decode"], "troupe_worker_draft_accepted_total").items() if "draft-service" in labels)
+def guesses(ports):
+    """That came in time. Whether verifying them pays is the machine's business."""
+    return metric(ports["decode"], "troupe_draft_client_guesses_total")
 
 
 def answers_more(load, count):
@@ -96,14 +97,14 @@ def main():
         eventually(there, "the draft service is there")
         load = Load(server, requests, expected)
         try:
-            eventually(lambda: accepted(ports) > 0, "guesses come true", 60)
+            eventually(lambda: guesses(ports) > 0, "guesses come", 60)
             for kill in range(kills):
                 answers_more(load, 2)
                 disturb(server, ports, kill)
                 answers_more(load, 2)
                 eventually(there, "the draft service is there again", 60)
-            before = accepted(ports)
-            eventually(lambda: accepted(ports) > before, "guesses come true again", 60)
+            before = guesses(ports)
+            eventually(lambda: guesses(ports) > before, "guesses come again", 60)
         finally:
             load.end()
         late, stale, lost = harness.metrics(ports["decode"], ["troupe_draft_client_late_total", "troupe_draft_client_stale_total",
