@@ -9,7 +9,7 @@ import tempfile
 import time
 
 import harness
-from harness import check, eventually, metric
+from harness import check, eventually, metric, series
 
 PROMPTS = ["Once upon a time there was a fox who", "The three laws of motion are", "def add(a, b):\n", "In the city of Paris",
            "1, 2, 3, 4, 5, 6,", "A list of animals: cat, dog,"]
@@ -69,6 +69,10 @@ def guesses(ports):
     return metric(ports["decode"], "troupe_draft_client_guesses_total")
 
 
+def of_service(ports, name):
+    return sum(v for labels, v in series(ports["decode"], name).items() if "draft-service" in labels)
+
+
 def answers_more(load, count):
     before = load.answers
     eventually(lambda: load.answers >= before + count or any(run.done() for run in load.runs), "streams go on", 120)
@@ -109,6 +113,8 @@ def main():
             load.end()
         late, stale, lost = harness.metrics(ports["decode"], ["troupe_draft_client_late_total", "troupe_draft_client_stale_total",
                                                               "troupe_draft_client_lost_total"], required=True)
+        verified, accepted = (of_service(ports, f"troupe_worker_draft_{what}_total") for what in ("rows", "accepted"))
+        check(verified < 16 or accepted > 0, f"of {verified} guesses that were verified none came true")
         check(server.stop() == 0, "the cluster did not drain")
     finally:
         server.kill()
