@@ -10,8 +10,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/error.hpp"
@@ -26,7 +28,8 @@ enum class DType : std::uint8_t { f32, f16, i32, activation, i8 };
 enum class Numerics : std::uint8_t { fast, reference };  ///< quantised activations and f16 KV, or float32 throughout
 /// How KV pages hold numbers under Numerics::fast. int8 is lossy and its own numerics: never the bits of f16.
 enum class KvCodec : std::uint8_t { f16, int8 };
-enum class Isa : std::uint8_t { automatic, scalar, avx2, avx512 };
+/// The widest comes last. avx_vnni: AVX2 with VNNI; avx512: with VNNI; amx: AVX-512 whose tiles multiply 16 rows and more.
+enum class Isa : std::uint8_t { automatic, scalar, avx2, avx_vnni, avx512, amx };
 
 /// Owns device memory; freed by its destructor.
 class Buffer {
@@ -150,7 +153,7 @@ struct Scored {
 };
 
 struct DeviceInfo {
-  std::string name;       ///< "cpu avx512-vnni, 2 threads"
+  std::string name;       ///< "cpu avx512, 2 threads"
   Isa isa = Isa::scalar;  ///< what automatic resolved to
   std::uint32_t threads = 1;
 };
@@ -270,5 +273,9 @@ struct CpuOptions {
 [[nodiscard]] Expected<std::unique_ptr<Backend>> make_cpu_backend(const CpuOptions& options);
 /// The instruction sets this machine can run, scalar first.
 [[nodiscard]] std::vector<Isa> supported_isas();
+/// "scalar", "avx2", "avx-vnni", "avx512", "amx"; "auto" for automatic.
+[[nodiscard]] std::string_view isa_name(Isa isa);
+/// Its inverse; none for other texts.
+[[nodiscard]] std::optional<Isa> isa_named(std::string_view name);
 
 }  // namespace troupe::backend

@@ -153,7 +153,7 @@ std::vector<Option> rows() {
        "",
        "",
        "",
-       {"auto", "scalar", "avx2", "avx512"}},
+       {"auto", "scalar", "avx2", "avx-vnni", "avx512", "amx"}},
       {"engine.hydragen", boolean, "true", kWorkers,
        "Attend to KV pages that several sequences begin with once a step for all of them."},
 

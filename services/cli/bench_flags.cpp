@@ -25,11 +25,8 @@ Expected<std::uint32_t> parse_number(std::string_view flag, std::string_view tex
 }
 
 Expected<backend::Isa> parse_isa(const std::string& text) {
-  if (text == "automatic") return backend::Isa::automatic;
-  if (text == "scalar") return backend::Isa::scalar;
-  if (text == "avx2") return backend::Isa::avx2;
-  if (text == "avx512") return backend::Isa::avx512;
-  return fail(Errc::config_invalid, "--isa: expected scalar, avx2 or avx512, found " + text);
+  if (const auto isa = backend::isa_named(text)) return *isa;
+  return fail(Errc::config_invalid, "--isa: expected auto, scalar, avx2, avx-vnni, avx512 or amx, found " + text);
 }
 
 }  // namespace
@@ -66,7 +63,7 @@ Expected<BenchModel> take_bench_model(Arguments& arguments, const Io& io) {
     if (!*flag) return tl::unexpected<Error>(flag->error());
   const auto threads = take_number(arguments, "--threads", usable_cores(), 1, kMostThreads);
   if (!threads) return tl::unexpected<Error>(threads.error());
-  const auto isa = parse_isa(isa_flag->value_or("automatic"));
+  const auto isa = parse_isa(isa_flag->value_or("auto"));
   if (!isa) return tl::unexpected<Error>(isa.error());
   if (const std::string which = pin->value_or("auto"); which != "auto" && which != "off")
     return fail(Errc::config_invalid, "--pin: expected auto or off, found " + which);

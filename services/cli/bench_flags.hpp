@@ -18,7 +18,7 @@ inline constexpr std::string_view kBenchModelHelp =
     "  --threads N        (the cores this process may use)\n"
     "  --kv-codec WHICH   f16, or int8: lossy KV pages (f16)\n"
     "  --pin WHICH        auto: threads keep CPUs of their own where they are free; off (auto)\n"
-    "  --isa NAME         scalar, avx2 or avx512 (the best the machine has)\n";
+    "  --isa NAME         scalar, avx2, avx-vnni, avx512 or amx (the best the machine has)\n";
 
 /// Removes `flag N`; `otherwise` when absent. Errors: config_invalid outside low..high.
 [[nodiscard]] Expected<std::uint32_t> take_number(Arguments& arguments, std::string_view flag, std::uint32_t otherwise,

@@ -6,19 +6,6 @@
 #include "services/cli/version.hpp"
 
 namespace troupe::cli {
-namespace {
-
-const char* name_of(backend::Isa isa) {
-  switch (isa) {
-    case backend::Isa::scalar: return "scalar";
-    case backend::Isa::avx2: return "avx2";
-    case backend::Isa::avx512: return "avx512";
-    case backend::Isa::automatic: break;
-  }
-  return "auto";
-}
-
-}  // namespace
 
 std::string_view version() {
   return wire::own_release().version;
@@ -28,7 +15,7 @@ std::string_view version() {
 int version_command(Arguments arguments, Io& io) {
   if (!arguments.empty()) return report({Errc::config_invalid, "version takes no arguments"}, io);
   io.out << "troupe " << version() << " (C++ compiler " << __VERSION__ << ")\ninstruction sets:";
-  for (const backend::Isa isa : backend::supported_isas()) io.out << ' ' << name_of(isa);
+  for (const backend::Isa isa : backend::supported_isas()) io.out << ' ' << backend::isa_name(isa);
   io.out << "\nwire revision: " << wire::kRevision << ", serves with " << wire::kOldestRevision
          << " and later\n";
   return ok;

@@ -14,13 +14,6 @@
 namespace troupe::cli {
 namespace {
 
-backend::Isa isa_of(const std::string& text) {
-  if (text == "scalar") return backend::Isa::scalar;
-  if (text == "avx2") return backend::Isa::avx2;
-  if (text == "avx512") return backend::Isa::avx512;
-  return backend::Isa::automatic;
-}
-
 std::uint32_t number(const Config& config, std::string_view option) {
   return static_cast<std::uint32_t>(config.integer(option));
 }
@@ -127,7 +120,7 @@ Expected<std::uint64_t> kv_pool_bytes(std::uint64_t configured, std::uint64_t fr
 Expected<std::shared_ptr<backend::Backend>> make_backend(const Config& config) {
   backend::CpuOptions cpu;
   cpu.threads = number(config, "engine.threads") == 0 ? usable_cores() : number(config, "engine.threads");
-  cpu.isa = isa_of(config.text("engine.isa"));
+  cpu.isa = *backend::isa_named(config.text("engine.isa"));
   cpu.pin_threads = config.text("engine.pin_threads") == "auto";
   cpu.numerics =
       config.text("engine.numerics") == "reference" ? backend::Numerics::reference : backend::Numerics::fast;

@@ -1,5 +1,5 @@
 // Speed of the backend's ops on the shapes of SmolLM2 135M: products in Gop/s, then one whole token through all layers.
-// Usage: backend_bench [threads] [isa: automatic scalar avx2 avx512] [part: all ops head codecs model prefill decode1 decode32 far]
+// Usage: backend_bench [threads] [isa: auto scalar avx2 avx-vnni avx512 amx] [part: all ops head codecs model prefill decode1 decode32 far]
 // With one thread the caller's CPU time is counted, so that other programs on the machine disturb less.
 #include <time.h>
 
@@ -361,8 +361,13 @@ int main(int argc, char** argv) {
   CpuOptions options;
   if (argc > 1) options.threads = static_cast<std::uint32_t>(std::atoi(argv[1]));
   count_cpu_time = options.threads == 1;
-  const std::string isa = argc > 2 ? argv[2] : "automatic";
-  options.isa = isa == "scalar" ? Isa::scalar : isa == "avx2" ? Isa::avx2 : isa == "avx512" ? Isa::avx512 : Isa::automatic;
+  const std::string isa = argc > 2 ? argv[2] : "auto";
+  const auto named = isa_named(isa);
+  if (!named) {
+    std::fprintf(stderr, "no instruction set is called %s\n", isa.c_str());
+    return 2;
+  }
+  options.isa = *named;
   if (auto made = make_cpu_backend(options); !made) {
     std::fprintf(stderr, "%s\n", to_string(made.error()).c_str());
     return 2;

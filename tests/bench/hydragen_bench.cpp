@@ -3,7 +3,7 @@
 //   once    shared pages, each gone through once for all sequences
 //   apart   shared pages, gone through by each sequence for its group of query heads
 //   copies  as apart, each sequence with pages of its own, as without a prefix cache
-// Usage: hydragen_bench [threads] [isa: automatic avx2 avx512] [model.gguf, for whole steps] [batch] [prefix]
+// Usage: hydragen_bench [threads] [isa: auto avx2 avx-vnni avx512 amx] [model.gguf, for whole steps] [batch] [prefix]
 // With one thread the caller's CPU time is counted; the three take turns, and the median of each is printed.
 #include <time.h>
 
@@ -186,8 +186,13 @@ int main(int argc, char** argv) {
   CpuOptions options;
   options.threads = argc > 1 ? static_cast<std::uint32_t>(std::atoi(argv[1])) : 1;
   count_cpu_time = options.threads == 1;
-  const std::string isa = argc > 2 ? argv[2] : "automatic";
-  options.isa = isa == "avx2" ? Isa::avx2 : isa == "avx512" ? Isa::avx512 : Isa::automatic;
+  const std::string isa = argc > 2 ? argv[2] : "auto";
+  const auto named = isa_named(isa);
+  if (!named) {
+    std::fprintf(stderr, "no instruction set is called %s\n", isa.c_str());
+    return 2;
+  }
+  options.isa = *named;
   const std::shared_ptr<Backend> backend = need(make_cpu_backend(options));
   std::shared_ptr<const Model> model;
   if (argc > 3) model = need(Model::load(argv[3]));

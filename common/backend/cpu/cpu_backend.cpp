@@ -10,8 +10,8 @@ namespace troupe::backend {
 Expected<std::unique_ptr<Backend>> make_cpu_backend(const CpuOptions& options) {
   const Isa isa = options.isa == Isa::automatic ? cpu::best_isa() : options.isa;
   if (!cpu::supports(isa))
-    return fail(Errc::invalid_argument, "this machine has no " + std::string(cpu::isa_name(isa)) + "; its best is " +
-                                            std::string(cpu::isa_name(cpu::best_isa())));
+    return fail(Errc::invalid_argument, "this machine has no " + std::string(isa_name(isa)) + "; its best is " +
+                                            std::string(isa_name(cpu::best_isa())));
   if (options.kv_codec == KvCodec::int8 && options.numerics != Numerics::fast)
     return fail(Errc::invalid_argument, "int8 KV pages need fast numerics; the reference keeps float32 pages");
   constexpr std::uint32_t kMostThreads = 1024;

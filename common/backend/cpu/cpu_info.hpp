@@ -9,7 +9,6 @@ namespace troupe::backend::cpu {
 
 [[nodiscard]] bool supports(Isa isa);
 [[nodiscard]] Isa best_isa();
-[[nodiscard]] std::string_view isa_name(Isa isa);
 
 /// CPUs of the affinity mask, fewer when the control group's quota allows less; at least 1.
 [[nodiscard]] std::uint32_t usable_cpus();

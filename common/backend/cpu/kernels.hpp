@@ -1,6 +1,6 @@
 #pragma once
 // The table of kernels of one instruction set. The bodies are written once over a vector of 16 floats (F32x16) and compiled
-// three times; only the integer products are written per instruction set. All three give the same bits.
+// for each width; only the integer products are written per instruction set. All give the same bits.
 #include <cstddef>
 #include <cstdint>
 
@@ -116,7 +116,9 @@ struct Kernels {
 
 [[nodiscard]] const Kernels& scalar_kernels();
 [[nodiscard]] const Kernels& avx2_kernels();    ///< call only where supports(Isa::avx2)
+[[nodiscard]] const Kernels& avx_vnni_kernels();  ///< call only where supports(Isa::avx_vnni)
 [[nodiscard]] const Kernels& avx512_kernels();  ///< call only where supports(Isa::avx512)
+[[nodiscard]] const Kernels& amx_kernels();     ///< call only where supports(Isa::amx)
 [[nodiscard]] const Kernels& kernels_for(Isa isa);
 
 }  // namespace troupe::backend::cpu

@@ -26,7 +26,9 @@ constexpr std::uint32_t kTileVectors = 2;
 #include "common/backend/cpu/attention_page.inl"
 #include "common/backend/cpu/linear.inl"
 
+#include "common/backend/cpu/sides.inl"
 #include "common/backend/cpu/dot_avx2.inl"
+#include "common/backend/cpu/quant_sides.inl"
 #include "common/backend/cpu/linear_walk.inl"
 
 }  // namespace avx2

@@ -82,7 +82,9 @@ const Kernels& scalar_kernels() {
 
 const Kernels& kernels_for(Isa isa) {
   switch (isa) {
+    case Isa::amx: return amx_kernels();
     case Isa::avx512: return avx512_kernels();
+    case Isa::avx_vnni: return avx_vnni_kernels();
     case Isa::avx2: return avx2_kernels();
     default: return scalar_kernels();
   }

@@ -9,6 +9,7 @@
 #include "common/backend/cpu/cpu_info.hpp"
 #include "common/backend/cpu/memory.hpp"
 #include "common/backend/cpu/thread_pool.hpp"
+#include "common/backend/cpu/tile_config.hpp"
 
 namespace troupe::backend {
 namespace {
@@ -89,6 +90,50 @@ __attribute__((target("avx2"))) std::uint64_t multiply_avx2(std::uint32_t rounds
   return static_cast<std::uint64_t>(static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm256_castsi256_si128(sum[0]))));
 }
 
+/// vpdpbusd of 256 bits: 32 an instruction.
+__attribute__((target("avx2,avxvnni"))) std::uint64_t multiply_avx_vnni(std::uint32_t rounds) {
+  __m256i sum[kShortChains] = {};
+  __m256i a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(5);
+  for (std::uint32_t round = 0; round < rounds; ++round) {
+    asm volatile("" : "+x"(a), "+x"(b));
+#pragma GCC unroll 8
+    for (int i = 0; i < kShortChains; ++i) {
+      sum[i] = _mm256_dpbusd_avx_epi32(sum[i], a, b);
+      asm volatile("" : "+x"(sum[i]));
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 1; i < kShortChains; ++i) sum[0] = _mm256_add_epi32(sum[0], sum[i]);
+  return static_cast<std::uint64_t>(static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm256_castsi256_si128(sum[0]))));
+}
+
+constexpr int kTileChains = 4;
+/// Whole tiles, 16 x 16 x 64 products each. Kernels fill half a tile's depth: a block has 32 inputs.
+__attribute__((target("amx-tile,amx-int8"))) std::uint64_t multiply_amx(std::uint32_t rounds) {
+  alignas(64) TileConfig config;
+  for (int tile = 0; tile < kTileChains + 2; ++tile) config.set(tile, 16, 64);
+  _tile_loadconfig(&config);
+  alignas(64) std::uint8_t ones[16 * 64];
+  std::fill_n(ones, sizeof(ones), std::uint8_t{1});
+  asm volatile("" ::: "memory");
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  _tile_loadd(4, ones, 64);
+  _tile_loadd(5, ones, 64);
+  for (std::uint32_t round = 0; round < rounds; ++round) {
+    _tile_dpbsud(0, 4, 5);
+    _tile_dpbsud(1, 4, 5);
+    _tile_dpbsud(2, 4, 5);
+    _tile_dpbsud(3, 4, 5);
+  }
+  alignas(64) std::int32_t sums[16 * 16];
+  _tile_stored(0, sums, 64);
+  _tile_release();
+  return static_cast<std::uint64_t>(static_cast<std::uint32_t>(sums[0]));
+}
+
 /// pmaddwd and paddd, which every x86-64 has: 8 for the two.
 std::uint64_t multiply_baseline(std::uint32_t rounds) {
   __m128i sum[kChains] = {};
@@ -113,7 +158,9 @@ struct Loops {
 
 Loops loops_of(Isa isa) {
   switch (isa) {
+    case Isa::amx: return {read_avx512, multiply_amx, 16384.0 * kTileChains};
     case Isa::avx512: return {read_avx512, multiply_avx512, 64.0 * kChains};
+    case Isa::avx_vnni: return {read_avx2, multiply_avx_vnni, 32.0 * kShortChains};
     case Isa::avx2: return {read_avx2, multiply_avx2, 32.0 * kShortChains};
     default: return {read_baseline, multiply_baseline, 8.0 * kChains};
   }
@@ -176,7 +223,7 @@ class CpuLimitProbe final : public LimitProbe {
 Expected<std::unique_ptr<LimitProbe>> make_cpu_limit_probe(const CpuOptions& options, std::size_t buffer_bytes) {
   const Isa isa = options.isa == Isa::automatic ? cpu::best_isa() : options.isa;
   if (!cpu::supports(isa))
-    return fail(Errc::invalid_argument, "this machine lacks the instruction set " + std::string(cpu::isa_name(isa)));
+    return fail(Errc::invalid_argument, "this machine lacks the instruction set " + std::string(isa_name(isa)));
   if (buffer_bytes == 0 || buffer_bytes > std::size_t{kPiece} * cpu::ThreadPool::kMaxTasks)
     return fail(Errc::invalid_argument, "a probe reads 1 byte to 16 GiB, found " + std::to_string(buffer_bytes));
   const std::uint32_t threads = options.threads != 0 ? options.threads : cpu::usable_cpus();

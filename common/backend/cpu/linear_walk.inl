@@ -30,20 +30,23 @@ void quant_block(const LinearJob& job, std::uint32_t panel, std::uint32_t row, s
 using BlockFunction = void (*)(const LinearJob& job, std::uint32_t panel, std::uint32_t row, std::uint32_t count);
 
 template <class... F>
-BlockFunction function_among(const QuantFormat& format) {
+struct Formats {};
+
+/// Q4_0 Q4_1 Q5_0 Q5_1 Q8_0, Q2_K Q3_K Q4_K Q5_K Q6_K.
+using QuantFormats = Formats<Format<true, false, false, false, 3>, Format<true, false, true, false, 0>,
+                             Format<false, false, false, false, 4>, Format<false, false, true, false, 0>,
+                             Format<false, false, false, false, 7>, Format<true, true, true, true, 0>,
+                             Format<true, true, false, true, 2>, Format<true, false, true, true, 0>,
+                             Format<false, false, true, true, 0>, Format<false, true, false, true, 5>>;
+
+template <class... F>
+BlockFunction function_among(const QuantFormat& format, Formats<F...> /*all*/) {
   BlockFunction function = nullptr;
   ((F::matches(format) ? void(function = &quant_block<F>) : void()), ...);
   return function;
 }
 
-/// Q4_0 Q4_1 Q5_0 Q5_1 Q8_0, Q2_K Q3_K Q4_K Q5_K Q6_K.
-BlockFunction quant_function(const QuantFormat& format) {
-  return function_among<Format<true, false, false, false, 3>, Format<true, false, true, false, 0>,
-                        Format<false, false, false, false, 4>, Format<false, false, true, false, 0>,
-                        Format<false, false, false, false, 7>, Format<true, true, true, true, 0>,
-                        Format<true, true, false, true, 2>, Format<true, false, true, true, 0>,
-                        Format<false, false, true, true, 0>, Format<false, true, false, true, 5>>(format);
-}
+BlockFunction quant_function(const QuantFormat& format) { return function_among(format, QuantFormats{}); }
 
 BlockFunction block_function(const LinearJob& job) {
   switch (job.kind) {

@@ -17,8 +17,22 @@ using backend::Isa;
 using namespace std::chrono_literals;
 
 constexpr std::array<std::string_view, 3> kAvx2Flags{"avx2", "fma", "f16c"};
+constexpr std::array<std::string_view, 4> kAvxVnniFlags{"avx2", "fma", "f16c", "avx_vnni"};
 constexpr std::array<std::string_view, 5> kAvx512Flags{"avx512f", "avx512bw", "avx512vl", "avx512dq",
                                                        "avx512_vnni"};
+constexpr std::array<std::string_view, 7> kAmxFlags{"avx512f",     "avx512bw", "avx512vl", "avx512dq",
+                                                    "avx512_vnni", "amx_tile", "amx_int8"};
+
+/// What /proc/cpuinfo must list for these kernels.
+std::span<const std::string_view> flags_of(Isa isa) {
+  switch (isa) {
+    case Isa::avx2: return kAvx2Flags;
+    case Isa::avx_vnni: return kAvxVnniFlags;
+    case Isa::avx512: return kAvx512Flags;
+    case Isa::amx: return kAmxFlags;
+    default: return {};
+  }
+}
 
 std::string_view trimmed(std::string_view text) {
   const auto end = text.find_last_not_of(" \t\r\n");
@@ -49,32 +63,30 @@ std::string lacks(const Machine& machine, std::span<const std::string_view> want
 }
 
 Finding dispatched(Isa best, const Machine& machine) {
-  const std::string what = "kernels " + std::string(backend::cpu::isa_name(best));
-  if (best == Isa::avx512) return {Level::ok, "cpu", what, {}};
-  if (best == Isa::avx2)
-    return {Level::ok, "cpu", what + "; wider ones need AVX-512 VNNI" + lacks(machine, kAvx512Flags), {}};
+  const std::string what = "kernels " + std::string(backend::isa_name(best));
+  if (best >= Isa::avx512) return {Level::ok, "cpu", what, {}};
+  if (best >= Isa::avx2)
+    return {Level::ok, "cpu", what + "; wider ones need AVX-512 VNNI" + lacks(machine, flags_of(Isa::avx512)), {}};
   return {Level::warning, "cpu",
-          what + " only: every product is computed one number at a time" + lacks(machine, kAvx2Flags),
+          what + " only: every product is computed one number at a time" + lacks(machine, flags_of(Isa::avx2)),
           "use a processor with AVX2, FMA and F16C; a virtual machine must pass its host's on"};
 }
 
 Finding forced(const std::string& option, const std::vector<Isa>& there, const Machine& machine) {
-  const Isa wanted = option == "avx512" ? Isa::avx512 : option == "avx2" ? Isa::avx2 : Isa::scalar;
+  const Isa wanted = backend::isa_named(option).value_or(Isa::scalar);
   if (std::ranges::find(there, wanted) == there.end()) {
-    const std::span<const std::string_view> flags =
-        wanted == Isa::avx512 ? std::span<const std::string_view>(kAvx512Flags) : kAvx2Flags;
     return {Level::problem, "cpu",
-            "engine.isa is " + option + ", which this machine has not" + lacks(machine, flags),
+            "engine.isa is " + option + ", which this machine has not" + lacks(machine, flags_of(wanted)),
             "set engine.isa to auto"};
   }
   if (wanted == there.back())
     return {Level::ok,
             "cpu",
-            "kernels " + std::string(backend::cpu::isa_name(wanted)) + ", as engine.isa says",
+            "kernels " + std::string(backend::isa_name(wanted)) + ", as engine.isa says",
             {}};
   return {Level::warning, "cpu",
-          "kernels " + std::string(backend::cpu::isa_name(wanted)) +
-              ", as engine.isa says; the machine has " + std::string(backend::cpu::isa_name(there.back())),
+          "kernels " + std::string(backend::isa_name(wanted)) +
+              ", as engine.isa says; the machine has " + std::string(backend::isa_name(there.back())),
           "set engine.isa to auto: the bits are the same"};
 }
 

@@ -179,7 +179,7 @@ TEST(OpDigests, AreTheCommittedOnesOnEveryInstructionSet) {
     for (const auto& [name, values] : results) {
       const auto found = expected.find(name);
       ASSERT_NE(found, expected.end()) << name;
-      EXPECT_EQ(hex(values), found->second) << name << " on " << cpu::isa_name(isa);
+      EXPECT_EQ(hex(values), found->second) << name << " on " << isa_name(isa);
       for (const float value : values) ASSERT_FALSE(!name.starts_with("prepare") && value != value) << name << " holds NaN";
     }
   }
@@ -194,7 +194,7 @@ TEST(OpDigests, NoticeAnotherOrderOfOneReduction) {
     for (const std::uint32_t lanes : {8U, 1U}) {
       const float other = kernels.sum_of_squares(x.data(), 580, lanes);
       EXPECT_NEAR(other, pinned, 1e-5F * pinned);
-      EXPECT_NE(hex({other}), hex({pinned})) << lanes << " lanes on " << cpu::isa_name(isa);
+      EXPECT_NE(hex({other}), hex({pinned})) << lanes << " lanes on " << isa_name(isa);
     }
     EXPECT_EQ(hex({pinned}), hex({cpu::kernels_for(Isa::scalar).sum_of_squares(x.data(), 580, 16)}));
   }

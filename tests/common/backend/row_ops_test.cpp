@@ -306,7 +306,7 @@ TEST(Functions, ExpStaysWithinTwoUlpAndEndsCleanly) {
       for (int i = 0; i < 16; ++i)
         if (x[i] >= -87.0F && x[i] < 88.7F) worst = std::max(worst, ulps(y[i], std::exp(static_cast<double>(x[i]))));
     }
-    EXPECT_LT(worst, 1.5) << cpu::isa_name(isa);
+    EXPECT_LT(worst, 1.5) << isa_name(isa);
     const float ends[4] = {0.0F, -INFINITY, -88.0F, 100.0F};
     float at[4];
     kernels.exp(ends, 4, at);
@@ -327,7 +327,7 @@ TEST(Functions, TanhStaysWithinTwoUlp) {
       kernels.tanh(&x, 1, &y);
       worst = std::max(worst, ulps(y, std::tanh(static_cast<double>(x))));
     }
-    EXPECT_LT(worst, 2.0) << cpu::isa_name(isa);
+    EXPECT_LT(worst, 2.0) << isa_name(isa);
     const float ends[4] = {INFINITY, -INFINITY, -0.0F, 1e-30F};
     float at[4];
     kernels.tanh(ends, 4, at);
