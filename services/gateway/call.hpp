@@ -23,6 +23,7 @@ struct Call {
   std::shared_ptr<RequestLog> log = nullptr;  ///< of what generates; likewise
   std::shared_ptr<const RequestTrace> trace = nullptr;  ///< null: the request is not recorded
   std::shared_ptr<Visit> visit = nullptr;  ///< who asks; null before a door, and where there is none
+  ErrorForm error_form = to_response;      ///< how its API writes errors
 
   /// For an exemplar; "" when the request is not recorded.
   [[nodiscard]] std::string_view trace_id() const {
@@ -38,7 +39,7 @@ struct Call {
     over(response.status);
     writer->respond(std::move(response));
   }
-  void reply(const ApiError& error) const { reply(to_response(error)); }
+  void reply(const ApiError& error) const { reply(error_form(error)); }
   void reply_json(std::string body) const { reply(Response{200, "application/json", std::move(body), {}}); }
 };
 

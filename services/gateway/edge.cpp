@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/base/log.hpp"
+#include "services/gateway/api_host.hpp"
 #include "services/gateway/call.hpp"
 #include "services/gateway/generate_run.hpp"
 #include "services/gateway/key_ring.hpp"
@@ -21,7 +22,7 @@ namespace {
 constexpr std::string_view kModelsPrefix = "/v1/models/";
 constexpr std::size_t kSmallBody = 64U << 10;  ///< of paths that take no texts
 
-class EdgeServer final : public Edge {
+class EdgeServer final : public Edge, private ApiHost {
  public:
   EdgeServer(EdgeOptions options, ModelTable models, Dispatcher& dispatcher, metrics::Registry& registry)
       : options_(std::move(options)),
@@ -141,6 +142,7 @@ class EdgeServer final : public Edge {
     Action action;
     Door door = Door::inference;
     bool starts_work = false;  ///< refused while draining
+    ErrorForm error_form = to_response;
   };
   // The registry keeps its callback for good; this says whether the edge is still there.
   struct Alive {
@@ -219,6 +221,7 @@ class EdgeServer final : public Edge {
 
   void enter(const Route& row, Call call) {
     call.route = route_index(row.name);
+    call.error_form = row.error_form;
     if (!pass(call, row.door)) return;
     if (row.starts_work && call.request.draining) {
       ApiError error = to_api(Error{Errc::draining, "the server finishes what it has and takes nothing new"});
@@ -311,11 +314,9 @@ class EdgeServer final : public Edge {
     call.reply(std::move(response));
   }
 
-  /// Runs `work` on the text pool; a full queue is answered at once.
-  template <class Work>
-  void on_pool(Call call, Work work) {
+  void on_pool(Call call, std::function<void(Call&)> work) override {
     const auto shared = std::make_shared<Call>(std::move(call));
-    const auto submitted = pool_.submit([shared, work = std::move(work)]() mutable {
+    const auto submitted = pool_.submit([shared, work = std::move(work)]() {
       try {
         work(*shared);
       } catch (const std::exception& e) {
@@ -327,23 +328,39 @@ class EdgeServer final : public Edge {
   }
 
   void chat(Call call) {
-    on_pool(std::move(call), [this](Call& c) { generate(c, parse_chat(c.request.body, options_.limits)); });
+    on_pool(std::move(call),
+            [this](Call& c) { generate(c, parse_chat(c.request.body, options_.limits), {}); });
   }
   void completions(Call call) {
     on_pool(std::move(call),
-            [this](Call& c) { generate(c, parse_completion(c.request.body, options_.limits)); });
+            [this](Call& c) { generate(c, parse_completion(c.request.body, options_.limits), {}); });
   }
 
-  void generate(Call& call, Parsed<GenerateRequest> request) {
-    if (!request) return call.reply(request.error());
+  /// Nothing when the call has been answered. `model`: the only one that will do; zero: any.
+  std::optional<PreparedRun> prepared(Call& call, Parsed<GenerateRequest> request, AnswerForm form,
+                                      const ModelId& model = {}) {
+    const auto refuse = [&call](const ApiError& error) {
+      call.reply(error);
+      return std::nullopt;
+    };
+    if (!request) return refuse(request.error());
     auto found = find_model(request->model, true, call.visit->caller());
-    if (!found) return call.reply(found.error());
-    auto prepared = prepare(std::move(*request), found->first, found->second);
-    if (!prepared) return call.reply(prepared.error());
-    if (!take_tokens(call, *prepared)) return;
+    if (!found) return refuse(found.error());
+    if (model != ModelId{} && found->second.id != model)
+      return refuse(to_api(Error{Errc::record_outdated, {}}));
+    auto run = prepare(std::move(*request), found->first, found->second);
+    if (!run) return refuse(run.error());
+    run->form = std::move(form);
+    if (!take_tokens(call, *run)) return std::nullopt;
+    return std::move(*run);
+  }
+
+  void generate(Call& call, Parsed<GenerateRequest> request, AnswerForm form) override {
+    auto run = prepared(call, std::move(request), std::move(form));
+    if (!run) return;
     std::string body;
     body.swap(call.request.body);
-    starter_.start(std::move(call), std::move(*prepared), std::move(body));
+    starter_.start(std::move(call), std::move(*run), std::move(body));
   }
 
   // The events of an earlier request from a number on. Whoever asks must show what its client showed.
@@ -369,23 +386,24 @@ class EdgeServer final : public Edge {
     on_pool(std::move(call), [this, record = std::move(record), from](Call& c) {
       auto request = record.chat ? parse_chat(record.body, options_.limits)
                                  : parse_completion(record.body, options_.limits);
-      if (!request) return c.reply(request.error());
-      request->sampling.seed = record.seed;
-      if (record.chat) request->token_prompts = {record.prompt};
-      auto found = find_model(request->model, true, c.visit->caller());
-      if (!found) return c.reply(found.error());
-      if (found->second.id != record.model) return c.reply(to_api(Error{Errc::record_outdated, {}}));
-      auto prepared = prepare(std::move(*request), found->first, found->second);
-      if (!prepared) return c.reply(prepared.error());
-      if (!take_tokens(c, *prepared)) return;
-      std::string().swap(c.request.body);
-      starter_.again(std::move(c), std::move(*prepared), record, from);
+      generate_again(c, std::move(request), {}, record, from);
     });
   }
 
-  using Found = std::pair<std::shared_ptr<const ModelText>, ServedModel>;
+  void generate_again(Call& call, Parsed<GenerateRequest> request, AnswerForm form,
+                      const wire::RequestRecord& record, std::uint64_t from) override {
+    if (request) {
+      request->sampling.seed = record.seed;
+      if (record.chat) request->token_prompts = {record.prompt};
+    }
+    auto run = prepared(call, std::move(request), std::move(form), record.model);
+    if (!run) return;
+    std::string().swap(call.request.body);
+    starter_.again(std::move(call), std::move(*run), record, from);
+  }
+
   // A model that a key may not use is none for it.
-  Parsed<Found> find_model(const std::string& name, bool must_be_ready, const Caller& caller) const {
+  Parsed<Found> find_model(const std::string& name, bool must_be_ready, const Caller& caller) const override {
     auto text = caller.may_use(name) ? models_.find(name) : nullptr;
     if (!text) {
       std::string known;

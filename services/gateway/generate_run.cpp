@@ -7,6 +7,7 @@
 #include "common/base/hash.hpp"
 #include "common/base/log.hpp"
 #include "services/gateway/json_text.hpp"
+#include "services/gateway/openai_writer.hpp"
 
 namespace troupe::gateway {
 namespace {
@@ -26,20 +27,18 @@ EventSequence make_sequence(const PreparedRun& prepared) {
   return EventSequence(choices, EventSequence::Order::by_step, prepared.recorded->from);
 }
 
-AnswerFormat::Options format_options(const Call& call, const PreparedRun& prepared) {
-  AnswerFormat::Options options;
-  options.chat = prepared.request.chat;
-  options.id = to_hex(prepared.recorded ? prepared.recorded->id : call.request.id);
-  options.created = prepared.recorded ? prepared.recorded->created : unix_seconds();
-  options.model = prepared.request.model;
-  options.lossy_pages = prepared.served.lossy_pages();
-  options.fingerprint = "fp_" + to_hex(prepared.served.id).substr(0, 16);
-  if (prepared.request.beam.width > 0)
-    options.search = prepared.request.beam.groups > 1 ? "diverse-beam-search" : "beam-search";
-  options.logprobs = prepared.request.logprobs;
-  options.drafted = prepared.request.drafted && !prepared.recorded;
-  options.include_usage = prepared.request.include_usage;
-  return options;
+std::unique_ptr<AnswerWriter> make_writer(const Call& call, const PreparedRun& prepared) {
+  const GenerateRequest& request = prepared.request;
+  AnswerHead head;
+  head.id = to_hex(prepared.recorded ? prepared.recorded->id : call.request.id);
+  head.created = prepared.recorded ? prepared.recorded->created : unix_seconds();
+  head.model = request.model;
+  head.fingerprint = "fp_" + to_hex(prepared.served.id).substr(0, 16);
+  head.lossy_pages = prepared.served.lossy_pages();
+  if (request.beam.width > 0) head.search = request.beam.groups > 1 ? "diverse-beam-search" : "beam-search";
+  head.tokenizer = prepared.model->tokenizer;
+  if (prepared.form.make_writer) return prepared.form.make_writer(std::move(head));
+  return openai_writer(request, request.drafted && !prepared.recorded, std::move(head));
 }
 
 }  // namespace
@@ -84,7 +83,7 @@ GenerateRun::GenerateRun(Call call, PreparedRun prepared, Dispatcher& dispatcher
       prepared_(std::move(prepared)),
       dispatcher_(dispatcher),
       deadline_(deadline),
-      format_(prepared_.model->tokenizer, format_options(call_, prepared_)),
+      writer_(make_writer(call_, prepared_)),
       sequence_(make_sequence(prepared_)),
       held_(prepared_.recorded && !prepared_.recorded->kept) {
   make_choices();
@@ -190,7 +189,8 @@ void GenerateRun::drain() {
     drain_posted_ = false;
   }
   for (Event& event : events) {
-    if (!over_ && (event.kind == EventKind::agreed || !jobs_[event.job].over)) handle(event);
+    const bool of_all = event.kind == EventKind::agreed || event.kind == EventKind::kept;
+    if (!over_ && (of_all || !jobs_[event.job].over)) handle(event);
   }
   flush();
 }
@@ -216,6 +216,8 @@ void GenerateRun::handle(Event& event) {
       cached_tokens_ = event.cached_tokens;
       cached_agreed_ = true;
       return finish_if_complete();
+    case EventKind::kept:
+      return send_last();
     case EventKind::done:
       drafts_.drafted += event.drafts.drafted;
       drafts_.accepted += event.drafts.accepted;
@@ -230,12 +232,12 @@ void GenerateRun::handle(Event& event) {
 }
 
 void GenerateRun::on_started(Event& event) {
-  if (event.converted_pages) format_.say_converted();
+  if (event.converted_pages) writer_->say_converted();
   cached_tokens_ += event.cached_tokens;
   if (call_.log && event.job == 0)
     call_.log->started(call_.request.id, event.cached_tokens, std::chrono::steady_clock::now());
   if (prepared_.request.stream && !std::exchange(streaming_, true)) {
-    call_.writer->start_stream(200, "text/event-stream; charset=utf-8");
+    call_.writer->start_stream(200, writer_->stream_type());
   }
   begin_choices(event);
   if (++started_jobs_ == jobs_.size()) agree_cached();
@@ -250,8 +252,8 @@ void GenerateRun::begin_choices(Event& event) {
       continue;
     }
     std::vector<std::string> events;
-    if (prepared_.request.chat) format_.role_event(events.emplace_back(), i);
-    if (prepared_.request.echo) format_.delta_event(events.emplace_back(), i, prompt);
+    writer_->begin(i, usage(), events);
+    if (prepared_.request.echo) writer_->delta(i, prompt, events);
     sequence_.step(i, std::move(events), false, out_);
   }
 }
@@ -331,10 +333,9 @@ void GenerateRun::push(std::size_t index, std::span<const GeneratedToken> tokens
   TextDelta delta = choice.text.push(tokens, finish, std::exchange(choice.drafted, 0));
   if (!streaming_) return keep(index, std::move(delta));
   std::vector<std::string> events;
-  if (!delta.empty() || !delta.tokens.empty()) format_.delta_event(events.emplace_back(), index, delta);
+  if (!delta.empty() || !delta.tokens.empty()) writer_->delta(index, delta, events);
   if (choice.text.finished()) {
-    format_.finish_event(events.emplace_back(), index, {choice.text.reason(), choice.text.calls() > 0},
-                         extras_of(choice));
+    writer_->finish(index, {choice.text.reason(), choice.text.calls() > 0}, extras_of(choice), events);
   }
   sequence_.step(index, std::move(events), choice.text.finished(), out_);
 }
@@ -407,29 +408,36 @@ void GenerateRun::close_job(std::size_t job) {
 }
 
 void GenerateRun::finish_if_complete() {
-  if (over_ || !std::ranges::all_of(jobs_, &Job::over) || !cached_agreed_) return;
+  if (over_ || composed_ || !std::ranges::all_of(jobs_, &Job::over) || !cached_agreed_) return;
+  composed_ = true;
+  if (streaming_) {
+    AnswerWriter::Events events;
+    writer_->end(usage(), events);
+    for (const std::string& event : events) sequence_.tail(event, last_);
+  } else {
+    std::vector<ChoiceResult> results;
+    results.reserve(choices_.size());
+    for (Choice& choice : choices_)
+      results.push_back({std::move(choice.all), choice.text.reason(), extras_of(choice)});
+    last_ = writer_->whole(std::move(results), usage());
+  }
+  const bool waits = writer_->keep([self = shared_from_this()] {
+    self->deliver({EventKind::kept, 0, 0, 0, FinishReason::none, {}, {}});
+  });
+  if (!waits) send_last();
+}
+
+void GenerateRun::send_last() {
   tell_visit();
   if (streaming_) {
-    std::string event;
-    if (prepared_.request.include_usage) {
-      format_.usage_event(event, usage());
-      sequence_.tail(event, out_);
-      event.clear();
-    }
-    AnswerFormat::done_event(event);
-    sequence_.tail(event, out_);
+    out_ += last_;
     call_.over(200);
     call_.writer->write(out_);
     out_.clear();
     call_.writer->finish();
-    return end(200);
+  } else {
+    call_.reply_json(std::move(last_));
   }
-  std::vector<ChoiceResult> results;
-  results.reserve(choices_.size());
-  for (Choice& choice : choices_) {
-    results.push_back({std::move(choice.all), choice.text.reason(), extras_of(choice)});
-  }
-  call_.reply_json(format_.whole(results, usage()));
   end(200);
 }
 
@@ -438,7 +446,9 @@ void GenerateRun::fail_with(const Error& error) {
   const ApiError api = to_api(error);
   tell_visit();
   if (streaming_) {
-    AnswerFormat::error_event(out_, api);
+    AnswerWriter::Events events;
+    writer_->error(api, events);
+    for (const std::string& event : events) out_ += event;
     call_.over(0);
     call_.writer->write(out_);
     out_.clear();

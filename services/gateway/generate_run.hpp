@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "services/gateway/answer_format.hpp"
+#include "services/gateway/answer_writer.hpp"
 #include "services/gateway/call.hpp"
 #include "services/gateway/choice_text.hpp"
 #include "services/gateway/dispatcher.hpp"
@@ -42,6 +42,7 @@ struct PreparedRun {
   std::optional<RecordedRun> recorded;    ///< none: nobody can ask for this answer again
   AnswerReader::Options reader;           ///< chat: what is looked for in the text
   std::vector<TokenId> shown;             ///< control tokens that are part of the text
+  AnswerForm form = {};
 };
 
 class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
@@ -54,7 +55,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   void record_kept();
 
  private:
-  enum class EventKind : std::uint8_t { started, drafted, tokens, score, done, failed, agreed };
+  enum class EventKind : std::uint8_t { started, drafted, tokens, score, done, failed, agreed, kept };
   struct Event {
     EventKind kind = EventKind::done;
     std::size_t job = 0;
@@ -104,6 +105,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   [[nodiscard]] bool cluster_finished(std::size_t job) const;
   [[nodiscard]] std::span<const Choice> choices_of(std::size_t job) const;
   void finish_if_complete();
+  void send_last();
   void fail_with(const Error& error);
   void drop_record();
   void client_gone();
@@ -116,11 +118,12 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   PreparedRun prepared_;
   Dispatcher& dispatcher_;
   const std::optional<TimePoint> deadline_;
-  AnswerFormat format_;
+  std::unique_ptr<AnswerWriter> writer_;
   EventSequence sequence_;
   std::vector<Choice> choices_;
   std::vector<Job> jobs_;
   std::string out_;
+  std::string last_;  ///< the answer's last bytes, or all of them, until they may leave
   std::uint64_t cached_tokens_ = 0;
   DraftUsage drafts_;
   std::size_t started_jobs_ = 0;
@@ -129,6 +132,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   bool first_token_ = true;
   TimePoint dispatched_{};  ///< the jobs were handed over
   TimePoint first_token_at_{};
+  bool composed_ = false;  ///< last_ is there
   bool over_ = false;
 
   std::mutex mutex_;

@@ -31,5 +31,7 @@ using Parsed = tl::expected<T, ApiError>;
 /// The body, and as the payload of a stream's error event.
 [[nodiscard]] std::string to_json(const ApiError& error);
 [[nodiscard]] Response to_response(const ApiError& error);
+/// How an API writes an error; to_response is OpenAI's.
+using ErrorForm = Response (*)(const ApiError& error);
 
 }  // namespace troupe::gateway

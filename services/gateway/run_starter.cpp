@@ -37,6 +37,7 @@ RunStarter::RunStarter(Dispatcher& dispatcher, RequestStore* requests, Duration 
 bool RunStarter::records(const Call& call, const PreparedRun& run, const std::string& body) const {
   if (requests_ == nullptr || body.size() > requests_->options().max_body_bytes) return false;
   if (run.request.chat && run.prompts.front().size() > wire::kMaxPromptTokens.max) return false;
+  if (!run.form.repeatable()) return false;
   const bool key = !call.request.header(kKeyHeader).empty();
   // What was drafted is not the same another time, so a stream that tells it cannot be taken up again.
   return key || (run.request.stream && !run.request.drafted);
