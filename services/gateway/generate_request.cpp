@@ -38,12 +38,16 @@ std::uint64_t session_of(const Json& object) {
   return 0;
 }
 
+Status check_body(const Json& body, Endpoints where) {
+  if (!body.is_object())
+    return refuse("invalid_type", "", "the body: expected an object, found " + describe(body));
+  return check_fields(body, where, "");
+}
+
 Parsed<Json> read_object(std::string_view body, Endpoints where) {
   auto object = read_json(body);
   if (!object) return object;
-  if (!object->is_object())
-    return refuse("invalid_type", "", "the body: expected an object, found " + describe(*object));
-  TROUPE_PARSE(check_fields(*object, where, ""));
+  TROUPE_PARSE(check_body(*object, where));
   return object;
 }
 
@@ -309,14 +313,19 @@ Status read_chat(const Json& object, GenerateRequest& out) {
 }  // namespace
 
 Parsed<GenerateRequest> parse_chat(std::string_view body, const RequestLimits& limits) {
-  auto object = read_object(body, kChat);
+  auto object = read_json(body);
   TROUPE_PARSE(object);
+  return chat_request(*object, limits);
+}
+
+Parsed<GenerateRequest> chat_request(const Json& body, const RequestLimits& limits) {
+  TROUPE_PARSE(check_body(body, kChat));
   GenerateRequest out;
   out.chat = true;
-  TROUPE_PARSE(read_common(*object, limits, out));
-  TROUPE_PARSE(read_chat(*object, out));
-  out.logprobs = flag(*object, "logprobs");
-  out.sampling.logprobs = count(*object, "top_logprobs").value_or(0);
+  TROUPE_PARSE(read_common(body, limits, out));
+  TROUPE_PARSE(read_chat(body, out));
+  out.logprobs = flag(body, "logprobs");
+  out.sampling.logprobs = count(body, "top_logprobs").value_or(0);
   if (out.sampling.logprobs > 0 && !out.logprobs) {
     return refuse("invalid_value", "top_logprobs", "top_logprobs needs logprobs to be true");
   }

@@ -53,6 +53,8 @@ struct GenerateRequest {
 /// Errors: malformed_json, invalid_utf8, invalid_type, invalid_value, missing_required_parameter,
 /// unknown_parameter, unsupported_parameter; always with the field's path.
 [[nodiscard]] Parsed<GenerateRequest> parse_chat(std::string_view body, const RequestLimits& limits = {});
+/// The same of a body that has been read, or was made of another API's.
+[[nodiscard]] Parsed<GenerateRequest> chat_request(const Json& body, const RequestLimits& limits = {});
 [[nodiscard]] Parsed<GenerateRequest> parse_completion(std::string_view body,
                                                        const RequestLimits& limits = {});
 

@@ -195,16 +195,16 @@ std::string bound_text(double value) {
   return whole ? std::to_string(static_cast<long long>(value)) : Json(value).dump();
 }
 
-const Field* find_field(std::string_view name, Endpoints where) {
-  for (const Field& field : kFields) {
+const Field* find_field(std::span<const Field> table, std::string_view name, Endpoints where) {
+  for (const Field& field : table) {
     if ((field.where & where) != 0 && field.name == name) return &field;
   }
   return nullptr;
 }
 
-std::string known_names(Endpoints where) {
+std::string known_names(std::span<const Field> table, Endpoints where) {
   std::string out;
-  for (const Field& field : kFields) {
+  for (const Field& field : table) {
     if ((field.where & where) == 0 || field.policy != used) continue;
     if (!out.empty()) out += ", ";
     out += field.name;
@@ -243,15 +243,24 @@ std::span<const Field> fields() {
   return kFields;
 }
 
+bool has_field(std::string_view name, Endpoints where) {
+  return find_field(kFields, name, where) != nullptr;
+}
+
 Parsed<void> check_fields(const Json& object, Endpoints where, std::string_view path) {
+  return check_fields(kFields, object, where, path);
+}
+
+Parsed<void> check_fields(std::span<const Field> table, const Json& object, Endpoints where,
+                          std::string_view path) {
   for (const auto& [key, value] : object.items()) {
     if (value.is_null()) continue;
     const std::string param = std::string(path) + key;
-    const Field* field = find_field(key, where);
+    const Field* field = find_field(table, key, where);
     if (field == nullptr) {
       if (is_empty(value)) continue;
       return refuse("unknown_parameter", param,
-                    "'" + param + "' is unknown here; known: " + known_names(where));
+                    "'" + param + "' is unknown here; known: " + known_names(table, where));
     }
     if (auto checked = check_field(*field, value, param); !checked) return checked;
   }

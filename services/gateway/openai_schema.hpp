@@ -43,6 +43,11 @@ struct Field {
 /// Checks an object's keys, types and bounds against the table. `path` prefixes `param`: "messages[0]." or
 /// "". Errors: unknown_parameter, unsupported_parameter, invalid_type, invalid_value.
 [[nodiscard]] Parsed<void> check_fields(const Json& object, Endpoints where, std::string_view path);
+/// The same against the table of an API that has one of its own.
+[[nodiscard]] Parsed<void> check_fields(std::span<const Field> table, const Json& object, Endpoints where,
+                                        std::string_view path);
+/// Whether requests of `where` take this field.
+[[nodiscard]] bool has_field(std::string_view name, Endpoints where);
 
 /// The value of a key, or nullptr when absent or null.
 [[nodiscard]] const Json* find_value(const Json& object, std::string_view key);
