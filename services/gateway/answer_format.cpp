@@ -325,7 +325,13 @@ void AnswerFormat::scored_token(std::string& out, TokenId token, float logprob) 
 }
 
 void AnswerFormat::chat_logprobs(std::string& out, const std::vector<PlacedToken>& tokens) const {
-  out += "{\"content\":[";
+  out += "{\"content\":";
+  scored_tokens(out, tokens);
+  out += ",\"refusal\":null}";
+}
+
+void AnswerFormat::scored_tokens(std::string& out, const std::vector<PlacedToken>& tokens) const {
+  out += '[';
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const GeneratedToken& token = tokens[i].token;
     if (i != 0) out += ',';
@@ -338,7 +344,7 @@ void AnswerFormat::chat_logprobs(std::string& out, const std::vector<PlacedToken
     }
     out += "]}";
   }
-  out += "],\"refusal\":null}";
+  out += ']';
 }
 
 void AnswerFormat::completion_logprobs(std::string& out, const std::vector<PlacedToken>& tokens) const {

@@ -5,8 +5,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "common/base/clock.hpp"
 #include "common/sampling/params.hpp"
 #include "common/tokenizer/tokenizer.hpp"
 #include "services/gateway/choice_text.hpp"
@@ -15,18 +17,29 @@
 
 namespace troupe::gateway {
 
+/// What a run took, as the gateway saw it.
+struct RunTimes {
+  Duration total{};    ///< since the request arrived
+  Duration prepare{};  ///< of that, until its jobs were handed over
+  Duration prompt{};   ///< from there to the first token
+  Duration answer{};   ///< from there to the last one
+};
+
 struct Usage {
   std::uint64_t prompt_tokens = 0;
   std::uint64_t completion_tokens = 0;
   std::uint64_t cached_tokens = 0;
   std::uint64_t reasoning_tokens = 0;  ///< of the completion; told when there are any
   DraftUsage drafts;                   ///< told when anything was drafted
+  RunTimes times = {};
 };
 
 /// How a choice ended.
 struct ChoiceEnd {
   FinishReason reason = FinishReason::none;
   bool called = false;  ///< tools: an answer that ends by itself waits for their results
+  std::string_view stop = {};  ///< the stop string that ended it; empty: something else did
+  bool context_full = false;   ///< length: it was the context's, which the client's would have exceeded
 };
 
 /// What a finished choice reports under "troupe".
@@ -40,6 +53,7 @@ struct ChoiceResult {
   TextDelta all;
   FinishReason reason = FinishReason::none;
   ChoiceExtras extras = {};
+  ChoiceEnd end = {};  ///< the reason again, and what belongs to it
 };
 
 class AnswerFormat {
@@ -76,6 +90,8 @@ class AnswerFormat {
   /// A token's text as the API shows it; bytes that are no characters by themselves as "\xf0\x9f", after
   /// "bytes:" for completions.
   [[nodiscard]] std::string token_label(TokenId token) const;
+  /// An array of tokens with log-probabilities and alternatives, as chats have it.
+  void scored_tokens(std::string& out, const std::vector<PlacedToken>& tokens) const;
 
  private:
   void make_heads();

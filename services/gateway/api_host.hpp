@@ -5,7 +5,9 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "common/wire/messages.hpp"
 #include "services/gateway/call.hpp"
 #include "services/gateway/generate_run.hpp"
 
@@ -24,6 +26,8 @@ class ApiHost {
   /// but for the name. Errors: model_not_found, no_ready_worker.
   [[nodiscard]] virtual Parsed<Found> find_model(const std::string& name, bool must_be_ready,
                                                  const Caller& caller) const = 0;
+  /// Models that are served and that `caller` may use.
+  [[nodiscard]] virtual std::vector<Found> models(const Caller& caller) const = 0;
   /// Prepares the request, takes its tokens of the key's limits, and runs it; or answers why not. On the text
   /// pool.
   virtual void generate(Call& call, Parsed<GenerateRequest> request, AnswerForm form) = 0;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/sampling/params.hpp"
@@ -50,6 +51,8 @@ class ChoiceText {
 
   [[nodiscard]] bool finished() const { return reason_ != FinishReason::none; }
   [[nodiscard]] FinishReason reason() const { return reason_; }
+  /// The stop string that ended it; empty: something else did.
+  [[nodiscard]] std::string_view stop_string() const { return stops_.matched_text(); }
   /// Tokens up to the end, the end token and those of a stop string included, as OpenAI counts what was
   /// generated.
   [[nodiscard]] std::uint64_t completion_tokens() const { return completion_tokens_; }

@@ -6,11 +6,15 @@
 #include <utility>
 
 #include "common/base/log.hpp"
+#include "services/gateway/anthropic/message_errors.hpp"
+#include "services/gateway/anthropic/messages_api.hpp"
 #include "services/gateway/api_host.hpp"
 #include "services/gateway/call.hpp"
 #include "services/gateway/generate_run.hpp"
 #include "services/gateway/key_ring.hpp"
 #include "services/gateway/json_text.hpp"
+#include "services/gateway/ollama/line_writer.hpp"
+#include "services/gateway/ollama/ollama_api.hpp"
 #include "services/gateway/prepare.hpp"
 #include "services/gateway/resume_target.hpp"
 #include "services/gateway/run_starter.hpp"
@@ -34,6 +38,8 @@ class EdgeServer final : public Edge, private ApiHost {
                  [this](Call call, wire::RequestRecord record, std::uint64_t from) {
                    make_again(std::move(call), std::move(record), from);
                  }),
+        messages_(*this, options_.limits),
+        ollama_(*this, options_.limits),
         pool_(options_.text_threads, options_.text_queue),
         dashboard_(
             options_.dashboard, *options_.log, [this] { return state_json(); },
@@ -163,6 +169,26 @@ class EdgeServer final : public Edge, private ApiHost {
         Route{"GET", "/v1/models", "models", &EdgeServer::list_models},
         Route{"POST", "/tokenize", "tokenize", &EdgeServer::tokenize, Door::inference, true},
         Route{"POST", "/detokenize", "detokenize", &EdgeServer::detokenize, Door::inference, true},
+        Route{"POST", "/v1/messages", "messages", &EdgeServer::messages, Door::inference, true,
+              anthropic::error_response},
+        Route{"POST", "/v1/messages/count_tokens", "count_tokens", &EdgeServer::count_tokens, Door::inference,
+              true, anthropic::error_response},
+        Route{"POST", "/api/chat", "ollama_chat", &EdgeServer::ollama_chat, Door::inference, true,
+              ollama::error_response},
+        Route{"POST", "/api/generate", "ollama_generate", &EdgeServer::ollama_generate, Door::inference, true,
+              ollama::error_response},
+        Route{"GET", "/api/tags", "models", &EdgeServer::ollama_tags, Door::inference, false,
+              ollama::error_response},
+        Route{"GET", "/api/ps", "models", &EdgeServer::ollama_running, Door::inference, false,
+              ollama::error_response},
+        Route{"POST", "/api/show", "models", &EdgeServer::ollama_show, Door::inference, false,
+              ollama::error_response},
+        Route{"GET", "/api/version", "models", &EdgeServer::ollama_version, Door::inference, false,
+              ollama::error_response},
+        Route{"POST", "/api/embed", "other", &EdgeServer::ollama_embed, Door::inference, false,
+              ollama::error_response},
+        Route{"POST", "/api/embeddings", "other", &EdgeServer::ollama_embed, Door::inference, false,
+              ollama::error_response},
         Route{"GET", "/healthz", "healthz", &EdgeServer::healthz, Door::open},
         Route{"GET", "/readyz", "readyz", &EdgeServer::readyz, Door::open},
         Route{"GET", "/metrics", "metrics", &EdgeServer::expose_metrics, Door::open},
@@ -272,12 +298,13 @@ class EdgeServer final : public Edge, private ApiHost {
 
   /// Texts are long, and are kept only of those who will be let in.
   BodyLimit body_limit(Request head, std::size_t most) const {
-    const bool takes_texts = std::ranges::any_of(routes(), [&](const Route& row) {
-      return row.starts_work && row.method == head.method && row.path == head.path;
-    });
-    if (!takes_texts) return {std::min(most, kSmallBody)};
+    const auto row = std::ranges::find_if(
+        routes(), [&](const Route& each) { return each.method == head.method && each.path == head.path; });
+    if (row == routes().end()) return {std::min(most, kSmallBody)};
+    if (!row->starts_work) return {std::min(most, kSmallBody), {}, row->error_form};
     auto refused = refusal(take_caller(head, keys_.get()), Door::inference, keys_ != nullptr);
-    return refused ? BodyLimit{std::min(most, kSmallBody), std::move(refused)} : BodyLimit{most};
+    if (!refused) return {most, {}, row->error_form};
+    return {std::min(most, kSmallBody), std::move(refused), row->error_form};
   }
 
   /// The id in /v1/requests/ID/trace.
@@ -335,6 +362,16 @@ class EdgeServer final : public Edge, private ApiHost {
     on_pool(std::move(call),
             [this](Call& c) { generate(c, parse_completion(c.request.body, options_.limits), {}); });
   }
+
+  void messages(Call call) { messages_.messages(std::move(call)); }
+  void count_tokens(Call call) { messages_.count_tokens(std::move(call)); }
+  void ollama_chat(Call call) { ollama_.chat(std::move(call)); }
+  void ollama_generate(Call call) { ollama_.generate(std::move(call)); }
+  void ollama_tags(Call call) { ollama_.tags(std::move(call)); }
+  void ollama_running(Call call) { ollama_.running(std::move(call)); }
+  void ollama_show(Call call) { ollama_.show(std::move(call)); }
+  void ollama_version(Call call) { ollama_.version(std::move(call)); }
+  void ollama_embed(Call call) { ollama_.embed(std::move(call)); }
 
   /// Nothing when the call has been answered. `model`: the only one that will do; zero: any.
   std::optional<PreparedRun> prepared(Call& call, Parsed<GenerateRequest> request, AnswerForm form,
@@ -492,26 +529,36 @@ class EdgeServer final : public Edge, private ApiHost {
   }
 
   // What is listed can be used: models that the cluster serves and whose text side is known here.
+  std::vector<Found> models(const Caller& caller) const override {
+    std::vector<Found> out;
+    for (ServedModel& served : dispatcher_.models()) {
+      auto text = models_.find(served.name);
+      if (text && caller.may_use(served.name)) out.emplace_back(std::move(text), std::move(served));
+    }
+    return out;
+  }
+
   std::string model_list(const Caller& caller) const {
     std::string out = "[";
-    for (const ServedModel& served : dispatcher_.models()) {
-      if (!models_.find(served.name) || !caller.may_use(served.name)) continue;
+    for (const Found& found : models(caller)) {
       if (out.size() > 1) out += ',';
-      append_model(out, served);
+      append_model(out, found.second);
     }
     return out + "]";
   }
 
   void list_models(Call call) {
+    if (anthropic::is_from_client(call.request)) return messages_.list_models(std::move(call));
     call.reply_json("{\"object\":\"list\",\"data\":" + model_list(call.visit->caller()) + "}");
   }
 
   void one_model(Call call) {
     const auto name = percent_decoded(std::string_view(call.request.path).substr(kModelsPrefix.size()));
-    for (const ServedModel& served : dispatcher_.models()) {
-      if (served.name != name || !models_.find(name) || !call.visit->caller().may_use(name)) continue;
+    if (anthropic::is_from_client(call.request)) return messages_.one_model(std::move(call), name);
+    for (const Found& found : models(call.visit->caller())) {
+      if (found.second.name != name) continue;
       std::string out;
-      append_model(out, served);
+      append_model(out, found.second);
       return call.reply_json(std::move(out));
     }
     call.reply(to_api(Error{Errc::model_not_found, "there is no model '" + name + "'"}, "model"));
@@ -577,6 +624,8 @@ class EdgeServer final : public Edge, private ApiHost {
   std::unique_ptr<KeyRing> keys_;    // null: whoever reaches the port may use it
   std::shared_ptr<AuditLog> audit_;  // null: nothing is written down
   RunStarter starter_;
+  anthropic::MessagesApi messages_;
+  ollama::OllamaApi ollama_;
   std::unique_ptr<HttpServer> server_, admin_;
   TextPool pool_;        // ends before the server it answers through
   Dashboard dashboard_;  // its events ask for the state: ends first

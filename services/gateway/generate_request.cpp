@@ -334,20 +334,25 @@ Parsed<GenerateRequest> chat_request(const Json& body, const RequestLimits& limi
 }
 
 Parsed<GenerateRequest> parse_completion(std::string_view body, const RequestLimits& limits) {
-  auto object = read_object(body, kCompletions);
+  auto object = read_json(body);
   TROUPE_PARSE(object);
+  return completion_request(*object, limits);
+}
+
+Parsed<GenerateRequest> completion_request(const Json& body, const RequestLimits& limits) {
+  TROUPE_PARSE(check_body(body, kCompletions));
   GenerateRequest out;
-  TROUPE_PARSE(read_common(*object, limits, out));
-  const Json* prompt = find_value(*object, "prompt");
+  TROUPE_PARSE(read_common(body, limits, out));
+  const Json* prompt = find_value(body, "prompt");
   if (prompt == nullptr) TROUPE_PARSE(missing("prompt"));
   TROUPE_PARSE(read_prompts(*prompt, limits, out));
-  out.echo = flag(*object, "echo");
-  if (const auto alternatives = count(*object, "logprobs")) {
+  out.echo = flag(body, "echo");
+  if (const auto alternatives = count(body, "logprobs")) {
     out.logprobs = true;
     out.sampling.logprobs = *alternatives;
   }
   out.sampling.report_logprobs = out.logprobs;
-  if (const auto best_of = count(*object, "best_of"); best_of && out.beam.width == 0 && *best_of != out.choices) {
+  if (const auto best_of = count(body, "best_of"); best_of && out.beam.width == 0 && *best_of != out.choices) {
     return refuse("unsupported_parameter", "best_of", "best_of: without a beam search only a value equal to n is supported");
   }
   if (out.max_tokens == 0u && !out.echo) {

@@ -33,6 +33,7 @@ struct GenerateRequest {
   std::vector<std::vector<TokenId>> token_prompts;  ///< a chat has one here when it is made again from a record
   std::uint32_t choices = 1;                ///< per prompt
   std::optional<std::uint32_t> max_tokens;  ///< none: what is left of the context
+  bool cut_to_context = false;  ///< a max_tokens beyond what is left of the context is cut, not refused
   std::vector<std::string> stop;
   std::vector<TokenId> stop_token_ids;
   std::int32_t priority = 0;  ///< higher goes first
@@ -57,6 +58,7 @@ struct GenerateRequest {
 [[nodiscard]] Parsed<GenerateRequest> chat_request(const Json& body, const RequestLimits& limits = {});
 [[nodiscard]] Parsed<GenerateRequest> parse_completion(std::string_view body,
                                                        const RequestLimits& limits = {});
+[[nodiscard]] Parsed<GenerateRequest> completion_request(const Json& body, const RequestLimits& limits = {});
 
 struct TokenizeRequest {
   std::string model;

@@ -335,13 +335,21 @@ void GenerateRun::push(std::size_t index, std::span<const GeneratedToken> tokens
   std::vector<std::string> events;
   if (!delta.empty() || !delta.tokens.empty()) writer_->delta(index, delta, events);
   if (choice.text.finished()) {
-    writer_->finish(index, {choice.text.reason(), choice.text.calls() > 0}, extras_of(choice), events);
+    writer_->finish(index, end_of(index), extras_of(choice), events);
   }
   sequence_.step(index, std::move(events), choice.text.finished(), out_);
 }
 
 ChoiceExtras GenerateRun::extras_of(const Choice& choice) const {
   return {prepared_.request.token_ids ? &choice.text.ids() : nullptr, choice.score};
+}
+
+ChoiceEnd GenerateRun::end_of(std::size_t index) const {
+  const ChoiceText& text = choices_[index].text;
+  const std::uint32_t most = prepared_.max_tokens[index / prepared_.request.choices];
+  const bool cut =
+      text.reason() == FinishReason::length && prepared_.request.max_tokens.value_or(most) > most;
+  return {text.reason(), text.calls() > 0, text.stop_string(), cut};
 }
 
 void GenerateRun::time_tokens(Choice& choice, std::size_t count) {
@@ -361,6 +369,7 @@ void GenerateRun::time_tokens(Choice& choice, std::size_t count) {
   }
   if (!choice.first_tokens) choice.first_tokens = now;
   choice.last_tokens = now;
+  last_token_at_ = now;
   if (call_.log) call_.log->tokens(call_.request.id, count, now);
 }
 
@@ -417,8 +426,10 @@ void GenerateRun::finish_if_complete() {
   } else {
     std::vector<ChoiceResult> results;
     results.reserve(choices_.size());
-    for (Choice& choice : choices_)
-      results.push_back({std::move(choice.all), choice.text.reason(), extras_of(choice)});
+    for (std::size_t i = 0; i < choices_.size(); ++i) {
+      Choice& choice = choices_[i];
+      results.push_back({std::move(choice.all), choice.text.reason(), extras_of(choice), end_of(i)});
+    }
     last_ = writer_->whole(std::move(results), usage());
   }
   const bool waits = writer_->keep([self = shared_from_this()] {
@@ -531,7 +542,18 @@ Usage GenerateRun::usage() const {
   used.cached_tokens = cached_tokens_;
   // They depend on the schedule: an answer that may be asked for again, byte for byte, does not tell them.
   if (!prepared_.recorded) used.drafts = drafts_;
+  used.times = times();
   return used;
+}
+
+RunTimes GenerateRun::times() const {
+  RunTimes out;
+  out.total = std::chrono::steady_clock::now() - call_.arrived;
+  out.prepare = dispatched_ - call_.arrived;
+  if (first_token_) return out;
+  out.prompt = first_token_at_ - dispatched_;
+  out.answer = last_token_at_ - first_token_at_;
+  return out;
 }
 
 }  // namespace troupe::gateway

@@ -38,7 +38,7 @@ struct PreparedRun {
   std::shared_ptr<const ModelText> model;
   ServedModel served;
   std::vector<std::vector<TokenId>> prompts;
-  std::vector<std::uint32_t> max_tokens;  ///< per prompt; 0 only with echo
+  std::vector<std::uint32_t> max_tokens;  ///< per prompt; 0: the prompt alone is wanted
   std::optional<RecordedRun> recorded;    ///< none: nobody can ask for this answer again
   AnswerReader::Options reader;           ///< chat: what is looked for in the text
   std::vector<TokenId> shown;             ///< control tokens that are part of the text
@@ -101,6 +101,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   void flush();
   void close_job(std::size_t job);
   [[nodiscard]] ChoiceExtras extras_of(const Choice& choice) const;
+  [[nodiscard]] ChoiceEnd end_of(std::size_t index) const;
   [[nodiscard]] bool job_finished(std::size_t job) const;
   [[nodiscard]] bool cluster_finished(std::size_t job) const;
   [[nodiscard]] std::span<const Choice> choices_of(std::size_t job) const;
@@ -113,6 +114,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   void end(int status);
   void trace_end(int status, const Usage& used) const;
   [[nodiscard]] Usage usage() const;
+  [[nodiscard]] RunTimes times() const;
 
   Call call_;
   PreparedRun prepared_;
@@ -131,7 +133,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   bool streaming_ = false;      ///< the head has been sent
   bool first_token_ = true;
   TimePoint dispatched_{};  ///< the jobs were handed over
-  TimePoint first_token_at_{};
+  TimePoint first_token_at_{}, last_token_at_{};
   bool composed_ = false;  ///< last_ is there
   bool over_ = false;
 

@@ -27,20 +27,20 @@ ApiError to_api(const Error& error, std::string_view param) {
   return api;
 }
 
+std::string printable(const std::string& text) {
+  return invalid_utf8_at(text) ? std::string("the detail is not valid UTF-8") : text;
+}
+
 std::string to_json(const ApiError& error) {
-  // A detail may quote what a client sent; bytes that are no UTF-8 must not make the answer unreadable.
-  const auto text = [](const std::string& s) {
-    return invalid_utf8_at(s) ? std::string("the detail is not valid UTF-8") : s;
-  };
   std::string out = "{\"error\":{\"message\":";
-  append_quoted(out, text(error.message));
+  append_quoted(out, printable(error.message));
   out += ",\"type\":";
   append_quoted(out, type_of(error.status));
   out += ",\"param\":";
   if (error.param.empty()) {
     out += "null";
   } else {
-    append_quoted(out, text(error.param));
+    append_quoted(out, printable(error.param));
   }
   out += ",\"code\":";
   append_quoted(out, error.code);

@@ -28,6 +28,9 @@ using Parsed = tl::expected<T, ApiError>;
 
 /// Status, code and retry hint from the table in error_codes.def.
 [[nodiscard]] ApiError to_api(const Error& error, std::string_view param = {});
+/// A text as a JSON answer may have it: a detail may quote what a client sent, and bytes that are no UTF-8
+/// must not make the answer unreadable.
+[[nodiscard]] std::string printable(const std::string& text);
 /// The body, and as the payload of a stream's error event.
 [[nodiscard]] std::string to_json(const ApiError& error);
 [[nodiscard]] Response to_response(const ApiError& error);

@@ -199,8 +199,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   asio::awaitable<error_code> read_request(Parser& parser) {
-    if (const auto [ec, size] = co_await http::async_read_header(stream_, buffer_, parser, kAwait); ec)
+    if (const auto [ec, size] = co_await http::async_read_header(stream_, buffer_, parser, kAwait); ec) {
+      if (ec == http::error::body_limit) take_error_form(parser);
       co_return ec;
+    }
     const auto& head = parser.get();
     if (options_.body_limit && !parser.is_done() && !limit_body(parser))
       co_return http::make_error_code(http::error::body_limit);
@@ -220,9 +222,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
     co_return ec;
   }
 
+  // The parser itself refuses a head that announces more than any body may have.
+  void take_error_form(const Parser& parser) {
+    if (options_.body_limit) body_limit_.form = options_.body_limit(head_of(parser.get())).form;
+  }
+
   // By what the head says; whether the body that it announces fits.
   bool limit_body(Parser& parser) {
     BodyLimit limit = options_.body_limit(head_of(parser.get()));
+    body_limit_.form = limit.form;
     if (limit.bytes < body_limit_.bytes) body_limit_ = std::move(limit);
     const auto announced = parser.content_length();
     if (announced && *announced > body_limit_.bytes) return false;
@@ -309,7 +317,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     AnswerContext context;
     context.close = true;
     context.cors_origin = options_.cors_origin;
-    const std::string bytes = compose_response(to_response(error), context);
+    const std::string bytes = compose_response(body_limit_.form(error), context);
     if (co_await send(bytes)) co_await linger();
   }
 

@@ -28,6 +28,7 @@ struct HttpTls {
 struct BodyLimit {
   std::size_t bytes = 0;
   std::optional<ApiError> beyond = {};  ///< said of a longer body, in place of 413
+  ErrorForm form = to_response;         ///< how that, or the 413, is written
 };
 
 struct HttpOptions {

@@ -14,8 +14,9 @@
 namespace troupe::gateway {
 
 /// The `route` label; anything else is "other".
-inline constexpr std::array<std::string_view, 17> kRouteNames{
-    "chat_completions", "completions", "events",  "models", "tokenize", "detokenize",
+inline constexpr std::array<std::string_view, 21> kRouteNames{
+    "chat_completions", "completions", "messages", "count_tokens", "ollama_chat", "ollama_generate",
+    "events",           "models",      "tokenize", "detokenize",
     "healthz",          "readyz",      "metrics", "config", "state",    "page",
     "options",          "refused",     "trace",   "orders", "other"};
 /// The `outcome` label: status class, or how an answer ended otherwise.

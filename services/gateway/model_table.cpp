@@ -1,5 +1,9 @@
 #include "services/gateway/model_table.hpp"
 
+#include <algorithm>
+#include <chrono>
+#include <map>
+
 #include "common/gguf/gguf.hpp"
 
 namespace troupe::gateway {
@@ -33,6 +37,31 @@ Json marked(const Json& json, const Tokenizer& tokenizer, const std::string& mar
   for (const auto& [key, value] : json.items())
     out[tokenizer.mark_control_spellings(key, mark)] = marked(value, tokenizer, mark);
   return out;
+}
+
+std::int64_t modified_at(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const auto written = std::filesystem::last_write_time(path, ignored);
+  if (ignored) return 0;
+  const auto since = std::chrono::file_clock::to_sys(written).time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::seconds>(since).count();
+}
+
+ModelFile read_facts(const gguf::File& file) {
+  ModelFile facts;
+  const auto architecture = file.string_value("general.architecture");
+  if (architecture && architecture->has_value()) facts.architecture = **architecture;
+  std::map<gguf::TensorType, std::uint64_t> elements;
+  for (const gguf::Tensor& tensor : file.tensors()) {
+    facts.parameters += tensor.elements();
+    elements[tensor.type] += tensor.elements();
+  }
+  const auto most = std::ranges::max_element(elements, {}, [](const auto& entry) { return entry.second; });
+  if (most != elements.end())
+    facts.weights = gguf::tensor_type_info(static_cast<std::uint32_t>(most->first))->name;
+  facts.bytes = file.file_bytes();
+  facts.modified = modified_at(file.path());
+  return facts;
 }
 
 Json context_of(const ChatInput& input) {
@@ -72,7 +101,7 @@ Expected<ModelTable> ModelTable::load(
     if (!file) return tl::unexpected<Error>(std::move(file.error()));
     auto tokenizer = Tokenizer::from_gguf(**file);
     if (!tokenizer) return tl::unexpected<Error>(std::move(tokenizer.error()));
-    ModelText model{name, std::move(*tokenizer), nullptr};
+    ModelText model{name, std::move(*tokenizer), nullptr, read_facts(**file)};
     if (const std::string_view source = model.tokenizer->chat_template(); !source.empty()) {
       auto parsed = ChatTemplate::parse(source);
       if (!parsed)

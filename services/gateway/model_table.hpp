@@ -1,5 +1,6 @@
 #pragma once
 // What the gateway knows of each model: its tokenizer and its chat template, both read from the model's file.
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -15,11 +16,21 @@
 
 namespace troupe::gateway {
 
+/// What a model's file says of itself.
+struct ModelFile {
+  std::string architecture;      ///< "llama"
+  std::string weights;           ///< the type that most of its numbers have: "Q4_1"
+  std::uint64_t parameters = 0;  ///< numbers in its tensors
+  std::uint64_t bytes = 0;
+  std::int64_t modified = 0;  ///< seconds since 1970
+};
+
 /// Immutable. Threads: any.
 struct ModelText {
   std::string name;
   std::shared_ptr<const Tokenizer> tokenizer;
   std::shared_ptr<const ChatTemplate> chat_template;  ///< null: the file carries none
+  ModelFile file = {};
 
   /// Tokens of a chat by the template, given what fits it (fit_to_template); the begin token is added unless the
   /// template wrote it. Markers that the template writes become tokens, those that a client wrote stay text.

@@ -252,13 +252,13 @@ Parsed<void> check_fields(const Json& object, Endpoints where, std::string_view 
 }
 
 Parsed<void> check_fields(std::span<const Field> table, const Json& object, Endpoints where,
-                          std::string_view path) {
+                          std::string_view path, UnknownKeys unknown) {
   for (const auto& [key, value] : object.items()) {
     if (value.is_null()) continue;
     const std::string param = std::string(path) + key;
     const Field* field = find_field(table, key, where);
     if (field == nullptr) {
-      if (is_empty(value)) continue;
+      if (unknown == UnknownKeys::ignored || is_empty(value)) continue;
       return refuse("unknown_parameter", param,
                     "'" + param + "' is unknown here; known: " + known_names(table, where));
     }

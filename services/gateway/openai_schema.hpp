@@ -43,9 +43,11 @@ struct Field {
 /// Checks an object's keys, types and bounds against the table. `path` prefixes `param`: "messages[0]." or
 /// "". Errors: unknown_parameter, unsupported_parameter, invalid_type, invalid_value.
 [[nodiscard]] Parsed<void> check_fields(const Json& object, Endpoints where, std::string_view path);
+/// What becomes of keys that a table does not have.
+enum class UnknownKeys : std::uint8_t { refused, ignored };
 /// The same against the table of an API that has one of its own.
 [[nodiscard]] Parsed<void> check_fields(std::span<const Field> table, const Json& object, Endpoints where,
-                                        std::string_view path);
+                                        std::string_view path, UnknownKeys unknown = UnknownKeys::refused);
 /// Whether requests of `where` take this field.
 [[nodiscard]] bool has_field(std::string_view name, Endpoints where);
 

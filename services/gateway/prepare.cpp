@@ -105,7 +105,8 @@ Parsed<void> settle_lengths(PreparedRun& run) {
                         std::to_string(prompt.size()) + " and leaves no room for an answer");
     }
     const std::uint64_t room = context - prompt.size();
-    const std::uint64_t wanted = run.request.max_tokens.value_or(static_cast<std::uint32_t>(room));
+    std::uint64_t wanted = run.request.max_tokens.value_or(static_cast<std::uint32_t>(room));
+    if (run.request.cut_to_context) wanted = std::min(wanted, room);
     if (wanted > room) {
       return refuse("context_length_exceeded", "max_tokens",
                     "the context holds " + std::to_string(context) + " tokens; " +

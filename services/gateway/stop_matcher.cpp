@@ -35,22 +35,28 @@ std::string StopMatcher::push(std::string_view text) {
     held_ += byte;
     pending = 0;
     std::size_t complete = 0;
-    for (Automaton& automaton : automata_) {
+    for (std::size_t i = 0; i < automata_.size(); ++i) {
+      Automaton& automaton = automata_[i];
       step(automaton, byte);
       pending = std::max<std::size_t>(pending, automaton.state);
-      if (automaton.state == automaton.text.size())
-        complete = std::max<std::size_t>(complete, automaton.state);
+      if (automaton.state < automaton.text.size() || automaton.state <= complete) continue;
+      complete = automaton.state;
+      matched_automaton_ = i;
     }
     if (complete > 0) {
       matched_ = true;
-      held_.resize(held_.size() - complete);
-      return std::exchange(held_, {});
+      const std::string text_before = std::exchange(held_, {});
+      return text_before.substr(0, text_before.size() - complete);
     }
   }
   if (text.empty()) return {};
   std::string out = held_.substr(0, held_.size() - pending);
   held_.erase(0, out.size());
   return out;
+}
+
+std::string_view StopMatcher::matched_text() const {
+  return matched_ ? std::string_view(automata_[matched_automaton_].text) : std::string_view();
 }
 
 std::string StopMatcher::flush() {

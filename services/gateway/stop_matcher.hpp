@@ -21,6 +21,8 @@ class StopMatcher {
   /// The text is over: what was held back.
   [[nodiscard]] std::string flush();
   [[nodiscard]] bool matched() const { return matched_; }
+  /// The stop string that ended the text; empty: none did.
+  [[nodiscard]] std::string_view matched_text() const;
   [[nodiscard]] std::size_t held_bytes() const { return held_.size(); }
 
  private:
@@ -33,6 +35,7 @@ class StopMatcher {
 
   std::vector<Automaton> automata_;
   std::string held_;
+  std::size_t matched_automaton_ = 0;
   bool matched_ = false;
 };
 

@@ -1,12 +1,16 @@
-// Any bytes as the body of a chat, completions, tokenize or detokenize request: they parse or are refused with a 4xx, a code
-// and valid JSON; what parses keeps its promises to the code behind it.
+// Any bytes as the body of a chat, completions, tokenize or detokenize request, or of one of Anthropic's or Ollama's: they
+// parse or are refused with a 4xx, a code and valid JSON; what parses keeps its promises to the code behind it.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
 
+#include "services/gateway/anthropic/message_errors.hpp"
+#include "services/gateway/anthropic/message_request.hpp"
 #include "services/gateway/generate_request.hpp"
 #include "services/gateway/json_text.hpp"
+#include "services/gateway/ollama/line_writer.hpp"
+#include "services/gateway/ollama/run_request.hpp"
 
 namespace {
 
@@ -21,6 +25,8 @@ void check_error(const ApiError& error) {
   require(!error.code.empty() && !error.message.empty());
   require(!invalid_utf8_at(to_json(error)));
   require(Json::accept(to_json(error)));
+  require(Json::accept(anthropic::error_json(error)));
+  require(Json::accept(ollama::error_json(error)));
 }
 
 void check_request(const GenerateRequest& request, const RequestLimits& limits) {
@@ -57,5 +63,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (const auto request = parse_tokenize(body); !request) check_error(request.error());
   if (const auto request = parse_detokenize(body); !request) check_error(request.error());
+  const auto message = anthropic::parse_message(body, limits);
+  message ? check_request(message->request, limits) : check_error(message.error());
+  for (const auto parse : {ollama::parse_chat_run, ollama::parse_generate_run}) {
+    const auto run = parse(body, limits);
+    if (!run) check_error(run.error());
+    if (run && !run->only_loads) check_request(run->request, limits);
+  }
   return 0;
 }

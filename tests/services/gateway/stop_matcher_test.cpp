@@ -68,6 +68,14 @@ TEST(StopMatcher, EqualsTheNaiveCutWhereverPiecesEnd) {
   EXPECT_LT(matched, 19000);
 }
 
+TEST(StopMatcher, NamesTheStringThatEndedTheText) {
+  StopMatcher stops({"b", "ab", "zz"});
+  EXPECT_EQ(stops.push("xa"), "x");
+  EXPECT_EQ(stops.matched_text(), "");
+  EXPECT_EQ(stops.push("bc"), "");
+  EXPECT_EQ(stops.matched_text(), "ab");  // of those that end at the same byte the longest
+}
+
 TEST(StopMatcher, HoldsBackOnlyAPossibleBeginning) {
   StopMatcher matcher({"\n\nUser:"});
   EXPECT_EQ(matcher.push("Hello\n"), "Hello");
