@@ -139,7 +139,8 @@ Exchange::Piece Exchange::take() {
   const std::lock_guard lock(mutex_);
   Piece piece{std::move(head_), ended_, broken_};
   head_.clear();
-  if (context_.chunked) {
+  if (context_.head_only) payload_.clear();
+  if (context_.chunked && !context_.head_only) {
     append_chunk(piece.bytes, payload_);
     if (streaming_ && ended_ && !broken_) piece.bytes += kLastChunk;
   } else {

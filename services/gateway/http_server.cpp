@@ -38,6 +38,7 @@ constexpr std::size_t kReadPiece = 8u << 10;
 constexpr std::size_t kPipelineBytes = 64u << 10;               ///< read ahead while an answer is under way
 constexpr Duration kGonePoll = std::chrono::milliseconds(100);  ///< once that much has been read ahead
 constexpr Duration kLinger = std::chrono::seconds(1);           ///< for a refused client to read why
+constexpr std::size_t kSinkPiece = 64u << 10;                   ///< of a body that is not kept in memory
 constexpr std::size_t kLingerBytes = 256u << 10;
 constexpr std::size_t kMaxLingering = 64;
 constexpr Duration kHandshake = std::chrono::seconds(10);  ///< for a client to agree on TLS
@@ -163,7 +164,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Parser parser;
     parser.header_limit(static_cast<std::uint32_t>(options_.max_header_bytes));
     body_limit_ = {options_.max_body_bytes, std::nullopt};
-    parser.body_limit(body_limit_.bytes);
+    if (options_.body_limit)
+      parser.body_limit(boost::none);  // limit_body() knows it when the head is there
+    else
+      parser.body_limit(body_limit_.bytes);
+    streamed_.reset();
     arm(options_.read_timeout);
     const auto ec = co_await read_request(parser);
     disarm();
@@ -173,7 +178,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
       if (error) co_await refuse(*error);
       co_return false;
     }
-    http::request<http::string_body> message = parser.release();
+    http::request<http::string_body> message;
+    if (streamed_)
+      message.base() = std::move(*streamed_);
+    else
+      message = parser.release();
     co_return co_await answer(std::move(message));
   }
 
@@ -199,10 +208,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   asio::awaitable<error_code> read_request(Parser& parser) {
-    if (const auto [ec, size] = co_await http::async_read_header(stream_, buffer_, parser, kAwait); ec) {
-      if (ec == http::error::body_limit) take_error_form(parser);
+    if (const auto [ec, size] = co_await http::async_read_header(stream_, buffer_, parser, kAwait); ec)
       co_return ec;
-    }
     const auto& head = parser.get();
     if (options_.body_limit && !parser.is_done() && !limit_body(parser))
       co_return http::make_error_code(http::error::body_limit);
@@ -218,20 +225,44 @@ class Connection : public std::enable_shared_from_this<Connection> {
       }
     }
     if (parser.is_done()) co_return error_code{};
+    if (body_limit_.sink) co_return co_await read_into_sink(parser);
     const auto [ec, size] = co_await http::async_read(stream_, buffer_, parser, kAwait);
     co_return ec;
   }
 
-  // The parser itself refuses a head that announces more than any body may have.
-  void take_error_form(const Parser& parser) {
-    if (options_.body_limit) body_limit_.form = options_.body_limit(head_of(parser.get())).form;
+  // The next piece is read when the last one has been taken, so memory and time are those of one piece.
+  asio::awaitable<error_code> read_into_sink(Parser& head) {
+    http::request_parser<http::buffer_body> parser(std::move(head));
+    parser.body_limit(body_limit_.bytes);
+    while (!parser.is_done()) {
+      std::string piece(kSinkPiece, '\0');
+      parser.get().body().data = piece.data();
+      parser.get().body().size = piece.size();
+      arm(options_.read_timeout);
+      const auto [ec, size] = co_await http::async_read(stream_, buffer_, parser, kAwait);
+      disarm();
+      if (ec && ec != http::error::need_buffer) co_return ec;
+      piece.resize(kSinkPiece - parser.get().body().size);
+      if (piece.empty()) continue;
+      taken_ = false;
+      body_limit_.sink->take(std::move(piece), [self = shared_from_this()] {
+        asio::post(self->loop_.context, [self] {
+          self->taken_ = true;
+          self->wake_.cancel();
+        });
+      });
+      while (!taken_ && !closing_) co_await wait_wake();
+      if (closing_) co_return asio::error::make_error_code(asio::error::operation_aborted);
+    }
+    streamed_ = std::move(parser.get().base());
+    co_return error_code{};
   }
 
   // By what the head says; whether the body that it announces fits.
   bool limit_body(Parser& parser) {
     BodyLimit limit = options_.body_limit(head_of(parser.get()));
     body_limit_.form = limit.form;
-    if (limit.bytes < body_limit_.bytes) body_limit_ = std::move(limit);
+    if (limit.sink || limit.bytes < body_limit_.bytes) body_limit_ = std::move(limit);
     const auto announced = parser.content_length();
     if (announced && *announced > body_limit_.bytes) return false;
     parser.body_limit(body_limit_.bytes);
@@ -436,6 +467,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     request.id = random_id<RequestId>();
     request.draining = shared_->draining;
     request.body = std::move(message.body());
+    request.sink = std::exchange(body_limit_.sink, nullptr);
     return request;
   }
 
@@ -464,6 +496,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   TimePoint deadline_ = TimePoint::max();
   TimePoint armed_until_ = TimePoint::max();
   BodyLimit body_limit_;  ///< of the request that is read
+  std::optional<http::request_header<>> streamed_;  ///< head of a request whose body went into a sink
+  bool taken_ = false;                              ///< the sink may have another piece
   bool timed_out_ = false;
   bool bad_expectation_ = false;
   bool watching_ = false;

@@ -29,6 +29,8 @@ struct BodyLimit {
   std::size_t bytes = 0;
   std::optional<ApiError> beyond = {};  ///< said of a longer body, in place of 413
   ErrorForm form = to_response;         ///< how that, or the 413, is written
+  /// Where the body goes, piece by piece; null: it is read whole. Each piece has read_timeout to arrive.
+  std::shared_ptr<BodySink> sink = nullptr;
 };
 
 struct HttpOptions {
@@ -40,7 +42,7 @@ struct HttpOptions {
   std::size_t max_body_bytes = 8u << 20;      ///< 413 beyond, also chunked
   std::size_t max_buffered_bytes = 4u << 20;  ///< of an answer that its client does not read
   /// How long a body a request may have, by its head alone (id and body are empty), and at most
-  /// max_body_bytes; empty: all may have that. Asked before a body is read. Threads: a connection's.
+  /// max_body_bytes unless it has a sink; empty: all may have that. Asked before a body is read. Threads: a connection's.
   std::function<BodyLimit(const Request& head)> body_limit = {};
   Duration read_timeout = std::chrono::seconds(30);  ///< from a request's first byte to its last; 408 beyond
   Duration idle_timeout = std::chrono::seconds(75);  ///< between requests; then closed without a word

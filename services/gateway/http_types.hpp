@@ -17,6 +17,15 @@ struct Header {
   std::string value;
 };
 
+/// Takes a long body as it arrives, in place of Request::body: it is never held whole.
+class BodySink {
+ public:
+  virtual ~BodySink() = default;
+  /// The next piece; it is kept elsewhere, so nothing here blocks. `taken` runs once, on any thread, when
+  /// another piece may come.
+  virtual void take(std::string piece, std::function<void()> taken) = 0;
+};
+
 struct Request {
   RequestId id;        ///< made here; sent back as x-request-id
   std::string method;  ///< "GET"; a HEAD request shows as GET, its body is dropped on the way out
@@ -24,6 +33,7 @@ struct Request {
   std::string query;
   std::vector<Header> headers;
   std::string body;
+  std::shared_ptr<BodySink> sink = nullptr;  ///< has the whole body, where its path has one
   bool draining = false;  ///< the server finishes what it has: routes that start work answer 503
 
   /// Value of the first header of that name (any case); "" when absent.
