@@ -37,6 +37,13 @@ std::shared_ptr<const HeldKey> KeyRing::find(std::string_view secret) const {
   return found == keys->size() ? nullptr : (*keys)[found];
 }
 
+std::shared_ptr<const HeldKey> KeyRing::named(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& held : *keys_)
+    if (held->key.name == name) return held;
+  return nullptr;
+}
+
 bool KeyRing::reload() {
   const std::lock_guard reading(reading_);
   seen_ = stamp_of(options_.file);  // what cannot be read is said once, and looked at again when it changes

@@ -38,6 +38,8 @@ class KeyRing {
 
   /// Whose secret this is; null: nobody's. Takes as long for any secret of its length. Cost: O(keys).
   [[nodiscard]] std::shared_ptr<const HeldKey> find(std::string_view secret) const;
+  /// The key of that name; null: there is none any more. Cost: O(keys).
+  [[nodiscard]] std::shared_ptr<const HeldKey> named(std::string_view name) const;
   /// Reads the file now. A file that is wrong, or gone, changes nothing, and is logged.
   bool reload();
 

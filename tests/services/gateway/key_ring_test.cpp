@@ -55,6 +55,15 @@ TEST_F(KeyRingTest, FindsAKeyByItsSecretAlone) {
     EXPECT_FALSE(ring->find(stranger)) << stranger;
 }
 
+TEST_F(KeyRingTest, FindsAKeyByItsName) {
+  write({named("alice", "sk-a"), named("bob", "sk-b")});
+  const auto ring = open();
+  ASSERT_TRUE(ring);
+  EXPECT_EQ(ring->named("bob"), ring->find("sk-b"));
+  EXPECT_FALSE(ring->named("sk-b"));
+  EXPECT_FALSE(ring->named(""));
+}
+
 TEST_F(KeyRingTest, AFileThatIsMissingWrongOrOpenToOthersDoesNotStart) {
   EXPECT_EQ(KeyRing::open({file_, 1h, {}}).error().code, Errc::file_not_found);
   write(std::string("keys: 1\n"));
