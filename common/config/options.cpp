@@ -72,6 +72,16 @@ std::vector<Option> rows() {
        "text. log: lines of the log. Empty: nothing is."},
       {"gateway.audit_bytes", bytes, "64MiB", kGateway, "Size at which that file becomes FILE.1 and another one begins.", "", "64KiB",
        "1TiB"},
+      {"gateway.batch.path", text, "", kGateway,
+       "Folder of files and batches (/v1/files, /v1/batches), this gateway's alone. Empty: troupe/batches-PORT below XDG_STATE_HOME, or "
+       "below ~/.local/state, made when the first file comes. none: there are neither."},
+      {"gateway.batch.in_flight", integer, "16", kGateway,
+       "Lines of batches that run at a time, behind every request that somebody waits for.", "lines", "1", "65536"},
+      {"gateway.batch.lines", integer, "50000", kGateway, "Most requests of a batch.", "lines", "1", "10000000"},
+      {"gateway.batch.file_bytes", bytes, "200MiB", kGateway, "Largest file; over it 413.", "", "1KiB", "1TiB"},
+      {"gateway.batch.files", integer, "1000", kGateway, "Files of one owner; over it 429.", "files", "1", "1000000"},
+      {"gateway.batch.bytes", bytes, "10GiB", kGateway, "Bytes of one owner's files; over it 429.", "", "1KiB", "1024TiB"},
+
       {"admin.host", text, "127.0.0.1", kGateway, "Address of the admin port."},
       {"admin.port", integer, "-1", kGateway,
        "Port that has all of the API and, alone, the dashboard, its operations, /config and /state; -1: http.port has them, 0: a free one.",

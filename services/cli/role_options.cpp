@@ -1,6 +1,8 @@
 #include "services/cli/role_options.hpp"
 
 #include <array>
+#include <cstdlib>
+#include <string>
 #include <utility>
 
 namespace troupe::cli {
@@ -28,6 +30,21 @@ router::RouterTuning router_tuning(const Config& config) {
 
 std::size_t most_streams(const Config& config) {
   return static_cast<std::size_t>(config.integer("gateway.max_streams"));
+}
+
+std::filesystem::path batch_folder(const Config& config) {
+  const std::string& named = config.text("gateway.batch.path");
+  if (named == "none") return {};
+  if (!named.empty()) return named;
+  // Gateways of one user on one machine have different ports.
+  const std::string own = "troupe/batches-" + std::to_string(config.integer("http.port"));
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::filesystem::path(value == nullptr ? "" : value);
+  };
+  if (const auto state = variable("XDG_STATE_HOME"); !state.empty()) return state / own;
+  const auto home = variable("HOME");
+  return home.empty() ? home : home / ".local/state" / own;
 }
 
 }  // namespace troupe::cli

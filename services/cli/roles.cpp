@@ -447,6 +447,19 @@ class Process {
     return dashboard;
   }
 
+  [[nodiscard]] gateway::BatchServiceOptions batch_options() const {
+    gateway::BatchServiceOptions batches;
+    batches.folder = batch_folder(config_);
+    batches.required = !config_.text("gateway.batch.path").empty();
+    batches.runner.schedule.most_running =
+        static_cast<std::size_t>(config_.integer("gateway.batch.in_flight"));
+    batches.runner.scan.lines = config_.integer("gateway.batch.lines");
+    batches.files.file_bytes = static_cast<std::int64_t>(config_.bytes("gateway.batch.file_bytes"));
+    batches.files.files = config_.integer("gateway.batch.files");
+    batches.files.bytes = static_cast<std::int64_t>(config_.bytes("gateway.batch.bytes"));
+    return batches;
+  }
+
   [[nodiscard]] gateway::EdgeOptions edge_options() const {
     gateway::EdgeOptions options;
     options.http = http_options();
@@ -458,6 +471,7 @@ class Process {
     options.api_keys = config_.text("gateway.api_keys");
     options.audit.target = config_.text("gateway.audit");
     options.audit.max_bytes = config_.bytes("gateway.audit_bytes");
+    options.batches = batch_options();
     options.admin = admin_options();
     if (monitor_) options.router_json = [monitor = monitor_.get()] { return monitor->state_json(); };
     return options;

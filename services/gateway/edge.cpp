@@ -26,7 +26,7 @@ namespace {
 constexpr std::string_view kModelsPrefix = "/v1/models/";
 constexpr std::size_t kSmallBody = 64U << 10;  ///< of paths that take no texts
 
-class EdgeServer final : public Edge, private ApiHost {
+class EdgeServer final : public Edge, private ApiHost, private LineHost {
  public:
   EdgeServer(EdgeOptions options, ModelTable models, Dispatcher& dispatcher, metrics::Registry& registry)
       : options_(std::move(options)),
@@ -47,6 +47,9 @@ class EdgeServer final : public Edge, private ApiHost {
 
   Expected<void> listen() {
     TROUPE_TRY(open_doors());
+    auto batches = BatchService::start(options_.batches, *this, registry_);
+    if (!batches) return tl::unexpected<Error>(std::move(batches.error()));
+    batches_ = std::move(*batches);
     TROUPE_TRY(open_server(server_, options_.http, options_.admin ? Place::clients : Place::one));
     if (options_.admin) TROUPE_TRY(open_server(admin_, *options_.admin, Place::admin));
     {
@@ -75,6 +78,7 @@ class EdgeServer final : public Edge, private ApiHost {
     if (options_.requests) options_.requests->close();  // its answers come here, from a thread of its own
     if (server_) server_->stop(Duration::zero());
     if (admin_) admin_->stop(Duration::zero());
+    if (batches_) batches_->stop();
   }
 
   std::uint16_t port() const override { return server_->port(); }
@@ -93,12 +97,14 @@ class EdgeServer final : public Edge, private ApiHost {
     server_->begin_drain();
     if (admin_) admin_->begin_drain();
     dashboard_.close();
+    batches_->stop_taking();
   }
   bool stop(Duration deadline) override {
     const TimePoint until = std::chrono::steady_clock::now() + deadline;
     dashboard_.close();
     const bool clean = server_->stop(deadline);
     const bool admin_clean = !admin_ || admin_->stop(until - std::chrono::steady_clock::now());
+    batches_->stop();  // lines that still run do so again after the next start
     return clean && admin_clean;
   }
 
@@ -236,6 +242,11 @@ class EdgeServer final : public Edge, private ApiHost {
       if (pass(call, Door::inference) && take_request(call)) events(std::move(call), resumed);
       return;
     }
+    if (const std::string_view methods = BatchService::methods_of(path); !methods.empty()) {
+      call.route = route_index(path.starts_with("/v1/files") ? "files" : "batches");
+      if (BatchService::takes(path, call.request.method)) return keep_or_batch(std::move(call));
+      allowed = methods;
+    }
     if (path.starts_with(kModelsPrefix) || resumed.matches) allowed = "GET, HEAD, OPTIONS";
     if (call.request.method == "OPTIONS") return preflight(call, allowed);
     if (allowed.empty())
@@ -249,15 +260,26 @@ class EdgeServer final : public Edge, private ApiHost {
     call.route = route_index(row.name);
     call.error_form = row.error_form;
     if (!pass(call, row.door)) return;
-    if (row.starts_work && call.request.draining) {
-      ApiError error = to_api(Error{Errc::draining, "the server finishes what it has and takes nothing new"});
-      error.retry_after_seconds = 5;
-      return call.reply(error);
-    }
+    if (row.starts_work && call.request.draining) return call.reply(draining());
     if (row.starts_work && !take_request(call)) return;
     if (row.starts_work)
       call.trace = RequestTrace::begin(options_.tracer, call.request.header("traceparent"), call.request.id);
     (this->*row.action)(std::move(call));
+  }
+
+  // Files and batches: what brings new work counts as such.
+  void keep_or_batch(Call call) {
+    if (!pass(call, Door::inference)) return;
+    const bool brings = call.request.method == "POST";
+    if (brings && call.request.draining) return call.reply(draining());
+    if (brings && !take_request(call)) return;
+    batches_->serve(std::move(call));
+  }
+
+  static ApiError draining() {
+    ApiError error = to_api(Error{Errc::draining, "the server finishes what it has and takes nothing new"});
+    error.retry_after_seconds = 5;
+    return error;
   }
 
   /// Whether the caller gets through this door; else it has been answered.
@@ -300,11 +322,16 @@ class EdgeServer final : public Edge, private ApiHost {
   BodyLimit body_limit(Request head, std::size_t most) const {
     const auto row = std::ranges::find_if(
         routes(), [&](const Route& each) { return each.method == head.method && each.path == head.path; });
-    if (row == routes().end()) return {std::min(most, kSmallBody)};
-    if (!row->starts_work) return {std::min(most, kSmallBody), {}, row->error_form};
-    auto refused = refusal(take_caller(head, keys_.get()), Door::inference, keys_ != nullptr);
-    if (!refused) return {most, {}, row->error_form};
-    return {std::min(most, kSmallBody), std::move(refused), row->error_form};
+    const ErrorForm form = row == routes().end() ? to_response : row->error_form;
+    const bool takes_texts = row != routes().end() && row->starts_work;
+    const bool brings_file = !BatchService::methods_of(head.path).empty();
+    BodyLimit small{std::min(most, kSmallBody), {}, form};
+    if (!takes_texts && !brings_file) return small;
+    const Caller caller = take_caller(head, keys_.get());
+    small.beyond = refusal(caller, Door::inference, keys_ != nullptr);
+    if (small.beyond) return small;
+    if (takes_texts) return {most, {}, form};
+    return batches_->upload_limit(head, caller).value_or(small);
   }
 
   /// The id in /v1/requests/ID/trace.
@@ -332,7 +359,7 @@ class EdgeServer final : public Edge, private ApiHost {
     call.route = route_index("options");
     Response response{204, "", "", {{"Allow", allowed.empty() ? "GET, HEAD, POST, OPTIONS" : allowed}}};
     if (!options_.http.cors_origin.empty()) {
-      response.headers.push_back({"Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS"});
+      response.headers.push_back({"Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE, OPTIONS"});
       const std::string_view wanted = call.request.header("Access-Control-Request-Headers");
       response.headers.push_back({"Access-Control-Allow-Headers",
                                   wanted.empty() ? "Authorization, Content-Type" : std::string(wanted)});
@@ -398,6 +425,45 @@ class EdgeServer final : public Edge, private ApiHost {
     std::string body;
     body.swap(call.request.body);
     starter_.start(std::move(call), std::move(*run), std::move(body));
+  }
+
+  Parsed<Caller> caller_of(const Batch& batch) const override {
+    Caller caller{batch.owner, batch.tenant, true, nullptr};
+    if (keys_ == nullptr) return caller;
+    caller.key = keys_->named(batch.key);
+    if (caller.key && caller.key->key.inference) return caller;
+    return tl::unexpected<ApiError>(ApiError{
+        401, "invalid_api_key", "", "The API key that this batch was made with is not valid any more.", 0});
+  }
+
+  Parsed<PreparedRun> prepare_line(std::string_view endpoint, std::string_view body,
+                                   const Caller& caller) const override {
+    auto request = endpoint == "/v1/completions" ? parse_completion(body, options_.limits)
+                                                 : parse_chat(body, options_.limits);
+    if (!request) return tl::unexpected<ApiError>(std::move(request.error()));
+    if (request->stream)
+      return refuse("unsupported_parameter", "stream", "stream: lines of a batch are no streams");
+    request->priority = kBatchPriority;
+    auto found = find_model(request->model, true, caller);
+    if (!found) return tl::unexpected<ApiError>(std::move(found.error()));
+    return prepare(std::move(*request), found->first, found->second);
+  }
+
+  void run_line(const RequestId& id, std::string_view endpoint, Caller caller, PreparedRun run,
+                std::shared_ptr<ResponseWriter> writer) override {
+    Request request;
+    request.id = id;
+    request.method = "POST";
+    request.path = endpoint;
+    Call call{std::move(request),
+              std::move(writer),
+              metrics_,
+              route_index("batch_lines"),
+              std::chrono::steady_clock::now(),
+              options_.log};
+    call.visit = std::make_shared<Visit>(std::move(caller), id, call.arrived);
+    call.visit->write_to(audit_, kRouteNames[call.route]);
+    starter_.start(std::move(call), std::move(run), {});
   }
 
   // The events of an earlier request from a number on. Whoever asks must show what its client showed.
@@ -627,6 +693,8 @@ class EdgeServer final : public Edge, private ApiHost {
   anthropic::MessagesApi messages_;
   ollama::OllamaApi ollama_;
   std::unique_ptr<HttpServer> server_, admin_;
+  std::unique_ptr<BatchService>
+      batches_;          // its lines go to the starter; ended before the servers' memory goes
   TextPool pool_;        // ends before the server it answers through
   Dashboard dashboard_;  // its events ask for the state: ends first
 };

@@ -10,6 +10,7 @@
 #include "common/metrics/registry.hpp"
 #include "common/trace/tracer.hpp"
 #include "services/gateway/audit_log.hpp"
+#include "services/gateway/batches/batch_service.hpp"
 #include "services/gateway/dashboard.hpp"
 #include "services/gateway/dispatcher.hpp"
 #include "services/gateway/generate_request.hpp"
@@ -36,6 +37,7 @@ struct EdgeOptions {
   std::string api_keys =
       {};  ///< file of the API's keys (api_keys.hpp); empty: whoever reaches the API may use it
   AuditOptions audit = {};  ///< no target: nothing is written down
+  BatchServiceOptions batches = {};  ///< no folder: /v1/files and /v1/batches answer 501
   /// A port that has all of the API's paths, and alone the dashboard's, /config and /state. None: one port
   /// has all.
   std::optional<HttpOptions> admin = {};

@@ -17,7 +17,7 @@ def main():
         check(len(packages) == 1, f"cpack made {packages}")
         package = str(packages[0])
         depends = run("dpkg-deb", "-f", package, "Depends")
-        for library in ("libc6", "libcaf-core", "libzmq5", "libhiredis"):
+        for library in ("libc6", "libcaf-core", "libzmq5", "libhiredis", "libsqlite3-0"):
             check(library in depends, f"the package does not depend on {library}: {depends}")
         root = f"{folder}/root"
         run("dpkg-deb", "-x", package, root)

@@ -75,6 +75,7 @@ TEST(IncludeRules, EveryThirdPartyLibraryStaysBehindItsWall) {
       {"unicode/", R"(common/tokenizer/.*)"},
       {"zlib", R"(services/gateway/web_files\.cpp)"},
       {"openssl/", R"(common/security/certificates\.cpp|common/security/digest\.cpp|common/http/socket\.cpp|common/actors/runtime\.cpp|services/cli/sha256\.cpp|services/gateway/owner\.cpp)"},
+      {"sqlite3", R"(services/gateway/batches/sqlite\.cpp)"},
       {"hiredis", R"(common/directory/.*)"},
       {"immintrin", R"(common/backend/cpu/.*)"},
   };

@@ -50,5 +50,15 @@ TEST(RoleOptions, ZeroMeansNoObjective) {
   EXPECT_EQ(router_tuning(config).first_token_slo, std::chrono::milliseconds(250));
 }
 
+TEST(RoleOptions, BatchesHaveAFolderOfTheirGateway) {
+  Config config(product_schema());
+  ASSERT_TRUE(config.set("http.port", "8123"));
+  EXPECT_EQ(batch_folder(config).filename(), "batches-8123");
+  ASSERT_TRUE(config.set("gateway.batch.path", "/somewhere"));
+  EXPECT_EQ(batch_folder(config), "/somewhere");
+  ASSERT_TRUE(config.set("gateway.batch.path", "none"));
+  EXPECT_TRUE(batch_folder(config).empty());
+}
+
 }  // namespace
 }  // namespace troupe::cli
