@@ -3,6 +3,7 @@ serves with it, and what is damaged puts nothing anywhere."""
 import json
 import os
 import pathlib
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -29,6 +30,30 @@ def secrets_of(keys):
            [line for path in keys.glob("*.curve") for line in path.read_text().split()]
 
 
+FORM = (b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nhello\r\n--b--\r\n')
+
+
+def check_batches(folder, machine, config, url, context):
+    """Files of the API are in a backup that is made while their gateway writes."""
+    request = urllib.request.Request(f"{url}/v1/files", FORM, {"content-type": "multipart/form-data; boundary=b"})
+    with urllib.request.urlopen(request, context=context, timeout=30) as answer:
+        file = json.load(answer)
+    saved, third = pathlib.Path(folder, "with-batches.tar"), pathlib.Path(folder, "third")
+    third.mkdir()
+    said = troupe("backup", "--config", config, "--to", saved) + troupe("restore", "--from", saved, "--root", third)
+    restored = third / str(machine / "batches").lstrip("/")
+    check((restored / "files" / file["id"]).read_bytes() == b"hello", "the file's content came back")
+    database = sqlite3.connect(restored / "batches.sqlite")
+    check(database.execute("SELECT id, name FROM files").fetchall() == [(file["id"], "f")], "the database came back")
+    database.close()
+    without = pathlib.Path(folder, "without.tar")
+    troupe("backup", "--config", config, "--without-batches", "--to", without)
+    with tarfile.open(without) as archive:
+        check(not any("batches" in name for name in archive.getnames()), archive.getnames())
+    return said
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         machine, other = pathlib.Path(folder, "machine"), pathlib.Path(folder, "other")
@@ -40,7 +65,7 @@ def main():
         port, probe = harness.free_port(), harness.free_port()
         config.write_text(json.dumps({
             "model": [model], "security": {"keys": str(keys)}, "metrics": {"port": probe}, "engine": {"threads": 1},
-            "kv": {"bytes": "32MiB"}, "http": {"port": port, "tls": {"certificate": str(keys / "1.node.pem"), "key": str(keys / "1.node.key")}}}))
+            "kv": {"bytes": "32MiB"}, "gateway": {"batch": {"path": str(machine / "batches")}}, "http": {"port": port, "tls": {"certificate": str(keys / "1.node.pem"), "key": str(keys / "1.node.key")}}}))
         said = troupe("backup", "--config", config, "--to", saved)
         check(oct(saved.stat().st_mode & 0o777) == "0o600", "the backup is closed to others")
         check(str(keys / "1.curve") in said and model in said, said)
@@ -75,6 +100,7 @@ def main():
             context = ssl.create_default_context(cadata=authority)
             with urllib.request.urlopen(f"https://localhost:{port}/v1/models", context=context, timeout=30) as answer:
                 check(json.load(answer)["data"], "it answers")
+            said += check_batches(folder, machine, config, f"https://localhost:{port}", context)
             check(server.stop() == 0, "it ends with 0")
         check(len(secret) >= 9 and not any(line in said for line in secret), "no key is printed")
 

@@ -16,7 +16,7 @@ namespace troupe::cli {
 /// A file to be put back where it was.
 struct BackupFile {
   std::string path;  ///< absolute
-  std::string kind;  ///< "config", "keys", "tls", "api_keys", "secret" or "file"
+  std::string kind;  ///< "config", "keys", "tls", "api_keys", "secret", "batches" or "file"
   mode_t mode = 0600;
   std::string owner = {}, group = {};  ///< names, or numbers where there is none
   std::string content = {};

@@ -20,7 +20,7 @@ namespace {
 
 // They print names, sizes and places, never what is in a file.
 constexpr std::string_view kBackupHelp =
-    "usage: troupe backup --to FILE [--file PATH]... [--force] [--role ROLE] [flags]\n\n"
+    "usage: troupe backup --to FILE [--file PATH]... [--without-batches] [--force] [--role ROLE] [flags]\n\n"
     "Writes what a deployment must not lose into FILE, a tar closed to other users: the configuration file, "
     "the cluster's\n"
     "keys, the certificate and key of the HTTP API, files that hold secrets, and the models' names and "
@@ -29,6 +29,7 @@ constexpr std::string_view kBackupHelp =
     "  --to FILE    the backup; whoever reads it is a member of the cluster\n"
     "  --file PATH  another file that belongs to the deployment, such as a cluster.yaml; may repeat\n"
     "  --force      replace FILE\n"
+    "  --without-batches  leave out a gateway's files and batches, which are in it up to 48 MiB\n"
     "  --role ROLE  refuse flags that this role does not use\n\n"
     "Not in it: weights (troupe models pull), KV pages on disk (a cache), records of requests in Redis (they "
     "live an hour),\n"
@@ -67,6 +68,7 @@ std::string config_file_of(Arguments arguments, const Io& io) {
 Expected<Backup> collect(Arguments arguments, const Io& io) {
   CollectOptions options;
   options.environment = io.environment;
+  options.batches = !take_switch(arguments, "--without-batches");
   for (;;) {
     auto file = take_flag(arguments, "--file");
     if (!file) return tl::unexpected<Error>(file.error());

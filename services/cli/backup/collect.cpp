@@ -15,8 +15,10 @@
 #include "common/config/dump.hpp"
 #include "common/config/model_catalog.hpp"
 #include "common/security/key_folder.hpp"
+#include "services/cli/role_options.hpp"
 #include "services/cli/sha256.hpp"
 #include "services/cli/version.hpp"
+#include "services/gateway/batches/batch_store.hpp"
 
 namespace troupe::cli {
 namespace {
@@ -40,7 +42,7 @@ std::string group_name(gid_t id) {
 }
 
 /// Of the open file, so that what is described is what is read.
-Expected<BackupFile> read_open(int descriptor, const fs::path& path, std::string kind) {
+Expected<BackupFile> read_open(int descriptor, const fs::path& path, std::string kind, std::size_t most) {
   struct stat about {};
   if (::fstat(descriptor, &about) != 0) return unreadable(path);
   if (!S_ISREG(about.st_mode)) return fail(Errc::file_malformed, path.string() + " is no regular file");
@@ -57,17 +59,17 @@ Expected<BackupFile> read_open(int descriptor, const fs::path& path, std::string
     if (size < 0) return unreadable(path);
     if (size == 0) break;
     file.content.append(piece.data(), static_cast<std::size_t>(size));
-    if (file.content.size() > kLargestFile)
-      return fail(Errc::file_malformed, path.string() + " is over 1 MiB");
+    if (file.content.size() > most)
+      return fail(Errc::file_malformed, path.string() + " is over " + std::to_string(most) + " bytes");
   }
   ::explicit_bzero(piece.data(), piece.size());
   return file;
 }
 
-Expected<BackupFile> read_file(const fs::path& path, std::string kind) {
+Expected<BackupFile> read_file(const fs::path& path, std::string kind, std::size_t most = kLargestFile) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return unreadable(path);
-  auto file = read_open(descriptor, path, std::move(kind));
+  auto file = read_open(descriptor, path, std::move(kind), most);
   ::close(descriptor);
   return file;
 }
@@ -109,8 +111,55 @@ class Collector {
     for (const std::string& name : names) TROUPE_TRY(add(name, "keys"));
     return {};
   }
+  /// The database first, so that what it names is there or was deleted meanwhile.
+  Expected<void> add_batches(const fs::path& given) {
+    std::error_code error;
+    const fs::path folder = fs::absolute(given, error).lexically_normal();
+    const fs::path database = folder / gateway::kBatchDatabase;
+    if (given.empty() || !fs::exists(database, error)) return {};
+    auto copy = read_database(folder);
+    if (!copy) return tl::unexpected<Error>(copy.error());
+    std::size_t bytes = copy->content.size();
+    backup_.files.push_back(std::move(*copy));
+    std::vector<fs::path> contents;
+    for (fs::directory_iterator at(folder / "files", error), end; !error && at != end; at.increment(error))
+      if (at->path().filename().string().starts_with("file-")) contents.push_back(at->path());
+    if (error) return fail(Errc::file_not_found, folder.string() + ": " + error.message());
+    std::sort(contents.begin(), contents.end());
+    for (const fs::path& path : contents) {
+      auto file = read_file(path, "batches", kLargestBatches);
+      if (!file && !fs::exists(path, error)) continue;
+      if (!file) return too_large(folder);
+      bytes += file->content.size();
+      if (bytes > kLargestBatches) return too_large(folder);
+      backup_.files.push_back(std::move(*file));
+    }
+    return {};
+  }
 
  private:
+  static tl::unexpected<Error> too_large(const fs::path& folder) {
+    return fail(Errc::file_malformed,
+                folder.string() +
+                    " has over 48 MiB: copy it while its gateway is stopped, and leave it out "
+                    "here with --without-batches");
+  }
+
+  /// As it is now, with what its gateway writes meanwhile left out.
+  static Expected<BackupFile> read_database(const fs::path& folder) {
+    const fs::path path = folder / gateway::kBatchDatabase;
+    auto file = read_file(path, "batches", kLargestBatches);
+    if (!file) return too_large(folder);
+    const fs::path copy = folder / ("backup-" + to_hex(random_id<RequestId>()));
+    const auto copied = gateway::copy_batch_database(folder, copy);
+    auto content = copied ? read_file(copy, "batches", kLargestBatches)
+                          : Expected<BackupFile>(tl::unexpected<Error>(copied.error()));
+    ::unlink(copy.c_str());
+    if (!content) return content;
+    file->content = std::move(content->content);
+    return file;
+  }
+
   Backup& backup_;
 };
 
@@ -164,6 +213,7 @@ Expected<Backup> collect_backup(const Config& config, const CollectOptions& opti
   }
   std::sort(backup.variables.begin(), backup.variables.end());
   for (const std::string& path : options.more) TROUPE_TRY(collector.add(path, "file"));
+  if (options.batches) TROUPE_TRY(collector.add_batches(batch_folder(config)));
   auto models = describe_models(config);
   if (!models) return tl::unexpected<Error>(models.error());
   backup.models = std::move(*models);

@@ -65,7 +65,11 @@ Expected<void> make_folders(const fs::path& target, bool secret, const Owner& ow
 
 Expected<void> write(const PlannedFile& planned) {
   const Owner owner = owner_of(planned.file);
-  TROUPE_TRY(make_folders(planned.target, planned.file.kind == "keys", owner));
+  const bool batches = planned.file.kind == "batches";
+  TROUPE_TRY(make_folders(planned.target, planned.file.kind == "keys" || batches, owner));
+  // A journal of another database would be taken for this one's.
+  for (const char* journal : {"-wal", "-shm"})
+    if (batches) ::unlink((planned.target.string() + journal).c_str());
   TROUPE_TRY(security::replace_file(planned.target, planned.file.content));  // 0600 until it has its mode
   if (::chown(planned.target.c_str(), owner.user, owner.group) != 0)
     return failed_at(planned.target, "give it to its owner");
