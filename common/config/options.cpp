@@ -76,7 +76,8 @@ std::vector<Option> rows() {
        "Folder of files and batches (/v1/files, /v1/batches), this gateway's alone. Empty: troupe/batches-PORT below XDG_STATE_HOME, or "
        "below ~/.local/state, made when the first file comes. none: there are neither."},
       {"gateway.batch.in_flight", integer, "16", kGateway,
-       "Lines of batches that run at a time, behind every request that somebody waits for.", "lines", "1", "65536"},
+       "Lines of batches that run at a time, behind every request that somebody waits for; at most half of gateway.max_streams.", "lines",
+       "1", "65536"},
       {"gateway.batch.lines", integer, "50000", kGateway, "Most requests of a batch.", "lines", "1", "10000000"},
       {"gateway.batch.file_bytes", bytes, "200MiB", kGateway, "Largest file; over it 413.", "", "1KiB", "1TiB"},
       {"gateway.batch.files", integer, "1000", kGateway, "Files of one owner; over it 429.", "files", "1", "1000000"},

@@ -3,6 +3,7 @@
 // `serve` hosts a router, one decode worker and a gateway in one actor system with local addresses: no port
 // but HTTP. It has no prefill role: in one process that would pack the weights twice to hand pages from one
 // half of the memory to the other, while the decode worker's own hybrid batch computes the same bits.
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <functional>
@@ -451,8 +452,10 @@ class Process {
     gateway::BatchServiceOptions batches;
     batches.folder = batch_folder(config_);
     batches.required = !config_.text("gateway.batch.path").empty();
+    // Half of the places stay for those who wait.
     batches.runner.schedule.most_running =
-        static_cast<std::size_t>(config_.integer("gateway.batch.in_flight"));
+        std::min(static_cast<std::size_t>(config_.integer("gateway.batch.in_flight")),
+                 std::max<std::size_t>(1, most_streams(config_) / 2));
     batches.runner.scan.lines = config_.integer("gateway.batch.lines");
     batches.files.file_bytes = static_cast<std::int64_t>(config_.bytes("gateway.batch.file_bytes"));
     batches.files.files = config_.integer("gateway.batch.files");
