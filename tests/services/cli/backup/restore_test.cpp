@@ -62,6 +62,19 @@ TEST(Restore, OtherFilesAreInTheWayAndNothingIsWrittenUntilItMayReplaceThem) {
   EXPECT_EQ(test::text_of_file(root / "etc/troupe/troupe.yaml"), "model: [m]\n");
 }
 
+TEST(Restore, ADatabaseIsNotReadWithTheJournalOfAnother) {
+  const test::SecretFolder root;
+  Backup backup;
+  backup.files = {{"/state/batches.sqlite", "batches", 0600, "root", "root", "a database"}};
+  std::filesystem::create_directories(root / "state");
+  for (const char* name : {"batches.sqlite", "batches.sqlite-wal", "batches.sqlite-shm"})
+    std::ofstream(root / "state" / name) << "of another one";
+  ASSERT_TRUE(restore_files(planned(backup, root.path()), true));
+  EXPECT_EQ(test::text_of_file(root / "state/batches.sqlite"), "a database");
+  EXPECT_FALSE(std::filesystem::exists(root / "state/batches.sqlite-wal"));
+  EXPECT_FALSE(std::filesystem::exists(root / "state/batches.sqlite-shm"));
+}
+
 TEST(Restore, AKeyThatWasOpenedToOthersIsNotTheSame) {
   const test::SecretFolder root;
   ASSERT_TRUE(restore_files(planned(some_backup(), root.path()), false));
