@@ -5,6 +5,7 @@
 //   troupe:request:<id>           a RequestRecord (common/wire)       the record's time, and a minute
 //   troupe:idempotency:<hash>     the id of the request that came first under a client's key
 //   troupe:cached:<id>            cached tokens that an answer reports
+//   troupe:response:<id>          a stored response with its conversation   responses.time
 //   troupe:routers                names of a roster's members; a member that has expired is taken out when
 //   read troupe:routers:<name>         a router's control address          its lease, renewed while it lives
 #include <chrono>
@@ -38,6 +39,9 @@ inline constexpr std::string_view kRouters = "troupe:routers";
 }
 [[nodiscard]] inline Key cached_key(const RequestId& id, Duration ttl) {
   return {"troupe:cached:" + to_hex(id), ttl + kRecordMargin};
+}
+[[nodiscard]] inline Key response_key(const RequestId& id, Duration ttl) {
+  return {"troupe:response:" + to_hex(id), ttl};
 }
 [[nodiscard]] inline Key member_key(std::string_view roster, std::string_view member, Duration lease) {
   return {std::string(roster) + ":" + std::string(member), lease};

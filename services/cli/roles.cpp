@@ -390,8 +390,10 @@ class Process {
     return {};
   }
 
-  /// Where requests are recorded; nowhere with cluster.directory none.
+  /// Where requests are recorded; nowhere with cluster.directory none. Responses are kept here then.
   Expected<void> open_requests(gateway::EdgeOptions& edge) {
+    edge.response_store.time = config_.duration("responses.time");
+    edge.response_store.most_bytes = config_.bytes("responses.bytes");
     if (config_.text("cluster.directory") == "none") return {};
     auto shared = open_shared_directory(config_);
     if (!shared) return tl::unexpected<Error>(shared.error());

@@ -16,6 +16,7 @@
 #include "services/gateway/ollama/line_writer.hpp"
 #include "services/gateway/ollama/ollama_api.hpp"
 #include "services/gateway/prepare.hpp"
+#include "services/gateway/responses/api.hpp"
 #include "services/gateway/resume_target.hpp"
 #include "services/gateway/run_starter.hpp"
 #include "services/gateway/text_pool.hpp"
@@ -40,6 +41,10 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
                  }),
         messages_(*this, options_.limits),
         ollama_(*this, options_.limits),
+        responses_(*this, options_.response_store, options_.limits, options_.requests.get(),
+                   [this](Call call, const RequestId& id, std::uint64_t from) {
+                     if (take_request(call)) events(std::move(call), {true, id, from, {}});
+                   }),
         pool_(options_.text_threads, options_.text_queue),
         dashboard_(
             options_.dashboard, *options_.log, [this] { return state_json(); },
@@ -172,6 +177,10 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
     static constexpr std::array kRoutes{
         Route{"POST", "/v1/chat/completions", "chat_completions", &EdgeServer::chat, Door::inference, true},
         Route{"POST", "/v1/completions", "completions", &EdgeServer::completions, Door::inference, true},
+        Route{"POST", responses::kPath, "responses", &EdgeServer::create_response, Door::inference, true,
+              responses::error_form},
+        Route{"POST", "/v1/responses/input_tokens", "responses", &EdgeServer::count_input, Door::inference,
+              true, responses::error_form},
         Route{"GET", "/v1/models", "models", &EdgeServer::list_models},
         Route{"POST", "/tokenize", "tokenize", &EdgeServer::tokenize, Door::inference, true},
         Route{"POST", "/detokenize", "detokenize", &EdgeServer::detokenize, Door::inference, true},
@@ -246,6 +255,12 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
       call.route = route_index(path.starts_with("/v1/files") ? "files" : "batches");
       if (BatchService::takes(path, call.request.method)) return keep_or_batch(std::move(call));
       allowed = methods;
+    }
+    if (const auto target = responses::target_of(path); target && allowed.empty()) {
+      call.route = route_index("responses");
+      if (responses::takes(*target, call.request.method))
+        return pass(call, Door::inference) ? responses_.serve(std::move(call), *target) : void();
+      allowed = responses::methods_of(*target);
     }
     if (path.starts_with(kModelsPrefix) || resumed.matches) allowed = "GET, HEAD, OPTIONS";
     if (call.request.method == "OPTIONS") return preflight(call, allowed);
@@ -399,6 +414,8 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
   void ollama_show(Call call) { ollama_.show(std::move(call)); }
   void ollama_version(Call call) { ollama_.version(std::move(call)); }
   void ollama_embed(Call call) { ollama_.embed(std::move(call)); }
+  void create_response(Call call) { responses_.create(std::move(call)); }
+  void count_input(Call call) { responses_.count(std::move(call)); }
 
   /// Nothing when the call has been answered. `model`: the only one that will do; zero: any.
   std::optional<PreparedRun> prepared(Call& call, Parsed<GenerateRequest> request, AnswerForm form,
@@ -486,6 +503,8 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
 
   // Threads: any. The body parses, since it did before.
   void make_again(Call call, wire::RequestRecord record, std::uint64_t from) {
+    if (split_body(record).api == responses::kApi)
+      return responses_.again(std::move(call), std::move(record), from);
     on_pool(std::move(call), [this, record = std::move(record), from](Call& c) {
       auto request = record.chat ? parse_chat(record.body, options_.limits)
                                  : parse_completion(record.body, options_.limits);
@@ -692,6 +711,7 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
   RunStarter starter_;
   anthropic::MessagesApi messages_;
   ollama::OllamaApi ollama_;
+  responses::ResponsesApi responses_;
   std::unique_ptr<HttpServer> server_, admin_;
   std::unique_ptr<BatchService>
       batches_;          // its lines go to the starter; ended before the servers' memory goes

@@ -17,6 +17,7 @@
 #include "services/gateway/http_server.hpp"
 #include "services/gateway/model_table.hpp"
 #include "services/gateway/request_store.hpp"
+#include "services/gateway/responses/store.hpp"
 
 namespace troupe::gateway {
 
@@ -28,6 +29,7 @@ struct EdgeOptions {
   Duration request_deadline = std::chrono::minutes(10);  ///< of a generation, from its arrival
   std::function<std::string()> config_json = {};         ///< what /config answers; none: {}. Threads: any
   std::shared_ptr<RequestStore> requests = nullptr;      ///< null: no stream can be resumed
+  responses::StoreOptions response_store = {};
   DashboardOptions dashboard;
   std::shared_ptr<RequestLog> log =
       std::make_shared<RequestLog>();  ///< the dispatcher may say there where requests are placed

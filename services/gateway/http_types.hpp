@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,8 @@ struct Request {
 
 /// "%2F" as "/"; what is no escape stays.
 [[nodiscard]] std::string percent_decoded(std::string_view text);
+/// The value of a query's parameter as it came; nothing when it is not there.
+[[nodiscard]] std::optional<std::string_view> query_parameter(std::string_view query, std::string_view name);
 
 struct Response {
   int status = 200;

@@ -64,6 +64,9 @@ class RequestStore {
   /// Asks the directory nothing more; what is open is answered. For the end of whoever is called back.
   void close();
 
+  /// What it shares with other gateways, until close(); may be null.
+  [[nodiscard]] directory::Directory* shared() const { return shared_.get(); }
+
   void count_resumed() const { metrics_.resumed.add(); }
   /// For metrics.
   void refresh() const;

@@ -14,7 +14,7 @@ struct ResumeTarget {
   std::string error;       ///< what is wrong with the id or the number; "" when nothing is
 };
 
-/// The id may carry the prefix it has in answers ("chatcmpl-", "cmpl-"). Without `from` a Last-Event-ID
+/// The id may carry the prefix it has in answers ("chatcmpl-", "cmpl-", "resp_"). Without `from` a Last-Event-ID
 /// header counts: an EventSource that connects again sends the last number it saw.
 [[nodiscard]] ResumeTarget resume_target(const Request& request);
 

@@ -1,5 +1,6 @@
 #include "services/gateway/run_starter.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -15,7 +16,7 @@ wire::RequestRecord record_of(const Call& call, const PreparedRun& run, std::str
   record.request = call.request.id;
   record.chat = run.request.chat;
   record.stream = run.request.stream;
-  record.body = std::move(body);
+  record.body = recorded_body(run.form.api, std::move(body));
   if (record.chat) record.prompt = run.prompts.front();
   record.seed = run.request.sampling.seed;
   record.created =
@@ -27,6 +28,20 @@ wire::RequestRecord record_of(const Call& call, const PreparedRun& run, std::str
 }
 
 }  // namespace
+
+std::string recorded_body(std::string_view api, std::string body) {
+  if (!api.empty()) body.insert(0, std::string(api) + '\n');
+  return body;
+}
+
+RecordedBody split_body(const wire::RequestRecord& record) {
+  const std::string_view body = record.body;
+  const auto end = body.find('\n');
+  const std::string_view api = body.substr(0, end == std::string_view::npos ? 0 : end);
+  const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  if (api.empty() || !std::ranges::all_of(api, is_letter)) return {{}, body};
+  return {api, body.substr(api.size() + 1)};
+}
 
 RunStarter::RunStarter(Dispatcher& dispatcher, RequestStore* requests, Duration deadline, Again prepare_again)
     : dispatcher_(dispatcher),

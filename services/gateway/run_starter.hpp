@@ -16,6 +16,14 @@ namespace troupe::gateway {
 
 inline constexpr std::size_t kMaxIdempotencyKey = 255;
 
+/// A record's body as its client sent it, and the API that reads it: "" is OpenAI's chats and completions.
+/// The name of another one stands before the body, with a line feed between; JSON cannot begin like that.
+struct RecordedBody {
+  std::string_view api, body;
+};
+[[nodiscard]] std::string recorded_body(std::string_view api, std::string body);
+[[nodiscard]] RecordedBody split_body(const wire::RequestRecord& record);
+
 class RunStarter {
  public:
   /// Prepares a recorded request anew and calls again(); runs on no thread that must not block.
