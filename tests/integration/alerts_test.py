@@ -85,7 +85,7 @@ def serve(port, text):
 
 
 def check_files():
-    promtool = prometheus.need("promtool")
+    promtool = harness.need_program("promtool")
     rules = [str(f) for f in prometheus.RULES.glob("*.yml")]
     for command in (["check", "rules", *rules], ["check", "config", str(harness.ROOT / "deploy/prometheus/prometheus.yml")],
                     ["test", "rules", *[str(f) for f in (harness.ROOT / "deploy/prometheus/tests").glob("*.yml")]]):

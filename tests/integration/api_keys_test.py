@@ -93,9 +93,7 @@ def check_operators(admin_port, secrets):
 
 def check_sdk(port, secrets, model):
     """OpenAI's own client raises what its users catch, and its retries end where waiting does not help."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    python = os.environ.get("TROUPE_PYTHON", os.path.join(cache, "troupe", "venv", "bin", "python"))
-    if os.path.exists(python):
+    if python := harness.interpreter_with("openai"):
         arguments = (f"http://127.0.0.1:{port}/v1", model, secrets["alice"], secrets["small"])
         subprocess.run([python, "-c", SDK_CHECK, *arguments], check=True, timeout=60)
 

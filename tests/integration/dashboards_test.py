@@ -31,7 +31,7 @@ def series(port):
 
 def check_text(name, text):
     """promtool's lint; the colon belongs to vLLM's names, and so do the endings of three of them."""
-    done = subprocess.run([prometheus.need("promtool"), "check", "metrics"], input=text, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([harness.need_program("promtool"), "check", "metrics"], input=text, capture_output=True, text=True, timeout=60)
     said = [line for line in (done.stdout + done.stderr).splitlines() if line and not line.startswith(("vllm:", "troupe:"))]
     check(not said, f"{name}: {said}")
     foreign = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("vllm:")]
@@ -112,7 +112,7 @@ def main():
     check(done.returncode == 0, done.stderr)
     asked = list(queries())
     model_file = harness.need_model("SmolLM2-135M-Instruct.Q4_1.gguf")
-    prometheus.need("prometheus")
+    harness.need_program("prometheus")
     with Collector() as collector, harness.cluster("--trace-otlp-endpoint", collector.endpoint, "--kv-bytes", "128MiB", "--engine-threads", "1",
                                                    model=model_file, prefill=1, decode=2) as server:
         targets = dict(server.metrics, gateway=server.port)

@@ -4,7 +4,6 @@ import contextlib
 import http.client as http_client
 import json
 import pathlib
-import subprocess
 import sys
 import tempfile
 
@@ -79,9 +78,7 @@ def run(processes, http):
 
 
 def main():
-    if subprocess.run(["redis-server", "--version"], stdout=subprocess.DEVNULL, check=False).returncode != 0:
-        print("skipped: redis-server is not on this machine")
-        sys.exit(harness.SKIP)
+    harness.need_program("redis-server")
     with tempfile.TemporaryDirectory() as folder:
         processes, http = make(folder)
         try:

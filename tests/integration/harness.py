@@ -29,12 +29,38 @@ def models_folder():
     return pathlib.Path(os.environ.get("TROUPE_MODELS", os.path.join(cache, "troupe", "models")))
 
 
+def skip(why):
+    print(f"skipped: {why}")
+    sys.exit(SKIP)
+
+
 def need_model(file_name):
     path = models_folder() / file_name
     if not path.exists():
-        print(f"skipped: {path} is absent")
-        sys.exit(SKIP)
+        skip(f"{path} is absent")
     return str(path)
+
+
+def need_program(name):
+    path = shutil.which(name)
+    if path is None:
+        skip(f"{name} is absent")
+    return path
+
+
+def interpreter_with(*modules):
+    """A Python that has these modules: TROUPE_PYTHON, or that of tests/run; None where it lacks one."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    python = os.environ.get("TROUPE_PYTHON", os.path.join(cache, "troupe", "venv", "bin", "python"))
+    words = [python, "-c", f"import {', '.join(modules)}"]
+    return python if os.path.exists(python) and subprocess.run(words, stderr=subprocess.DEVNULL).returncode == 0 else None
+
+
+def need_interpreter(*modules):
+    python = interpreter_with(*modules)
+    if python is None:
+        skip(f"no interpreter with {' and '.join(modules)} at TROUPE_PYTHON")
+    return python
 
 
 _given = set()
@@ -189,10 +215,7 @@ class Redis:
     """A redis-server of the test's own, without files."""
 
     def __init__(self):
-        self.program = shutil.which("redis-server")
-        if self.program is None:
-            print("skipped: redis-server is absent")
-            sys.exit(SKIP)
+        self.program = need_program("redis-server")
         self.port = free_port()
         self.process = None
         self.start()

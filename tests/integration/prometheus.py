@@ -5,9 +5,7 @@ import http.client
 import json
 import pathlib
 import re
-import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.parse
@@ -16,14 +14,6 @@ import harness
 
 RULES = harness.ROOT / "deploy/prometheus/rules"
 UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
-
-
-def need(program):
-    path = shutil.which(program)
-    if path is None:
-        print(f"skipped: {program} is absent")
-        sys.exit(harness.SKIP)
-    return path
 
 
 def shortened(text, divide):
@@ -36,7 +26,7 @@ def shortened(text, divide):
 class Prometheus:
     def __init__(self, targets, divide=1, scrape_ms=1000):
         """`targets`: process name to port."""
-        program = need("prometheus")
+        program = harness.need_program("prometheus")
         self.folder = tempfile.TemporaryDirectory(prefix="troupe-prometheus-")
         folder = pathlib.Path(self.folder.name)
         (folder / "rules").mkdir()
