@@ -10,6 +10,15 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 DEADLINE_S = 60
+FONTS = "/usr/share/fonts/truetype/dejavu"
+# The same letters on every machine, whatever else is installed there.
+FONT_CONFIG = f"""<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>
+  <dir>{FONTS}</dir><cachedir>%s/fonts</cachedir>
+  <selectfont><rejectfont><glob>*</glob></rejectfont><acceptfont>
+    {"".join(f"<glob>{FONTS}/{name}.ttf</glob>" for name in ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSansMono-Bold"))}
+  </acceptfont></selectfont>
+  <match target="font"><edit name="hinting" mode="assign"><bool>false</bool></edit><edit name="rgba" mode="assign"><const>none</const></edit></match>
+</fontconfig>"""
 ACCESSIBILITY = pathlib.Path(__file__).with_name("page_accessibility.js").read_text()
 
 
@@ -18,16 +27,21 @@ class Browser:
 
     def __init__(self):
         self.profile = tempfile.mkdtemp(prefix="troupe-browser-")
+        fonts = pathlib.Path(self.profile, "fonts.conf")
+        fonts.write_text(FONT_CONFIG % self.profile)
         options = webdriver.ChromeOptions()
         options.binary_location = shutil.which("chromium")
         for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars",
-                     "--no-first-run", "--disable-extensions", "--disable-background-networking",
-                     "--window-size=1280,900", f"--user-data-dir={self.profile}"):
+                     "--no-first-run", "--disable-extensions", "--disable-background-networking", "--disable-component-update",
+                     "--force-color-profile=srgb", "--font-render-hinting=none", "--disable-lcd-text", "--window-size=1280,900",
+                     f"--user-data-dir={self.profile}"):
             options.add_argument(word)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
+        service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"),
+                                          env={**os.environ, "FONTCONFIG_FILE": str(fonts)})
         self.driver = webdriver.Chrome(options=options, service=service)
         self.driver.set_script_timeout(DEADLINE_S)
+        self.metrics(1280, 900)
         self.pictures = os.environ.get("TROUPE_SCREENSHOTS")
 
     def close(self):
@@ -57,11 +71,12 @@ class Browser:
     def run(self, script, *arguments):
         return self.driver.execute_script(script, *arguments)
 
-    def run_module(self, script):
-        """`script` may await; what it returns comes back."""
+    def run_module(self, script, *arguments):
+        """`script` may await, and finds its arguments in `args`; what it returns comes back, null for nothing."""
         return self.driver.execute_async_script(
-            "const done = arguments[arguments.length - 1];"
-            f"(async () => {{ {script} }})().then(done, (error) => done({{error: String(error)}}));")
+            "const done = arguments[arguments.length - 1], args = arguments;"
+            f"(async () => {{ {script}\n }})().then((value) => done(value ?? null), (error) => done({{error: String(error)}}));",
+            *arguments)
 
     def until(self, condition, what, deadline_s=DEADLINE_S):
         def holds(_):

@@ -11,6 +11,7 @@ from selenium.webdriver.common.keys import Keys
 import harness
 from browser import Browser
 from harness import check
+from page_pictures import Pictures, still
 
 PAGES = {"chat": "Chat", "cluster": "Cluster", "router": "Router", "requests": "Requests", "techniques": "Techniques",
          "benchmarks": "Benchmarks"}
@@ -37,13 +38,14 @@ def recorded_run():
             "comparison": {"repeats": 6, "marked": 0, "used_marked": False, "figures": [figure], "pairs": []}}
 
 
-def looks_right(browser, name):
-    """Accessible in both schemes, nothing wider than a phone, no script that failed."""
+def looks_right(browser, pictures, name):
+    """As in its pictures and accessible in both schemes, nothing wider than a phone, no script that failed."""
     for scheme in ("light", "dark"):
         browser.scheme(scheme)
         wrong = browser.accessibility()
         check(not wrong, f"{name}, {scheme}: {wrong}")
         browser.picture(f"{name}-{scheme}")
+        pictures.check(f"{name}-{scheme}")
     dark = browser.run("return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
     check(max(dark) < 60, f"{name}: dark is {dark}")
     browser.scheme("light")
@@ -56,8 +58,44 @@ def looks_right(browser, name):
     wrong = browser.accessibility()
     check(not wrong, f"{name}, narrow: {wrong}")
     browser.picture(f"{name}-phone")
+    pictures.check(f"{name}-phone")
     browser.metrics(1280, 900)
     check(not (said := browser.errors()), f"{name}: {said}")
+
+
+def every_page_looks_right(browser, pictures):
+    """But for the chat's, which has had its turn."""
+    with still(browser):
+        for name, title in list(PAGES.items())[1:]:
+            browser.page(name, title)
+            if name == "techniques":
+                browser.until(lambda: browser.all("table.techniques"), "the registry is there")
+            if name == "benchmarks":
+                show_recorded_run(browser)
+            looks_right(browser, pictures, name)
+        browser.page("cluster", "Cluster")
+        a_broken_page_is_seen(browser, pictures)
+    pictures.check_all()
+
+
+# What may go wrong with a page without a script that fails.
+BREAKS = {"a part that is gone": ".tiles { visibility: hidden; }", "a map without its boxes": ".box { display: none; }",
+          "no navigation": ".tabs { visibility: hidden; }", "everything aside": "main { padding-left: 6rem; }",
+          "large letters": "body { font-size: 19px; }", "a wrong colour": ".card { background: #24282e; }",
+          "one on the other": ".cards { margin-top: -9rem; }"}
+
+
+def a_broken_page_is_seen(browser, pictures):
+    """Otherwise the tolerance would be too large."""
+    pictures.check("cluster-light")
+    for what, rules in BREAKS.items():
+        check(pictures.difference("cluster-light", rules), f"{what} is not seen")
+    browser.run("document.querySelector('link[rel=stylesheet]').disabled = true")
+    check(pictures.difference("cluster-light"), "a page without its style is not seen")
+    browser.run("document.querySelector('link[rel=stylesheet]').disabled = false")
+    for other in ("cluster-dark", "router-light"):
+        check(pictures.difference(other), f"cluster-light is taken for {other}")
+    pictures.check("cluster-light")
 
 
 def say(browser, text):
@@ -248,11 +286,15 @@ def techniques_listed(browser):
     check(body == [None, {"speculation": {"enabled": False}}, None], f"switches: {body}")
 
 
-def benchmarks_plot(browser, folder):
-    browser.page("benchmarks", "Benchmarks")
+def show_recorded_run(browser):
     browser.until(lambda: len(browser.all('[aria-label="Recorded runs"] option')) == 2, "the folder's run is listed")
     browser.all('[aria-label="Recorded runs"] option')[1].click()
     browser.until(lambda: len(browser.all(".plot svg")) == 3, "three plots")
+
+
+def benchmarks_plot(browser, folder):
+    browser.page("benchmarks", "Benchmarks")
+    show_recorded_run(browser)
     points = browser.run("return [...document.querySelectorAll('.plot path.line')].map((e) => e.getAttribute('d').split('L').length)")
     check(len(points) == 4 and min(points) > 100, f"two distributions for each endpoint: {points}")
     check("1.44x" in browser.find(".run").text, "the ratio of both")
@@ -307,24 +349,21 @@ def main():
         browser.scheme("light")
         browser.open(f"http://127.0.0.1:{server.port}/")
         browser.until(lambda: browser.find("#live").get_attribute("data-state") == "live", "the events come")
+        pictures = Pictures(browser)
         chat_streams(browser)
-        looks_right(browser, "chat")
+        looks_right(browser, pictures, "chat")
         chat_stops(browser)
         drafted_tokens_are_marked(browser)
         keyboard_goes_through(browser)
         workers_are_told_apart(browser)
         cluster_shows_and_drains(browser)
-        looks_right(browser, "cluster")
         cluster_undrains(browser)
         router_explains(browser)
-        looks_right(browser, "router")
         requests_flow(browser)
-        looks_right(browser, "requests")
         many_requests_stay_few_elements(browser)
         techniques_listed(browser)
-        looks_right(browser, "techniques")
         benchmarks_plot(browser, folder)
-        looks_right(browser, "benchmarks")
+        every_page_looks_right(browser, pictures)
         browser.page("cluster", "Cluster")
         cluster_kills(browser)
         reconnects(browser, server)

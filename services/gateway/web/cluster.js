@@ -59,11 +59,11 @@ export function layout(nodes, width) {
   for (const g of gateways) for (const r of routers) flows.push({from: g, to: r, kind: "control"});
   for (const r of routers) for (const w of [...prefill, ...decode]) flows.push({from: r, to: w, kind: "control"});
   for (const p of prefill) for (const d of decode) flows.push({from: p, to: d, kind: "pages"});
-  return {boxes: [...gateways, ...routers, ...prefill, ...decode], flows, height: y + 4};
+  return {boxes: [...gateways, ...routers, ...prefill, ...decode], flows, height: y - 24};
 }
 
 function flowStrength({from, to, kind}) {
-  if (kind === "pages") return Math.min(from.node.placed_prefills ?? 0, 4);
+  if (kind === "pages") return Math.min(from.node.placed_prefills ?? 0, to.node.placed ?? 0, 4);
   const worker = to.node.role === "router" ? from.node : to.node;
   return Math.min((worker.placed ?? 0) + (worker.placed_prefills ?? 0), 6);
 }

@@ -13,7 +13,7 @@ const kTerms = [
 const us = (value) => (value === undefined ? "–" : duration(value / 1000));
 const key = (p) => `${p.request}/${p.epoch}`;
 
-/** The terms side by side, on one scale for all candidates. */
+/** The terms side by side, on one scale for all candidates; in colours that the legend explains. */
 function bar(terms, most) {
   const words = kTerms.filter(([name]) => terms[name] > 0).map(([name, label]) => `${label} ${us(terms[name])}`).join(", ");
   return h("span", {class: "terms", role: "img", "aria-label": words || "nothing to wait for"}, kTerms.map(([name], i) => {
@@ -28,20 +28,20 @@ function candidateTable(title, candidates, chosen) {
   const most = Math.max(1, ...candidates.map((c) => kTerms.reduce((all, [name]) => all + Math.max(0, c.terms_us?.[name] ?? 0), 0)));
   const best = Math.min(...scores.filter((s) => s > 0));
   const scored = candidates.some((c) => c.terms_us);
-  const head = ["Worker", "Cached", "Queued", "Load", "Pages free", ...(scored ? [...kTerms.map(([, label]) => label), "Score", ""] : [])];
+  const head = ["Worker", ...(scored ? ["Score", ...kTerms.map(([, label]) => label)] : []), "Cached", "Queued", "Load", "Pages free"];
   const row = (c) => h("tr", {class: c.worker === chosen ? "chosen" : ""},
-    h("th", {scope: "row"}, shortName(c.worker), c.worker === chosen ? h("span", {class: "badge ok"}, "chosen") : null),
-    h("td", null, count(c.cached_tokens), c.cache_is_predicted ? h("span", {class: "muted"}, " presumed") : null),
-    h("td", null, count(c.queued_tokens)), h("td", null, `${c.load} / ${c.capacity || "–"}`), h("td", null, count(c.pages_available)),
+    h("th", {scope: "row"}, shortName(c.worker), c.worker === chosen ? h("span", {class: "badge ok"}, "chosen") : null,
+      !scored ? null : c.terms_us ? bar(c.terms_us, most) : h("small", {class: "muted"}, "could not take it")),
     scored ? [
-      ...kTerms.map(([name]) => h("td", null, us(c.terms_us?.[name]))),
       h("td", null, h("strong", null, us(c.terms_us?.score)), c.terms_us?.score > best
-        ? h("span", {class: "muted"}, ` +${percent(c.terms_us.score / best - 1)}`) : null),
-      h("td", {class: "wide"}, c.terms_us ? bar(c.terms_us, most) : h("span", {class: "muted"}, "could not take it")),
-    ] : []);
+        ? h("small", {class: "muted"}, ` +${percent(c.terms_us.score / best - 1)}`) : null),
+      ...kTerms.map(([name]) => h("td", null, us(c.terms_us?.[name]))),
+    ] : [],
+    h("td", null, count(c.cached_tokens), c.cache_is_predicted ? h("span", {class: "muted"}, " presumed") : null),
+    h("td", null, count(c.queued_tokens)), h("td", null, `${c.load} / ${c.capacity || "–"}`), h("td", null, count(c.pages_available)));
   return h("section", null, h("h3", null, title),
     h("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": title},
-      h("table", {class: "grid"}, h("thead", null, h("tr", null, head.map((t) => h("th", {scope: "col"}, t || h("span", {class: "sr"}, "Terms"))))),
+      h("table", {class: "grid"}, h("thead", null, h("tr", null, head.map((t) => h("th", {scope: "col"}, t)))),
         h("tbody", null, candidates.map(row)))));
 }
 
@@ -94,8 +94,8 @@ class RouterPage {
     const focused = document.activeElement?.dataset?.placement;
     this.list.replaceChildren(...all.map((p) => h("li", null, h("button", {type: "button", "data-placement": key(p),
       "aria-pressed": String(key(p) === this.chosen), onclick: () => this.choose(p)},
-    h("code", null, p.request), h("span", null, p.refused ? "refused" : [p.prefill, p.decode].filter(Boolean).map(shortName).join(" → ")),
-    h("small", null, p.refused ? "" : p.reason)))));
+    h("code", null, p.request), h("small", null, p.refused ? "" : p.reason),
+    h("span", null, p.refused ? "refused" : [p.prefill, p.decode].filter(Boolean).map(shortName).join(" → "))))));
     if (focused) this.list.querySelector(`[data-placement="${focused}"]`)?.focus();
     this.why.replaceChildren(...details(all.find((p) => key(p) === this.chosen)).filter(Boolean));
   }
