@@ -38,6 +38,7 @@ def check_service(name, service, file):
     check(service["read_only"] and service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"],
           f"{name}: its container may do too much")
     check("mem_limit" in service and "pids_limit" in service, f"{name} has no limits")
+    check(service["ulimits"] == {"core": 0}, f"{name} may leave a core dump")
     check(service["logging"]["options"]["max-size"], f"{name}: its log grows without end")
     check(set(service["profiles"]) <= PROFILES and {"full", "draft", "dashboards"} & set(service["profiles"]), f"{name}: profiles {service['profiles']}")
     check(re.search(r":(?!latest)[\w.]+$", service["image"]), f"{name}: its image has no version")
