@@ -1,12 +1,10 @@
 // `troupe keys api`: makes keys for the HTTP API and shows which there are (services/gateway/api_keys.hpp). A
 // key is printed once, when it is made; the file holds its hash.
-#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <ostream>
 #include <sstream>
 
-#include "common/config/edit_distance.hpp"
 #include "common/security/key_files.hpp"
 #include "common/terminal/table.hpp"
 #include "services/cli/command.hpp"
@@ -136,22 +134,10 @@ Expected<void> show(const Arguments& arguments, Io& io) {
 }  // namespace
 
 int api_keys_command(Arguments arguments, Io& io) {
-  if (take_switch(arguments, "--help")) {
-    io.out << kHelp;
-    return ok;
-  }
-  if (arguments.empty()) {
-    io.err << kHelp;
-    return bad_input;
-  }
-  const std::string verb = arguments.front();
-  arguments.erase(arguments.begin());
-  const std::vector<std::string> verbs{"make", "show"};
-  Expected<void> done =
-      fail(Errc::config_invalid, "keys api: unknown verb " + verb + did_you_mean(verb, verbs));
-  if (verb == "make") done = make(std::move(arguments), io);
-  if (verb == "show") done = show(arguments, io);
-  return done ? ok : report(done.error(), io);
+  return run_verb("keys api", kHelp,
+                  {{"make", [](Arguments rest, Io& to) { return ended(make(std::move(rest), to), to); }},
+                   {"show", [](const Arguments& rest, Io& to) { return ended(show(rest, to), to); }}},
+                  std::move(arguments), io);
 }
 
 }  // namespace troupe::cli

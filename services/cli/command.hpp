@@ -1,5 +1,6 @@
 #pragma once
 // A subcommand of `troupe` and what it may touch.
+#include <functional>
 #include <iosfwd>
 #include <optional>
 #include <string>
@@ -36,7 +37,7 @@ int report(const Error& error, Io& io);
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> key_header(const Io& io);
 
 struct Command {
-  std::string_view name;  ///< one word, or two: "bench engine"
+  std::string_view name;   ///< one word, or two: "bench engine"
   std::string_view usage;  ///< what follows the name
   std::string_view summary;
   int (*run)(Arguments arguments, Io& io);
@@ -47,6 +48,18 @@ struct Command {
 
 /// Runs `arguments` (without the program's name). Unknown commands suggest the nearest one.
 int run_command_line(Arguments arguments, Io& io);
+
+/// What a command does when this is its first argument: `troupe keys make`.
+struct Verb {
+  std::string_view name;
+  std::function<int(Arguments arguments, Io& io)> run;  ///< gets what follows the verb
+};
+/// Runs the verb that `arguments` begins with. --help prints `help`; nothing prints it, too, and is
+/// bad_input, and so is an unknown verb, which suggests the nearest.
+int run_verb(std::string_view command, std::string_view help, const std::vector<Verb>& verbs,
+             Arguments arguments, Io& io);
+/// A verb's exit code: what went wrong is printed.
+[[nodiscard]] int ended(const Expected<void>& done, Io& io);
 
 /// Removes `--flag value` or `--flag=value`; nullopt when absent. Errors: config_invalid when its value is
 /// missing.

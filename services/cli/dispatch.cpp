@@ -72,6 +72,32 @@ int run_command_line(Arguments arguments, Io& io) {
   return bad_input;
 }
 
+int run_verb(std::string_view command, std::string_view help, const std::vector<Verb>& verbs,
+             Arguments arguments, Io& io) {
+  if (take_switch(arguments, "--help")) {
+    io.out << help;
+    return ok;
+  }
+  if (arguments.empty()) {
+    io.err << help;
+    return bad_input;
+  }
+  const std::string wanted = arguments.front();
+  arguments.erase(arguments.begin());
+  std::vector<std::string> names;
+  for (const Verb& verb : verbs) {
+    if (verb.name == wanted) return verb.run(std::move(arguments), io);
+    names.emplace_back(verb.name);
+  }
+  return report(
+      {Errc::config_invalid, std::string(command) + ": unknown verb " + wanted + did_you_mean(wanted, names)},
+      io);
+}
+
+int ended(const Expected<void>& done, Io& io) {
+  return done ? ok : report(done.error(), io);
+}
+
 Expected<std::optional<std::string>> take_flag(Arguments& arguments, std::string_view flag) {
   for (auto at = arguments.begin(); at != arguments.end(); ++at) {
     if (at->size() > flag.size() && at->starts_with(flag) && (*at)[flag.size()] == '=') {

@@ -1,9 +1,9 @@
 // `troupe keys`: makes, rotates, retires and shows the keys of a cluster (common/security). It prints
 // fingerprints, never a key.
-#include <algorithm>
 #include <ostream>
+#include <string_view>
+#include <utility>
 
-#include "common/config/edit_distance.hpp"
 #include "common/security/key_folder.hpp"
 #include "common/terminal/table.hpp"
 #include "common/transport/curve.hpp"
@@ -59,40 +59,49 @@ Expected<void> retire(const std::string& folder, Io& io) {
   return show(folder, io);
 }
 
-Expected<void> make_or_rotate(const std::string& verb, const std::string& folder,
-                              const security::KeyMaker& maker, Io& io) {
-  TROUPE_TRY(verb == "make" ? security::make_keys(folder, maker) : security::rotate_keys(folder, maker));
+Expected<void> make(const std::string& folder, const security::KeyMaker& maker, Io& io) {
+  TROUPE_TRY(security::make_keys(folder, maker));
   return show(folder, io);
 }
 
-Expected<void> run(const std::string& verb, Arguments arguments, Io& io) {
-  const std::vector<std::string> verbs{"make", "rotate", "retire", "show"};
-  if (std::find(verbs.begin(), verbs.end(), verb) == verbs.end())
-    return fail(Errc::config_invalid, "keys: unknown verb " + verb + did_you_mean(verb, verbs));
-  const bool makes = verb == "make" || verb == "rotate";
-  const auto maker = makes ? maker_from(arguments) : security::KeyMaker{};
-  if (!maker) return tl::unexpected<Error>(maker.error());
-  if (arguments.size() != 1) return fail(Errc::config_invalid, "keys " + verb + ": expected one folder");
-  const std::string& folder = arguments.front();
-  if (makes) return make_or_rotate(verb, folder, *maker, io);
-  return verb == "retire" ? retire(folder, io) : show(folder, io);
+Expected<void> rotate(const std::string& folder, const security::KeyMaker& maker, Io& io) {
+  TROUPE_TRY(security::rotate_keys(folder, maker));
+  return show(folder, io);
+}
+
+/// `act` on the one folder that is named.
+template <class Act>
+Expected<void> in_folder(std::string_view verb, const Arguments& arguments, Act act) {
+  if (arguments.size() != 1)
+    return fail(Errc::config_invalid, "keys " + std::string(verb) + ": expected one folder");
+  return act(arguments.front());
+}
+
+using Make = Expected<void> (*)(const std::string& folder, const security::KeyMaker& maker, Io& io);
+
+Verb makes(std::string_view name, Make act) {
+  return {name, [name, act](Arguments arguments, Io& io) {
+            const auto maker = maker_from(arguments);
+            if (!maker) return report(maker.error(), io);
+            return ended(in_folder(name, arguments,
+                                   [&](const std::string& folder) { return act(folder, *maker, io); }),
+                         io);
+          }};
+}
+
+Verb acts(std::string_view name, Expected<void> (*act)(const std::string& folder, Io& io)) {
+  return {name, [name, act](const Arguments& arguments, Io& io) {
+            return ended(
+                in_folder(name, arguments, [&](const std::string& folder) { return act(folder, io); }), io);
+          }};
 }
 
 }  // namespace
 
 int keys_command(Arguments arguments, Io& io) {
-  if (take_switch(arguments, "--help")) {
-    io.out << kHelp;
-    return ok;
-  }
-  if (arguments.empty()) {
-    io.err << kHelp;
-    return bad_input;
-  }
-  const std::string verb = arguments.front();
-  arguments.erase(arguments.begin());
-  const auto done = run(verb, std::move(arguments), io);
-  return done ? ok : report(done.error(), io);
+  return run_verb("keys", kHelp,
+                  {makes("make", make), makes("rotate", rotate), acts("retire", retire), acts("show", show)},
+                  std::move(arguments), io);
 }
 
 }  // namespace troupe::cli

@@ -65,7 +65,7 @@ Error unknown_model(const std::string& wanted) {
           "unknown model " + wanted + did_you_mean(wanted, names) + " (troupe models list)"};
 }
 
-int pull(const Arguments& names, const fs::path& folder, Io& io) {
+int pull(Arguments names, const fs::path& folder, Io& io) {
   if (names.empty()) return report({Errc::config_invalid, "pull: expected a model's name"}, io);
   for (const std::string& name : names)
     if (find_known_model(name) == nullptr) return report(unknown_model(name), io);
@@ -125,32 +125,32 @@ int inspect(Arguments arguments, const fs::path& folder, Io& io) {
   return ok;
 }
 
+/// The folder that `flag`, the environment or the file names.
+Expected<fs::path> cache_folder(const std::optional<std::string>& flag, const Io& io) {
+  ConfigSources sources;
+  if (flag) sources.arguments = {"--models", *flag};
+  sources.environment = io.environment;
+  const auto config = Config::load(product_schema(), sources);
+  if (!config) return tl::unexpected<Error>(config.error());
+  return models_folder(config->text("models"));
+}
+
+using Act = int (*)(Arguments arguments, const fs::path& folder, Io& io);
+
 }  // namespace
 
 int models_command(Arguments arguments, Io& io) {
-  if (take_switch(arguments, "--help")) {
-    io.out << kHelp;
-    return ok;
-  }
-  if (arguments.empty()) {
-    io.err << kHelp;
-    return bad_input;
-  }
-  const auto folder_flag = take_flag(arguments, "--models");
-  if (!folder_flag) return report(folder_flag.error(), io);
-  ConfigSources sources;  // the environment and the file may name the cache
-  if (*folder_flag) sources.arguments = {"--models", **folder_flag};
-  sources.environment = io.environment;
-  const auto config = Config::load(product_schema(), sources);
-  if (!config) return report(config.error(), io);
-  const fs::path folder = models_folder(config->text("models"));
-  const std::string verb = arguments.front();
-  arguments.erase(arguments.begin());
-  if (verb == "list") return list(std::move(arguments), folder, io);
-  if (verb == "pull") return pull(arguments, folder, io);
-  if (verb == "inspect") return inspect(std::move(arguments), folder, io);
-  const std::vector<std::string> verbs{"list", "pull", "inspect"};
-  return report({Errc::config_invalid, "models: unknown verb " + verb + did_you_mean(verb, verbs)}, io);
+  const auto flag = take_flag(arguments, "--models");
+  if (!flag) return report(flag.error(), io);
+  const auto in_cache = [&flag](std::string_view name, Act act) -> Verb {
+    return {name, [&flag, act](Arguments rest, Io& to) {
+              const auto folder = cache_folder(*flag, to);
+              return folder ? act(std::move(rest), *folder, to) : report(folder.error(), to);
+            }};
+  };
+  return run_verb("models", kHelp,
+                  {in_cache("list", list), in_cache("pull", pull), in_cache("inspect", inspect)},
+                  std::move(arguments), io);
 }
 
 }  // namespace troupe::cli

@@ -51,6 +51,29 @@ TEST(CommandLine, FindsACommandOfTwoWords) {
   EXPECT_EQ(run({"bench", "quality", "--text", "a", "--token-file", "b"}).code, bad_input);
 }
 
+TEST(CommandLine, AVerbGetsWhatFollowsItAndAnUnknownOneSuggestsTheNearest) {
+  std::ostringstream out, err;
+  Io io{out, err, 0, {}};
+  Arguments given;
+  const std::vector<Verb> verbs{
+      {"take", [&](Arguments rest, Io&) {
+         given = std::move(rest);
+         return 7;
+       }},
+      {"fail", [](const Arguments&, Io& to) { return ended(fail(Errc::config_invalid, "no"), to); }}};
+  const auto run_it = [&](Arguments arguments) { return run_verb("things", "usage: things\n", verbs, std::move(arguments), io); };
+  EXPECT_EQ(run_it({"take", "a", "--b"}), 7);
+  EXPECT_EQ(given, (Arguments{"a", "--b"}));
+  EXPECT_EQ(run_it({"fail"}), bad_input);
+  EXPECT_EQ(run_it({"tak"}), bad_input);
+  EXPECT_EQ(err.str(), "troupe: config_invalid: no\ntroupe: config_invalid: things: unknown verb tak; did you mean take?\n");
+  EXPECT_EQ(out.str(), "");
+  EXPECT_EQ(run_it({"take", "--help"}), ok);
+  EXPECT_EQ(out.str(), "usage: things\n");
+  EXPECT_EQ(run_it({}), bad_input);
+  EXPECT_TRUE(err.str().ends_with("usage: things\n"));
+}
+
 TEST(CommandLine, TakesFlagsOut) {
   Arguments arguments{"a", "--x", "1", "--y=2", "--z", "b"};
   EXPECT_EQ(**take_flag(arguments, "--x"), "1");
