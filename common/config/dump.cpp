@@ -34,7 +34,8 @@ std::string facts(const Option& option) {
   }
   if (!option.unit.empty()) text.append(" (").append(option.unit).append(")");
   if (const std::string bounds = bounds_text(option); !bounds.empty()) text.append(", ").append(bounds);
-  return text.append(", default ").append(option.default_text.empty() ? "empty" : option.default_text);
+  text.append(", default ").append(option.default_text.empty() ? "empty" : option.default_text);
+  return option.reloadable ? text.append(", reloadable") : text;
 }
 
 /// Cuts at spaces so that a line with its prefix stays under 100 columns.

@@ -1,6 +1,5 @@
 #include "common/config/live_config.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -20,21 +19,6 @@ std::string shown_value(const Config& config, std::size_t index) {
 
 }  // namespace
 
-const std::vector<std::string_view>& reloadable_options() {
-  static const std::vector<std::string_view> kOptions = {"gateway.max_streams",
-                                                         "disagg.min_prompt_tokens",
-                                                         "disagg.min_fetch_tokens",
-                                                         "router.policy",
-                                                         "router.first_token_slo",
-                                                         "drain.deadline",
-                                                         "log.level"};
-  return kOptions;
-}
-
-bool is_reloadable(std::string_view option) {
-  return std::ranges::find(reloadable_options(), option) != reloadable_options().end();
-}
-
 LiveConfig::LiveConfig(Config started, RoleSet roles)
     : roles_(roles), started_(std::move(started)), wanted_(started_) {}
 
@@ -45,20 +29,21 @@ LiveConfig::Reload LiveConfig::reload(Config wanted) {
   for (std::size_t i = 0; i < options.size(); ++i) {
     if ((options[i].roles & roles_) == 0) continue;
     if (is_pending(i)) found.pending.push_back(change(i, started_));
-    if (is_reloadable(options[i].name) && before.value(i) != wanted_.value(i))
+    if (options[i].reloadable && before.value(i) != wanted_.value(i))
       found.applied.push_back(change(i, before));
   }
   return found;
 }
 
 const Config& LiveConfig::holder_of(std::string_view option) const {
-  return is_reloadable(option) ? wanted_ : started_;
+  const auto index = started_.schema().find(option);
+  TROUPE_CHECK(index.has_value(), option);
+  return started_.schema().options()[*index].reloadable ? wanted_ : started_;
 }
 
 bool LiveConfig::is_pending(std::size_t index) const {
   const Option& option = started_.schema().options()[index];
-  return (option.roles & roles_) != 0 && !is_reloadable(option.name) &&
-         started_.value(index) != wanted_.value(index);
+  return (option.roles & roles_) != 0 && !option.reloadable && started_.value(index) != wanted_.value(index);
 }
 
 std::size_t LiveConfig::pending() const {
@@ -73,9 +58,8 @@ std::string LiveConfig::json() const {
   const auto& options = started_.schema().options();
   for (std::size_t i = 0; i < options.size(); ++i) {
     const std::string name(options[i].name);
-    const bool reloadable = is_reloadable(name);
-    Json entry = (reloadable ? wanted : started)[name];
-    entry["reloadable"] = reloadable;
+    Json entry = (options[i].reloadable ? wanted : started)[name];
+    entry["reloadable"] = options[i].reloadable;
     if (is_pending(i)) entry["pending"] = wanted[name];
     out[name] = std::move(entry);
   }

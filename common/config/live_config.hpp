@@ -1,6 +1,6 @@
 #pragma once
 // The configuration of a running process: what it works with, and what its sources say since. A change of an
-// option that is reloadable is taken over at once; a change of any other waits for a restart.
+// option that is reloadable (Option) is taken over at once; a change of any other waits for a restart.
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -9,11 +9,6 @@
 #include "common/config/config.hpp"
 
 namespace troupe {
-
-/// Whether a running process takes a changed value over. Who adds an option here (live_config.cpp) hands it
-/// on in services/cli/role_options.cpp.
-[[nodiscard]] bool is_reloadable(std::string_view option);
-[[nodiscard]] const std::vector<std::string_view>& reloadable_options();
 
 /// An option that is not what it was. Values as text, *** for secrets.
 struct OptionChange {

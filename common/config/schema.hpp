@@ -35,7 +35,15 @@ struct Option {
   std::string_view maximum = {};
   std::vector<std::string_view> choices = {};
   bool secret = false;  ///< never shown, and handed to other processes by environment only
+  /// A running process takes a changed value over (LiveConfig), by way of services/cli/role_options.cpp.
+  bool reloadable = false;
 };
+
+/// The mark of a row.
+[[nodiscard]] inline Option reloadable(Option option) {
+  option.reloadable = true;
+  return option;
+}
 
 [[nodiscard]] std::string flag_name(std::string_view option);         ///< "--http-port"
 [[nodiscard]] std::string environment_name(std::string_view option);  ///< "TROUPE_HTTP_PORT"

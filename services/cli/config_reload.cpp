@@ -27,15 +27,15 @@ ConfigReload::ConfigReload(Config started, RoleSet roles, Read read, metrics::Re
   show();
 }
 
-bool ConfigReload::reload() {
+void ConfigReload::reload(const std::function<void(const Config&)>& apply) {
   auto wanted = read_();
   if (!wanted) {
     refused_.add();
     log::error("the configuration is wrong: nothing was changed", {{"error", to_string(wanted.error())}});
-    return false;
+    return;
   }
   const LiveConfig::Reload found = live_.reload(std::move(*wanted));
-  taken_.add();
+  if (!found.applied.empty()) apply(live_.wanted());
   for (const OptionChange& change : found.applied)
     log::info("option taken over",
               {{"option", change.name}, {"from", change.from}, {"to", change.to}, {"place", change.place}});
@@ -47,7 +47,7 @@ bool ConfigReload::reload() {
   log::info("configuration read again",
             {{"taken_over", found.applied.size()}, {"need_a_restart", found.pending.size()}});
   show();
-  return !found.applied.empty();
+  taken_.add();
 }
 
 std::string ConfigReload::json() const {

@@ -19,9 +19,9 @@ class ConfigReload {
   /// `registry` must outlive it.
   ConfigReload(Config started, RoleSet roles, Read read, metrics::Registry& registry);
 
-  /// Whether something was taken over. A source that cannot be read, or is wrong, changes nothing and is logged with
-  /// its line.
-  bool reload();
+  /// Takes over what may be, by way of `apply` where there is something, and only then says that it did. A
+  /// source that cannot be read, or is wrong, changes nothing and is logged with its line.
+  void reload(const std::function<void(const Config&)>& apply);
 
   /// Of the reloadable options what is in force; of others what a restart would take.
   [[nodiscard]] const Config& wanted() const { return live_.wanted(); }

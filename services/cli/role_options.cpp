@@ -28,6 +28,19 @@ router::RouterTuning router_tuning(const Config& config) {
   return tuning;
 }
 
+gateway::EdgeTuning edge_tuning(const Config& config) {
+  gateway::EdgeTuning tuning;
+  tuning.http.max_connections = static_cast<std::size_t>(config.integer("http.max_connections"));
+  tuning.http.max_header_bytes = config.bytes("http.header_bytes");
+  tuning.http.max_body_bytes = config.bytes("http.body_bytes");
+  tuning.http.read_timeout = config.duration("http.read_timeout");
+  tuning.http.write_timeout = config.duration("http.write_timeout");
+  tuning.http.idle_timeout = config.duration("http.idle_timeout");
+  tuning.request_deadline = config.duration("request.deadline");
+  tuning.audit = {config.text("gateway.audit"), config.bytes("gateway.audit_bytes")};
+  return tuning;
+}
+
 std::size_t most_streams(const Config& config) {
   return static_cast<std::size_t>(config.integer("gateway.max_streams"));
 }

@@ -6,6 +6,7 @@
 
 #include "common/base/log.hpp"
 #include "common/config/config.hpp"
+#include "services/gateway/edge.hpp"
 #include "services/router/router_state.hpp"
 
 namespace troupe::cli {
@@ -15,6 +16,7 @@ namespace troupe::cli {
 [[nodiscard]] std::size_t most_streams(const Config& config);
 /// Where a gateway keeps files and batches; empty: nowhere.
 [[nodiscard]] std::filesystem::path batch_folder(const Config& config);
+[[nodiscard]] gateway::EdgeTuning edge_tuning(const Config& config);
 [[nodiscard]] router::RouterTuning router_tuning(const Config& config);
 
 }  // namespace troupe::cli

@@ -78,7 +78,7 @@ class Process {
     if (!stop_early_) log::info("started", {{"role", role_}});
     wait_until_ready();
     while (!stop_early_ && signals_.next() == ProcessSignal::reload) {
-      if (live_.reload()) apply(live_.wanted());
+      live_.reload([this](const Config& config) { apply(config); });
       if (edge_) edge_->refresh();
     }
     signals_.let_through();
@@ -93,6 +93,9 @@ class Process {
   void apply(const Config& config) {
     log::configure({log_level(config), config_.boolean("log.json"), role_});
     if (dispatcher_) dispatcher_->set_max_in_flight(most_streams(config));
+    if (edge_)
+      if (const auto tuned = edge_->tune(edge_tuning(config)); !tuned)
+        log::error("the audit log stays where it was", {{"error", to_string(tuned.error())}});
     if (!router_) return;
     router_.post([tuning = router_tuning(config)](actors::RoleState& state, TimePoint, actors::Outbox&) {
       const auto tuned = dynamic_cast<router::RouterState&>(state).tune(tuning);
@@ -407,14 +410,9 @@ class Process {
 
   [[nodiscard]] gateway::HttpOptions http_options() const {
     gateway::HttpOptions http;
+    static_cast<gateway::HttpLimits&>(http) = edge_tuning(config_).http;
     http.address = config_.text("http.host");
     http.port = static_cast<std::uint16_t>(config_.integer("http.port"));
-    http.max_connections = static_cast<std::size_t>(config_.integer("http.max_connections"));
-    http.max_header_bytes = config_.bytes("http.header_bytes");
-    http.max_body_bytes = config_.bytes("http.body_bytes");
-    http.read_timeout = config_.duration("http.read_timeout");
-    http.write_timeout = config_.duration("http.write_timeout");
-    http.idle_timeout = config_.duration("http.idle_timeout");
     http.cors_origin = config_.text("http.cors_origin");
     http.tls.certificate = config_.text("http.tls.certificate");
     http.tls.key = config_.text("http.tls.key");
@@ -471,11 +469,11 @@ class Process {
     options.text_threads = static_cast<std::size_t>(config_.integer("gateway.text_threads"));
     options.text_queue = static_cast<std::size_t>(config_.integer("gateway.text_queue"));
     options.limits.max_choices = static_cast<std::uint32_t>(config_.integer("request.max_choices"));
-    options.request_deadline = config_.duration("request.deadline");
+    const gateway::EdgeTuning tuning = edge_tuning(config_);
+    options.request_deadline = tuning.request_deadline;
+    static_cast<gateway::AuditTarget&>(options.audit) = tuning.audit;
     options.config_json = [this] { return live_.json(); };
     options.api_keys = config_.text("gateway.api_keys");
-    options.audit.target = config_.text("gateway.audit");
-    options.audit.max_bytes = config_.bytes("gateway.audit_bytes");
     options.batches = batch_options();
     options.admin = admin_options();
     if (monitor_) options.router_json = [monitor = monitor_.get()] { return monitor->state_json(); };

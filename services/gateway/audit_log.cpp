@@ -18,7 +18,18 @@
 namespace troupe::gateway {
 namespace {
 
-constexpr std::string_view kLog = "log";
+bool is_file(const AuditTarget& to) {
+  return !to.target.empty() && to.target != "log";
+}
+
+/// A descriptor that belongs to the caller.
+Expected<int> open_to_append(const std::string& path) {
+  const int file =
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+  if (file < 0)
+    return fail(Errc::io_failed, "audit log " + path + ": cannot be opened: " + std::strerror(errno));
+  return file;
+}
 
 std::string utc(std::int64_t unix_ms) {
   const std::time_t seconds = unix_ms / 1000;
@@ -57,12 +68,16 @@ std::string audit_line(const AuditEntry& entry, std::int64_t unix_ms) {
   return out + ",\"seconds\":" + seconds.data() + "}\n";
 }
 
+AuditLog::AuditLog(AuditOptions options)
+    : queue_(options.queue),
+      on_line_(std::move(options.on_line)),
+      target_(static_cast<AuditTarget&&>(options)) {}
+
 Expected<std::unique_ptr<AuditLog>> AuditLog::open(AuditOptions options) {
+  AuditTarget first = static_cast<const AuditTarget&>(options);
+  options.target.clear();
   std::unique_ptr<AuditLog> log(new AuditLog(std::move(options)));
-  if (log->options_.target != kLog) {
-    TROUPE_TRY(log->open_file());
-    log->thread_ = std::thread([raw = log.get()] { raw->run(); });
-  }
+  TROUPE_TRY(log->turn_to(std::move(first)));
   return log;
 }
 
@@ -77,71 +92,112 @@ AuditLog::~AuditLog() {
 }
 
 void AuditLog::add(const AuditEntry& entry) {
-  std::string line = audit_line(entry, unix_ms());
-  if (!thread_.joinable()) {
-    line.pop_back();
-    log::info("audit", {{"entry", line}});
-    if (options_.on_line) options_.on_line(true);
-    return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (target_.target.empty()) return;
   }
+  std::string line = audit_line(entry, unix_ms());
   bool full = false;
   {
     const std::lock_guard lock(mutex_);
-    full = waiting_.size() >= options_.queue;
-    if (!full) waiting_.push_back(std::move(line));
+    if (is_file(target_)) {
+      full = waiting_.size() >= queue_;
+      if (!full) waiting_.push_back(std::exchange(line, {}));
+    }
   }
-  if (!full) return news_.notify_one();
-  if (options_.on_line) options_.on_line(false);
+  if (full) {
+    if (on_line_) on_line_(false);
+  } else if (line.empty()) {
+    news_.notify_one();
+  } else {
+    line.pop_back();
+    log::info("audit", {{"entry", line}});
+    if (on_line_) on_line_(true);
+  }
+}
+
+Expected<void> AuditLog::turn_to(AuditTarget next) {
+  if (is_file(next)) {
+    // The thread opens it when it comes to the first line that is for it; whether it can is told here.
+    const auto tried = open_to_append(next.target);
+    if (!tried) return tl::unexpected<Error>(tried.error());
+    ::close(*tried);
+  }
+  const bool file = is_file(next);
+  {
+    const std::lock_guard lock(mutex_);
+    if (file || thread_.joinable()) turns_.push_back({waiting_.size(), next});
+    target_ = std::move(next);
+  }
+  if (file && !thread_.joinable()) thread_ = std::thread([this] { run(); });
+  news_.notify_one();
+  return {};
 }
 
 void AuditLog::reopen() {
+  AuditTarget same;
   {
     const std::lock_guard lock(mutex_);
-    reopen_ = true;
+    same = target_;
   }
-  news_.notify_one();
+  if (const auto opened = turn_to(std::move(same)); !opened)
+    log::error("the audit log stays where it was", {{"error", to_string(opened.error())}});
 }
 
 Expected<void> AuditLog::open_file() {
-  const std::string& path = options_.target;
-  const int fresh =
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
-  if (fresh < 0)
-    return fail(Errc::io_failed, "audit log " + path + ": cannot be opened: " + std::strerror(errno));
+  const auto fresh = open_to_append(written_.target);
+  if (!fresh) return tl::unexpected<Error>(fresh.error());
   if (file_ >= 0) ::close(file_);
-  file_ = fresh;
+  file_ = *fresh;
   struct stat about {};
-  bytes_ = ::fstat(fresh, &about) == 0 ? static_cast<std::uint64_t>(about.st_size) : 0;
+  bytes_ = ::fstat(file_, &about) == 0 ? static_cast<std::uint64_t>(about.st_size) : 0;
   return {};
 }
 
 void AuditLog::run() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    news_.wait(lock, [this] { return stopping_ || reopen_ || !waiting_.empty(); });
+    news_.wait(lock, [this] { return stopping_ || !turns_.empty() || !waiting_.empty(); });
     const std::vector<std::string> lines = std::exchange(waiting_, {});
-    const bool again = std::exchange(reopen_, false), last = stopping_;
+    const std::vector<Turn> turns = std::exchange(turns_, {});
+    const bool last = stopping_;
     lock.unlock();
-    if (again)
-      if (const auto opened = open_file(); !opened)
-        log::error("the audit log stays where it was", {{"error", to_string(opened.error())}});
-    write(lines);
+    const std::span all(lines);
+    std::size_t written = 0;
+    for (const Turn& each : turns) {
+      write(all.subspan(written, each.after - written));
+      turn(each.to);
+      written = each.after;
+    }
+    write(all.subspan(written));
     if (last) return;
     lock.lock();
   }
 }
 
-void AuditLog::write(const std::vector<std::string>& lines) {
+void AuditLog::turn(const AuditTarget& next) {
+  if (!is_file(next)) {  // nothing more comes to this thread until it is turned to a file
+    if (file_ >= 0) ::close(std::exchange(file_, -1));
+    return;
+  }
+  AuditTarget before = std::exchange(written_, next);
+  const auto opened = open_file();
+  if (opened) return;
+  log::error("the audit log stays where it was", {{"error", to_string(opened.error())}});
+  written_ = std::move(before);
+}
+
+void AuditLog::write(std::span<const std::string> lines) {
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    if (bytes_ > 0 && bytes_ + lines[i].size() > options_.max_bytes) {
-      const std::string& path = options_.target;
+    if (bytes_ > 0 && bytes_ + lines[i].size() > written_.max_bytes) {
+      const std::string& path = written_.target;
       // Where it cannot be put aside it is not written on: what is there stays, what comes is counted.
       if (::rename(path.c_str(), (path + ".1").c_str()) != 0 || !open_file())
         return lost(lines.size() - i, "it is full and cannot be put aside");
     }
     if (!write_line(lines[i])) return lost(lines.size() - i, std::strerror(errno));
     complained_ = false;
-    if (options_.on_line) options_.on_line(true);
+    if (on_line_) on_line_(true);
   }
 }
 
@@ -158,8 +214,8 @@ bool AuditLog::write_line(std::string_view line) {
 
 void AuditLog::lost(std::size_t lines, std::string_view why) {
   if (!std::exchange(complained_, true))
-    log::error("audit lines are lost", {{"file", options_.target}, {"why", why}});
-  for (std::size_t i = 0; options_.on_line && i < lines; ++i) options_.on_line(false);
+    log::error("audit lines are lost", {{"file", written_.target}, {"why", why}});
+  for (std::size_t i = 0; on_line_ && i < lines; ++i) on_line_(false);
 }
 
 }  // namespace troupe::gateway

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -30,9 +31,15 @@ struct AuditEntry {
 /// {"time":"2026-11-30T07:00:00.123Z","request":"...",...}, with a line's end. `unix_ms`: when it ended.
 [[nodiscard]] std::string audit_line(const AuditEntry& entry, std::int64_t unix_ms);
 
-struct AuditOptions {
-  std::string target;                      ///< a file, or "log": lines of the log
-  std::uint64_t max_bytes = 64U << 20;     ///< then the file becomes FILE.1, in place of the one before
+/// Where lines go.
+struct AuditTarget {
+  std::string target;                   ///< a file; "log": lines of the log; "": nowhere
+  std::uint64_t max_bytes = 64U << 20;  ///< then the file becomes FILE.1, in place of the one before
+
+  bool operator==(const AuditTarget&) const = default;
+};
+
+struct AuditOptions : AuditTarget {
   std::size_t queue = 4096;                ///< lines that wait for the disk
   std::function<void(bool)> on_line = {};  ///< written (true), or lost. Threads: any
 };
@@ -45,26 +52,39 @@ class AuditLog {
   ~AuditLog();  ///< writes what waits
 
   void add(const AuditEntry& entry);
-  /// Opens the file by its name again, before the next line: somebody has moved it away.
+  /// Lines that come from now on go there, those of before where they would have gone. A file is opened by
+  /// its name again even when it is the one of before: somebody may have moved it away. Threads: one at a
+  /// time. Errors: io_failed when the file cannot be opened; then nothing changes.
+  [[nodiscard]] Expected<void> turn_to(AuditTarget next);
+  /// The same, to where lines go already; what fails is logged.
   void reopen();
 
  private:
-  explicit AuditLog(AuditOptions options) : options_(std::move(options)) {}
+  struct Turn {
+    std::size_t after;  ///< so many of the lines that wait
+    AuditTarget to;
+  };
+  explicit AuditLog(AuditOptions options);
   [[nodiscard]] Expected<void> open_file();
   void run();
-  void write(const std::vector<std::string>& lines);
+  void turn(const AuditTarget& next);
+  void write(std::span<const std::string> lines);
   [[nodiscard]] bool write_line(std::string_view line);
   void lost(std::size_t lines, std::string_view why);
 
-  const AuditOptions options_;
-  int file_ = -1;  // the thread's, once it runs
+  const std::size_t queue_;
+  const std::function<void(bool)> on_line_;
+  AuditTarget written_;  // where lines are written; the thread's once it runs, as the next three
+  int file_ = -1;
   std::uint64_t bytes_ = 0;
   bool complained_ = false;
   std::mutex mutex_;
   std::condition_variable news_;
-  std::vector<std::string> waiting_;
-  bool reopen_ = false, stopping_ = false;
-  std::thread thread_;
+  AuditTarget target_;                // of lines that come
+  std::vector<std::string> waiting_;  // for a file
+  std::vector<Turn> turns_;
+  bool stopping_ = false;
+  std::thread thread_;  // runs from the first file on
 };
 
 }  // namespace troupe::gateway

@@ -94,9 +94,15 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
     return server_->connections() + (admin_ ? admin_->connections() : 0);
   }
   std::size_t in_flight() const override { return server_->in_flight() + (admin_ ? admin_->in_flight() : 0); }
+  Expected<void> tune(const EdgeTuning& tuning) override {
+    server_->set_limits(tuning.http);
+    if (admin_) admin_->set_limits(tuning.http);
+    starter_.set_deadline(tuning.request_deadline);
+    return audit_->turn_to(tuning.audit);
+  }
   void refresh() override {
     if (keys_) (void)keys_->reload();
-    if (audit_) audit_->reopen();
+    audit_->reopen();
   }
   void begin_drain() override {
     server_->begin_drain();
@@ -124,7 +130,6 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
       if (!ring) return tl::unexpected<Error>(std::move(ring.error()));
       keys_ = std::move(*ring);
     }
-    if (options_.audit.target.empty()) return {};
     AuditOptions audit = options_.audit;
     audit.on_line = [m = metrics_](bool written) { m->audit_lines[written ? 0 : 1].add(); };
     auto opened = AuditLog::open(std::move(audit));
@@ -134,9 +139,7 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
   }
 
   Expected<void> open_server(std::unique_ptr<HttpServer>& made, HttpOptions http, Place place) {
-    http.body_limit = [this, most = http.max_body_bytes](const Request& head) {
-      return body_limit(head, most);
-    };
+    http.body_limit = [this](const Request& head) { return body_limit(head); };
     http.on_refusal = [metrics = metrics_](int status) {
       metrics->count_request(route_index("refused"), status);
     };
@@ -334,18 +337,18 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
   }
 
   /// Texts are long, and are kept only of those who will be let in.
-  BodyLimit body_limit(Request head, std::size_t most) const {
+  BodyLimit body_limit(Request head) const {
     const auto row = std::ranges::find_if(
         routes(), [&](const Route& each) { return each.method == head.method && each.path == head.path; });
     const ErrorForm form = row == routes().end() ? to_response : row->error_form;
     const bool takes_texts = row != routes().end() && row->starts_work;
     const bool brings_file = !BatchService::methods_of(head.path).empty();
-    BodyLimit small{std::min(most, kSmallBody), {}, form};
+    BodyLimit small{kSmallBody, {}, form};
     if (!takes_texts && !brings_file) return small;
     const Caller caller = take_caller(head, keys_.get());
     small.beyond = refusal(caller, Door::inference, keys_ != nullptr);
     if (small.beyond) return small;
-    if (takes_texts) return {most, {}, form};
+    if (takes_texts) return {.form = form};
     return batches_->upload_limit(head, caller).value_or(small);
   }
 
@@ -707,7 +710,7 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();
   std::unique_ptr<KeyRing> keys_;    // null: whoever reaches the port may use it
-  std::shared_ptr<AuditLog> audit_;  // null: nothing is written down
+  std::shared_ptr<AuditLog> audit_;
   RunStarter starter_;
   anthropic::MessagesApi messages_;
   ollama::OllamaApi ollama_;

@@ -45,6 +45,13 @@ struct EdgeOptions {
   std::optional<HttpOptions> admin = {};
 };
 
+/// What may be changed while an edge serves (Edge::tune).
+struct EdgeTuning {
+  HttpLimits http;
+  Duration request_deadline = std::chrono::minutes(10);
+  AuditTarget audit = {};
+};
+
 class Edge {
  public:
   /// Listens at once; /readyz turns 200 with the first ready worker. `dispatcher` and `registry` must outlive
@@ -59,8 +66,11 @@ class Edge {
   [[nodiscard]] virtual std::optional<std::uint16_t> admin_port() const = 0;
   [[nodiscard]] virtual std::size_t connections() const = 0;
   [[nodiscard]] virtual std::size_t in_flight() const = 0;
+  /// For connections, requests and lines of the audit log that come from now on; at both ports. Threads: one.
+  /// Errors: AuditLog::turn_to's; the audit log then stays as it was, the rest is taken over.
+  [[nodiscard]] virtual Expected<void> tune(const EdgeTuning& tuning) = 0;
   /// Reads the keys again and opens the audit log's file by its name: somebody says that they changed.
-  /// Threads: any.
+  /// Threads: tune()'s.
   virtual void refresh() = 0;
   /// New work gets 503 with Retry-After; what runs goes on. Threads: any.
   virtual void begin_drain() = 0;

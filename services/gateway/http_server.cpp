@@ -63,9 +63,18 @@ struct Shared {
   std::atomic<std::size_t> fresh{0};  ///< connections whose first request is still to come
   std::atomic<bool> draining{false};
   std::atomic<bool> stopping{false};
-  std::mutex mutex;
+  mutable std::mutex mutex;
   std::condition_variable idle;  ///< one of the counters went down
+  HttpLimits now;                ///< the limits in force, guarded by mutex
 
+  HttpLimits limits() const {
+    const std::lock_guard lock(mutex);
+    return now;
+  }
+  void set_limits(const HttpLimits& limits) {
+    const std::lock_guard lock(mutex);
+    now = limits;
+  }
   void leave(std::atomic<std::size_t>& counter) {
     {
       const std::lock_guard lock(mutex);
@@ -75,10 +84,10 @@ struct Shared {
   }
 };
 
-ApiError protocol_error(const error_code& ec, const HttpOptions& options, const BodyLimit& body_limit) {
+ApiError protocol_error(const error_code& ec, const HttpLimits& limits, const BodyLimit& body_limit) {
   if (ec == http::error::header_limit || ec == http::error::buffer_overflow) {
     return to_api(Error{Errc::header_too_large,
-                        "the header is over " + std::to_string(options.max_header_bytes) + " bytes"});
+                        "the header is over " + std::to_string(limits.max_header_bytes) + " bytes"});
   }
   if (ec == http::error::body_limit) {
     if (body_limit.beyond) return *body_limit.beyond;
@@ -96,13 +105,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
       : loop_(loop),
         shared_(std::move(shared)),
         options_(shared_->options),
+        limits_(shared_->limits()),
         tls_(std::move(tls)),
         stream_(std::move(socket)),
         socket_(stream_.socket()),
         watchdog_(loop.context),
         wake_(loop.context),
         poll_timer_(loop.context),
-        buffer_(options_.max_header_bytes + kPipelineBytes + kReadPiece) {}
+        buffer_(limits_.max_header_bytes + kPipelineBytes + kReadPiece) {}
 
   asio::awaitable<void> run() {
     const auto self = shared_from_this();
@@ -149,7 +159,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       co_return false;
     }
     stream_.secure(tls_);
-    arm(std::min(kHandshake, options_.read_timeout));
+    arm(std::min(kHandshake, limits_.read_timeout));
     const auto [ec, used] = co_await stream_.async_handshake(buffer_.data(), kAwait);
     disarm();
     const bool agreed = !ec && used == buffer_.size();
@@ -161,15 +171,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // One request and its answer; false ends the connection.
   asio::awaitable<bool> serve_one() {
     if (buffer_.size() == 0 && !co_await read_first_bytes()) co_return false;
+    take_limits();
     Parser parser;
-    parser.header_limit(static_cast<std::uint32_t>(options_.max_header_bytes));
-    body_limit_ = {options_.max_body_bytes, std::nullopt};
+    parser.header_limit(static_cast<std::uint32_t>(limits_.max_header_bytes));
+    body_limit_ = {limits_.max_body_bytes, std::nullopt};
     if (options_.body_limit)
       parser.body_limit(boost::none);  // limit_body() knows it when the head is there
     else
       parser.body_limit(body_limit_.bytes);
     streamed_.reset();
-    arm(options_.read_timeout);
+    arm(limits_.read_timeout);
     const auto ec = co_await read_request(parser);
     disarm();
     if (ec) {
@@ -186,6 +197,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
     co_return co_await answer(std::move(message));
   }
 
+  // Those of the request that has begun, until its answer has ended.
+  void take_limits() {
+    limits_ = shared_->limits();
+    buffer_.max_size(std::max(buffer_.size(), limits_.max_header_bytes + kPipelineBytes + kReadPiece));
+  }
+
   // Why a request could not be read; nothing to a client that has left.
   [[nodiscard]] std::optional<ApiError> what_to_say(const error_code& ec) const {
     if (closing_ || ec == http::error::end_of_stream || ec == http::error::partial_message)
@@ -195,11 +212,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
       return ApiError{417, "expectation_failed", "", "the only expectation understood is 100-continue", 0};
     }
     if (ec.category() != http::make_error_code(http::error::bad_method).category()) return std::nullopt;
-    return protocol_error(ec, options_, body_limit_);
+    return protocol_error(ec, limits_, body_limit_);
   }
 
   asio::awaitable<bool> read_first_bytes() {
-    arm(options_.idle_timeout);
+    arm(shared_->limits().idle_timeout);
     const auto [ec, size] = co_await stream_.async_read_some(buffer_.prepare(kReadPiece), kAwait);
     disarm();
     if (ec) co_return false;
@@ -238,7 +255,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       std::string piece(kSinkPiece, '\0');
       parser.get().body().data = piece.data();
       parser.get().body().size = piece.size();
-      arm(options_.read_timeout);
+      arm(limits_.read_timeout);
       const auto [ec, size] = co_await http::async_read(stream_, buffer_, parser, kAwait);
       disarm();
       if (ec && ec != http::error::need_buffer) co_return ec;
@@ -284,7 +301,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const auto self = shared_from_this();
     exchange_ = std::make_shared<Exchange>(
         [self](Exchange::Task task) { asio::post(self->loop_.context, std::move(task)); },
-        [self] { self->wake_.cancel(); }, std::move(context), options_.max_buffered_bytes);
+        [self] { self->wake_.cancel(); }, std::move(context), limits_.max_buffered_bytes);
     call_handler(std::move(request));
     const bool whole = co_await send_answer();
     if (!whole) exchange_->set_gone();
@@ -337,7 +354,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   asio::awaitable<bool> send(std::string_view bytes) {
-    arm(options_.write_timeout);
+    arm(limits_.write_timeout);
     const auto [ec, size] = co_await asio::async_write(stream_, asio::buffer(bytes), kAwait);
     disarm();
     co_return !ec;
@@ -487,6 +504,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Loop& loop_;
   const std::shared_ptr<Shared> shared_;
   const HttpOptions& options_;
+  HttpLimits limits_;  ///< of the request that is under way, or of the one before
   const std::shared_ptr<HttpStream::Context> tls_;
   HttpStream stream_;
   tcp::socket& socket_;  ///< below TLS
@@ -510,6 +528,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 class Server final : public HttpServer {
  public:
   Server(HttpOptions options, Handler handler) : shared_(std::make_shared<Shared>()) {
+    shared_->set_limits(options);
     shared_->options = std::move(options);
     shared_->handler = std::move(handler);
     for (std::size_t i = 0; i < std::max<std::size_t>(1, shared_->options.threads); ++i) {
@@ -555,6 +574,7 @@ class Server final : public HttpServer {
   std::size_t connections() const override { return shared_->connections; }
   std::size_t in_flight() const override { return shared_->in_flight; }
   bool draining() const override { return shared_->draining; }
+  void set_limits(const HttpLimits& limits) override { shared_->set_limits(limits); }
 
   void begin_drain() override {
     if (shared_->draining.exchange(true)) return;
@@ -622,7 +642,8 @@ class Server final : public HttpServer {
   }
 
   void take(Loop& loop, tcp::socket socket) {
-    if (shared_->connections >= shared_->options.max_connections) return refuse(std::move(socket));
+    const std::size_t most = shared_->limits().max_connections;
+    if (shared_->connections >= most) return refuse(std::move(socket), most);
     ++shared_->connections;
     ++shared_->fresh;
     auto tls = certificate_ ? certificate_->current(std::chrono::steady_clock::now()) : nullptr;
@@ -632,16 +653,14 @@ class Server final : public HttpServer {
   }
 
   // The 503 fits the send buffer of a fresh socket, so it is written without waiting.
-  void refuse(tcp::socket socket) {
+  void refuse(tcp::socket socket, std::size_t most) {
     if (shared_->options.on_refusal) shared_->options.on_refusal(503);
     AnswerContext context;
     context.close = true;
     context.cors_origin = shared_->options.cors_origin;
     const std::string bytes = compose_response(
-        to_response(ApiError{
-            503, "too_many_connections", "",
-            "the server holds " + std::to_string(shared_->options.max_connections) + " connections already",
-            1}),
+        to_response(ApiError{503, "too_many_connections", "",
+                             "the server holds " + std::to_string(most) + " connections already", 1}),
         context);
     error_code ignored;
     socket.non_blocking(true, ignored);

@@ -66,7 +66,7 @@ RecordedRun RunStarter::ties(const wire::RequestRecord& record, std::uint64_t fr
 }
 
 std::shared_ptr<GenerateRun> RunStarter::launch(Call call, PreparedRun run) {
-  const auto deadline = call.arrived + deadline_;
+  const auto deadline = call.arrived + deadline_.load();
   const auto writer = call.writer;
   auto made = std::make_shared<GenerateRun>(std::move(call), std::move(run), dispatcher_, deadline);
   writer->post([made] { made->start(); });

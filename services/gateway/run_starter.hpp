@@ -5,6 +5,7 @@
 //   no key:  keep the record and start at once; the first byte waits for the record
 //   a key:   first under it -> start;  came before -> 422 unless it is the same request, else its answer
 //   again
+#include <atomic>
 #include <functional>
 #include <memory>
 
@@ -32,6 +33,8 @@ class RunStarter {
   /// `requests` may be null: nothing is recorded. All three must outlive it.
   RunStarter(Dispatcher& dispatcher, RequestStore* requests, Duration deadline, Again prepare_again);
 
+  /// Of runs from now on. Threads: any.
+  void set_deadline(Duration deadline) { deadline_ = deadline; }
   /// Threads: the text pool's. `body` is what the client sent.
   void start(Call call, PreparedRun run, std::string body);
   /// The answer of `record`, from event `from` on. `run` was prepared from the record.
@@ -45,7 +48,7 @@ class RunStarter {
 
   SharedDispatcher dispatcher_;
   RequestStore* const requests_;
-  const Duration deadline_;  ///< of a run, from its request's arrival
+  std::atomic<Duration> deadline_;  ///< of a run, from its request's arrival
   const Again prepare_again_;
 };
 

@@ -1,9 +1,12 @@
 """SIGHUP while a process serves: what is reloadable works from the next request on, what is not waits for a restart and is said, a
 broken file changes nothing, and a stream that runs notices none of it."""
+import contextlib
+import http.client
 import json
 import os
 import pathlib
 import signal
+import socket
 import sys
 import tempfile
 
@@ -49,8 +52,8 @@ def check_gateway(folder, model_file):
         body = {"model": model, "prompt": "once upon a time", "max_tokens": 4, "seed": 1, "ignore_eos": True}
         check(server.post("/v1/completions", {**body, "n": 3})[0] == 429, "three answers where two may be in flight")
 
-        config = process.hang_up(f"http:\n  port: {port + 1}\ngateway: {{max_streams: 8}}\nrouter: {{policy: least_loaded}}\n"
-                                 "log: {level: debug}\n")
+        changed = f"http:\n  port: {port + 1}\ngateway: {{max_streams: 8}}\nrouter: {{policy: least_loaded}}\nlog: {{level: debug}}\n"
+        config = process.hang_up(changed)
         check(server.post("/v1/completions", {**body, "n": 3})[0] == 200, "three answers where eight may be")
         check(config["gateway.max_streams"]["value"] == 8 and "pending" not in config["gateway.max_streams"], config)
         waits = config["http.port"]
@@ -58,6 +61,9 @@ def check_gateway(folder, model_file):
         check(metric(port, "troupe_process_config_pending_options") == 1, "one option waits")
         check(f"option needs a restart option=http.port works_with={port} wanted={port + 1}" in server.log_text(), "it is logged")
         eventually(lambda: "least_loaded" in placed_by(server, body), "the router places by the new policy")
+
+        check_http_limits(process, start, body)
+        check(process.hang_up(changed) == config, "what is taken back is as it was")
 
         for text, says in (("gateway:\n  max_streams: 5\n  max_streems: 6\n", f"{file}:3"), ("gateway: {max_streams: -1}\n", f"{file}:1"),
                            ("gateway: [\n", "not YAML")):
@@ -74,6 +80,57 @@ def check_gateway(folder, model_file):
         check(moved == whole, "a stream goes on over reloads")
         check(metric(port, "troupe_process_config_pending_options") == 0, "what is taken back does not wait")
         check(server.stop() == 0, "it drains and ends with 0")
+
+
+def check_http_limits(process, start, body):
+    """Limits of HTTP and the audit log's file hold for what comes next; a request that has begun keeps what it began with."""
+    server = process.server
+    padded = json.dumps(body).encode() + b" " * 5000
+    kept, begun = (http.client.HTTPConnection("127.0.0.1", server.port, timeout=60) for _ in range(2))
+    check(post(kept, padded) == 200, "a long body where long ones may be")
+    begun.putrequest("POST", "/v1/completions")
+    begun.putheader("content-length", str(len(padded)))
+    begun.putheader("expect", "100-continue")
+    begun.endheaders()
+    check(b" 100 " in begun.sock.recv(100), "its head was read, its body is waited for")
+
+    audits = [process.file.with_name(name) for name in ("first.jsonl", "second.jsonl")]
+    texts = [start.replace("}\ngateway", ", body_bytes: 1KiB, max_connections: 4}\ngateway")
+             .replace("max_streams: 2", f"max_streams: 8, audit: {audit}") for audit in audits]
+    config = process.hang_up(texts[0])
+    for name in ("http.body_bytes", "http.max_connections", "gateway.audit"):
+        check(config[name]["reloadable"] and "pending" not in config[name], config[name])
+    begun.send(padded)
+    check(status_of(begun) == 200, "the body of a request that had begun is taken")
+    check(post(kept, padded) == 413, "that of the next request of a kept connection is not")
+    check(post(begun, json.dumps(body)) == 200, "a short one is")
+    eventually(lambda: audits[0].read_text().count("\n") == 2, "the two answers are written down")
+    process.hang_up(texts[1])
+    check(post(begun, json.dumps(body)) == 200, "a short one is, again")
+    eventually(lambda: audits[1].read_text().count("\n") == 1, "where lines go now")
+
+    crowd = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(8)]
+    check(b" 503 " in crowd[-1].recv(100), "a fifth connection is refused")
+    for connection in (*crowd, kept, begun):
+        connection.close()
+    eventually(lambda: answers(server), "there is room again")
+
+
+def answers(server):
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        return server.get("/healthz")[0] == 200
+    return False
+
+
+def post(connection, data):
+    connection.request("POST", "/v1/completions", data, {"content-type": "application/json"})
+    return status_of(connection)
+
+
+def status_of(connection):
+    response = connection.getresponse()
+    response.read()
+    return response.status
 
 
 def placed_by(server, body):

@@ -158,18 +158,18 @@ bool BatchService::takes(std::string_view path, std::string_view method) {
 
 std::optional<BodyLimit> BatchService::upload_limit(const Request& head, const Caller& caller) {
   if (head.method != "POST" || head.path != kFiles) return std::nullopt;
-  if (options_.folder.empty()) return BodyLimit{0, not_kept(), nullptr};
+  if (options_.folder.empty()) return BodyLimit{.bytes = 0, .beyond = not_kept()};
   if (uploads_->fetch_add(1) >= kMostUploads) {
     uploads_->fetch_sub(1);
-    return BodyLimit{0, ApiError{429, "too_many_uploads", "", "Too many files come in at this time.", 5},
-                     nullptr};
+    return BodyLimit{.bytes = 0,
+                     .beyond = ApiError{429, "too_many_uploads", "", "Too many files come in at this time.", 5}};
   }
   const std::shared_ptr<void> place(nullptr, [uploads = uploads_](void*) { uploads->fetch_sub(1); });
   auto sink = std::make_shared<FileUpload>(
       thread_, [this] { return store(); }, options_.files, caller.owner,
       std::string(head.header("Content-Type")), place);
-  return BodyLimit{static_cast<std::size_t>(options_.files.file_bytes + kFormBytes), std::nullopt,
-                   std::move(sink)};
+  return BodyLimit{.bytes = static_cast<std::size_t>(options_.files.file_bytes + kFormBytes),
+                   .sink = std::move(sink)};
 }
 
 void BatchService::stop_taking() {

@@ -31,9 +31,22 @@ std::size_t index_of(std::string_view name) {
 
 using Names = std::vector<std::string>;
 
-TEST(LiveConfig, WhatIsReloadableIsAnOption) {
-  for (const std::string_view name : reloadable_options()) EXPECT_TRUE(product_schema().find(name).has_value()) << name;
-  EXPECT_FALSE(is_reloadable("http.port"));
+TEST(LiveConfig, AMarkInTheTableMakesAnOptionReloadable) {
+  const Schema schema({reloadable({"limit", OptionType::integer, "1"}), {"place", OptionType::text, "here"}});
+  LiveConfig live(Config(schema), kServing);
+  Config wanted(schema);
+  ASSERT_TRUE(wanted.set("limit", "2"));
+  ASSERT_TRUE(wanted.set("place", "there"));
+  const auto found = live.reload(wanted);
+  EXPECT_EQ(names(found.applied), Names{"limit"});
+  EXPECT_EQ(names(found.pending), Names{"place"});
+}
+
+TEST(LiveConfig, LimitsOfHttpAreTakenOverAndItsPortIsNot) {
+  LiveConfig live(read("http: {port: 8080, body_bytes: 8MiB, read_timeout: 30s}\n"), kServing);
+  const auto found = live.reload(read("http: {port: 8081, body_bytes: 1MiB, read_timeout: 5s}\n"));
+  EXPECT_EQ(names(found.applied), (Names{"http.body_bytes", "http.read_timeout"}));
+  EXPECT_EQ(names(found.pending), Names{"http.port"});
 }
 
 TEST(LiveConfig, TakesOverWhatIsReloadableAndKeepsTheRestForARestart) {

@@ -26,7 +26,12 @@ struct Rig {
   /// What a reload logs; whether something was taken over.
   std::string reload(bool& changed) {
     testing::internal::CaptureStderr();
-    changed = process.reload();
+    changed = false;
+    process.reload([&](const Config& config) {
+      changed = true;
+      applied = config.integer("gateway.max_streams");
+      EXPECT_TRUE(exposes("troupe_process_config_reloads_total{outcome=\"taken\"} 0")) << "told when it is in force";
+    });
     return testing::internal::GetCapturedStderr();
   }
   [[nodiscard]] bool exposes(const std::string& sample) const {
@@ -34,6 +39,7 @@ struct Rig {
   }
 
   std::string yaml;
+  std::int64_t applied = 0;
   metrics::Registry registry;
   ConfigReload process;
 };
@@ -49,6 +55,7 @@ TEST(ConfigReload, TellsWhatItTakesOverAndWhatWaits) {
   const std::string log = rig.reload(changed);
   EXPECT_TRUE(changed);
   EXPECT_EQ(rig.process.wanted().integer("gateway.max_streams"), 10);
+  EXPECT_EQ(rig.applied, 10);
   EXPECT_TRUE(contains(log, "option taken over option=gateway.max_streams from=9 to=10 place=troupe.yaml:1"))
       << log;
   EXPECT_TRUE(contains(

@@ -109,6 +109,43 @@ TEST_F(AuditLogTest, ReopensAFileThatWasMovedAway) {
   EXPECT_EQ(lines(text_of_file(file_ + ".moved")), 2u);
 }
 
+TEST_F(AuditLogTest, TurnsFromTargetToTargetAndEveryLineStaysWhereItWasToGo) {
+  auto log = AuditLog::open({});
+  ASSERT_TRUE(log) << "nobody wants lines yet";
+  (*log)->add(entry("nobody's"));
+  EXPECT_EQ(written_ + lost_, 0u);
+  log = AuditLog::open(options());
+  ASSERT_TRUE(log);
+  const std::string other = file_ + ".other";
+  // A line before each turn goes where it was, one after it where it is then: two of the twelve to the log, two nowhere.
+  const std::vector<std::pair<std::string, std::size_t>> turns{{other, 2}, {file_, 4}, {"log", 6}, {other, 8}, {"", 9}, {file_, 10}};
+  for (const auto& [to, due] : turns) {
+    (*log)->add(entry("before"));
+    ASSERT_TRUE((*log)->turn_to({to}));
+    (*log)->add(entry("after"));
+    ASSERT_TRUE(eventually([&] { return written_ == due; })) << to << ": " << written_;
+  }
+  log->reset();
+  EXPECT_EQ(lines(text_of_file(file_)), 4u);
+  EXPECT_EQ(lines(text_of_file(other)), 4u);
+  EXPECT_EQ(lost_, 0u);
+}
+
+TEST_F(AuditLogTest, AFileThatCannotBeOpenedChangesNothingAndASmallerLimitHoldsAtOnce) {
+  auto log = AuditLog::open(options());
+  ASSERT_TRUE(log);
+  const auto turned = (*log)->turn_to({(folder_ / "no" / "where").string()});
+  ASSERT_FALSE(turned);
+  EXPECT_EQ(turned.error().code, Errc::io_failed);
+  for (int i = 0; i < 3; ++i) (*log)->add(entry("k"));
+  ASSERT_TRUE((*log)->turn_to({file_, 2 * audit_line(entry("k"), 0).size()}));
+  for (int i = 0; i < 3; ++i) (*log)->add(entry("k"));
+  log->reset();
+  EXPECT_EQ(written_, 6u);
+  EXPECT_EQ(lines(text_of_file(file_)), 1u) << "three were there, two came to another file, and one to the next";
+  EXPECT_EQ(lines(text_of_file(file_ + ".1")), 2u);
+}
+
 TEST_F(AuditLogTest, AFullFileIsPutAsideOnce) {
   AuditOptions small = options();
   small.max_bytes = 5 * audit_line(entry("k"), 0).size();
