@@ -1,5 +1,6 @@
 // top-k [Fan et al. 2018], top-p [Holtzman et al. 2019, arXiv:1904.09751], locally typical sampling [Meister et al. 2022,
-// arXiv:2202.00666], min-p [Nguyen et al. 2024, arXiv:2407.01082]. Each renormalises over what the one before it left.
+// arXiv:2202.00666], min-p [Nguyen et al. 2024, arXiv:2407.01082], top-n-sigma [Tang et al. 2024, arXiv:2411.07641]; XTC and dynamic
+// temperature as llama.cpp has them. Each renormalises over what the one before it left.
 #include "common/sampling/candidates.hpp"
 
 #include <algorithm>
@@ -103,10 +104,60 @@ std::vector<Candidate> all_candidates(std::span<const float> logits) {
   return list;
 }
 
+double temperature_of_filters(const SamplingParams& params) {
+  return params.dynatemp_range > 0.0f ? 1.0 : static_cast<double>(params.temperature);
+}
+
+TROUPE_CLONES void add_moments(const float* x, std::size_t n, double mean, double* count, double* sum, double* squares) {
+  for (std::size_t i = 0; i + 16 <= n; i += 16) {
+    for (std::size_t j = 0; j < 16; ++j) {
+      const bool some = x[i + j] > kLowest;
+      const double off = some ? static_cast<double>(x[i + j]) - mean : 0.0;
+      count[j] += some ? 1.0 : 0.0;
+      sum[j] += off;
+      squares[j] += off * off;
+    }
+  }
+}
+
+struct Moments {
+  double count = 0.0, sum = 0.0, squares = 0.0;
+};
+
+// Of what is finite, about `mean`; NaN and impossible tokens aside.
+Moments moments_of(std::span<const float> logits, double mean) {
+  double count[16] = {}, sum[16] = {}, squares[16] = {};
+  add_moments(logits.data(), logits.size(), mean, count, sum, squares);
+  float rest[16];
+  std::fill(std::begin(rest), std::end(rest), kLowest);
+  const std::size_t whole = logits.size() / 16 * 16;
+  std::copy(logits.begin() + static_cast<std::ptrdiff_t>(whole), logits.end(), rest);
+  add_moments(rest, 16, mean, count, sum, squares);
+  Moments out;
+  for (std::size_t j = 0; j < 16; ++j) {
+    out.count += count[j];
+    out.sum += sum[j];
+    out.squares += squares[j];
+  }
+  return out;
+}
+
+// The logits that are at most `sigmas` standard deviations below the best, the others impossible; in this thread's scratch.
+std::span<const float> near_top(std::span<const float> logits, double top, double sigmas) {
+  const Moments first = moments_of(logits, 0.0);
+  const Moments about = moments_of(logits, first.sum / first.count);
+  const double least = top - sigmas * std::sqrt(about.squares / about.count);
+  thread_local std::vector<float> scratch;
+  scratch.assign(logits.begin(), logits.end());
+  for (float& logit : scratch)
+    if (!(static_cast<double>(logit) >= least)) logit = kLowest;
+  return scratch;
+}
+
 // Every token that min-p alone may keep (all when it is off), and a few more: ln(min_p) below the best, with room to spare.
 std::vector<Candidate> near_candidates(std::span<const float> logits, const SamplingParams& params) {
   if (!(params.min_p > 0.0f)) return all_candidates(logits);
-  const double reach = static_cast<double>(params.temperature) * (exact::log(static_cast<double>(params.min_p)) - 1e-3);
+  const double reach = temperature_of_filters(params) * (exact::log(static_cast<double>(params.min_p)) - 1e-3);
   const double top = static_cast<double>(logits[best_index(logits)]);
   std::vector<Candidate> list;
   for (std::size_t i = 0; i < logits.size(); ++i) {
@@ -184,7 +235,7 @@ std::vector<Candidate> nucleus(std::span<const float> logits, double temperature
 
 // Weighs a list and applies typical and top-p.
 void narrow(std::vector<Candidate>& list, const SamplingParams& params) {
-  weigh(list, static_cast<double>(params.temperature));
+  weigh(list, temperature_of_filters(params));
   if (params.typical_p < 1.0f) keep_typical(list, static_cast<double>(params.typical_p));
   if (params.top_p < 1.0f) cut_at_mass(list, static_cast<double>(params.top_p) * total_weight(list));
 }
@@ -249,7 +300,9 @@ std::vector<Candidate> best_candidates(std::span<const float> logits, std::uint3
 std::vector<Candidate> filter_candidates(std::span<const float> logits, const SamplingParams& params) {
   const std::uint32_t best = best_index(logits);
   if (!std::isfinite(logits[best])) return {{.id = static_cast<TokenId>(best)}};  // no softmax: what arg-max takes
-  const double temperature = static_cast<double>(params.temperature);
+  const double temperature = temperature_of_filters(params);
+  if (params.top_n_sigma > 0.0f)
+    logits = near_top(logits, static_cast<double>(logits[best]), static_cast<double>(params.top_n_sigma));
   const bool top_k = params.top_k > 0 && params.top_k < logits.size();
   const bool typical = params.typical_p < 1.0f;
   const bool top_p = params.top_p < 1.0f;
@@ -275,6 +328,45 @@ std::vector<Candidate> filter_best(std::span<const TokenLogit> best, const Sampl
   narrow(list, params);
   if (params.min_p > 0.0f) keep_min_p(list, static_cast<double>(params.min_p));
   return list;
+}
+
+void exclude_top(std::vector<Candidate>& list, double threshold) {
+  const double least = threshold * total_weight(list);
+  const Candidate* worst = nullptr;
+  std::size_t above = 0;
+  for (const Candidate& c : list) {
+    if (!(c.weight >= least)) continue;
+    ++above;
+    if (worst == nullptr || better(*worst, c)) worst = &c;
+  }
+  if (above < 2) return;
+  const TokenId kept = worst->id;
+  std::erase_if(list, [&](const Candidate& c) { return c.weight >= least && c.id != kept; });
+}
+
+double apply_dynamic_temperature(std::vector<Candidate>& list, const SamplingParams& params) {
+  const double middle = static_cast<double>(params.temperature), range = static_cast<double>(params.dynatemp_range);
+  double temperature = middle;
+  if (list.size() > 1) {
+    weigh(list, 1.0);
+    const double total = total_weight(list);
+    double expected = 0.0;  // of the surprise
+    for (const Candidate& c : list) {
+      const double p = c.weight / total;
+      if (p > 1e-300) expected -= p * exact::log(p);  // log wants a normal number
+    }
+    const double share = std::clamp(expected / exact::log(static_cast<double>(list.size())), 0.0, 1.0);
+    const double exponent = static_cast<double>(params.dynatemp_exponent);
+    const double power = share > 0.0 ? exact::exp(exponent * exact::log(share)) : (exponent > 0.0 ? 0.0 : 1.0);
+    const double low = std::max(0.0, middle - range);
+    temperature = low + (middle + range - low) * power;
+  }
+  if (!(temperature > 0.0)) {
+    std::iter_swap(list.begin(), std::min_element(list.begin(), list.end(), better));
+    return 0.0;
+  }
+  for (Candidate& c : list) c.score = static_cast<double>(c.logit) / temperature;
+  return temperature;
 }
 
 }  // namespace troupe

@@ -25,10 +25,18 @@ struct Candidate {
 /// The best `count` (all when fewer), best first. Cost: one pass and O(count log count).
 [[nodiscard]] std::vector<Candidate> best_candidates(std::span<const float> logits, std::uint32_t count);
 
-/// Applies top-k, typical, top-p and min-p in this order; `temperature` > 0. At least one candidate is left.
+/// Applies top-n-sigma, top-k, typical, top-p and min-p in this order; `temperature` > 0. At least one candidate is left, and
+/// weights are of temperature 1 where a dynatemp_range is asked for.
 [[nodiscard]] std::vector<Candidate> filter_candidates(std::span<const float> logits, const SamplingParams& params);
 
 /// filter_candidates() with top-k, from the logits that it keeps: best first, without NaN, not empty.
 [[nodiscard]] std::vector<Candidate> filter_best(std::span<const TokenLogit> best, const SamplingParams& params);
+
+/// XTC: of those that have at least `threshold` of the weight, none but the worst is left.
+void exclude_top(std::vector<Candidate>& list, double threshold);
+
+/// Sets scores by the temperature that the entropy of `list`, which is not empty, asks for, and returns it. 0: the best is taken,
+/// and comes first.
+[[nodiscard]] double apply_dynamic_temperature(std::vector<Candidate>& list, const SamplingParams& params);
 
 }  // namespace troupe

@@ -8,6 +8,18 @@
 
 namespace troupe {
 
+/// DRY: a token that would go on with what followed the same run of tokens before loses multiplier * base^(run - allowed_length).
+/// No run holds a breaker.
+struct DryParams {
+  float multiplier = 0.0f;           ///< 0: off
+  float base = 1.75f;
+  std::uint32_t allowed_length = 2;  ///< runs as long as this one, and longer, are penalised
+  std::int32_t last_n = -1;          ///< tokens of prompt and answer that are looked at; -1: all, 0: none
+  std::vector<TokenId> breakers;     ///< tokens that break runs; ascending
+  std::vector<std::vector<TokenId>> breaker_runs;  ///< those that do so together; ascending, none is empty
+  bool operator==(const DryParams&) const = default;
+};
+
 struct SamplingParams {
   float temperature = 1.0f;        ///< 0: arg-max, ties to the lower id
   std::uint32_t top_k = 0;         ///< 0: off
@@ -21,7 +33,23 @@ struct SamplingParams {
   std::uint64_t seed = 0;          ///< always set: the gateway draws one when the client gives none
   std::uint32_t logprobs = 0;      ///< alternatives to report per token
   bool report_logprobs = false;    ///< report the chosen token's log-probability
+  std::int32_t repeat_last_n = -1; ///< tokens of prompt and answer that penalties look at; -1: all, 0: none
+  float top_n_sigma = 0.0f;        ///< 0: off
+  float xtc_probability = 0.0f;    ///< 0: off
+  float xtc_threshold = 0.1f;      ///< above 0.5 never does anything
+  float dynatemp_range = 0.0f;     ///< 0: off; else the temperature is within as much of `temperature`, by entropy
+  float dynatemp_exponent = 1.0f;
+  DryParams dry;
   bool operator==(const SamplingParams&) const = default;
+};
+
+/// What may be drawn, beside filters and a grammar.
+struct TokenRules {
+  std::uint32_t min_tokens = 0;                ///< of an answer, before a stop token may end it
+  std::vector<TokenId> allowed;                ///< empty: all
+  std::vector<std::vector<TokenId>> bad_words; ///< no answer holds one of these runs of tokens
+  [[nodiscard]] bool any() const { return min_tokens > 0 || !allowed.empty() || !bad_words.empty(); }
+  bool operator==(const TokenRules&) const = default;
 };
 
 struct TokenLogit {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -10,6 +11,7 @@ namespace {
 
 constexpr std::uint32_t kMostAlternatives = 20;
 constexpr std::size_t kMostBiases = 1024;
+constexpr std::size_t kMostBreakers = 1u << 15, kMostBreakerRuns = 4096;
 
 struct Bound {
   const char* field;
@@ -34,6 +36,21 @@ Expected<void> check(const Bound& b) {
                                           number(b.high));
 }
 
+Expected<void> check_dry(const DryParams& dry) {
+  if (dry.last_n < -1)
+    return fail(Errc::invalid_argument, "dry_penalty_last_n is " + std::to_string(dry.last_n) + ", must be at least -1");
+  if (dry.breakers.size() > kMostBreakers || dry.breaker_runs.size() > kMostBreakerRuns)
+    return fail(Errc::invalid_argument, "dry_sequence_breakers are " + std::to_string(dry.breakers.size()) + " tokens and " +
+                                            std::to_string(dry.breaker_runs.size()) + " runs of tokens, may be at most " +
+                                            std::to_string(kMostBreakers) + " and " + std::to_string(kMostBreakerRuns));
+  const auto empty = [](const std::vector<TokenId>& run) { return run.empty(); };
+  if (!std::is_sorted(dry.breakers.begin(), dry.breakers.end()) ||
+      !std::is_sorted(dry.breaker_runs.begin(), dry.breaker_runs.end()) ||
+      std::any_of(dry.breaker_runs.begin(), dry.breaker_runs.end(), empty))
+    return fail(Errc::invalid_argument, "dry_sequence_breakers are not in order, or one of them has no tokens");
+  return {};
+}
+
 }  // namespace
 
 Expected<void> validate(const SamplingParams& p, std::uint32_t vocab) {
@@ -45,6 +62,13 @@ Expected<void> validate(const SamplingParams& p, std::uint32_t vocab) {
       {"repetition_penalty", p.repetition_penalty, 0.0f, 100.0f, true},
       {"frequency_penalty", p.frequency_penalty, -2.0f, 2.0f, false},
       {"presence_penalty", p.presence_penalty, -2.0f, 2.0f, false},
+      {"top_n_sigma", p.top_n_sigma, 0.0f, 100.0f, false},
+      {"xtc_probability", p.xtc_probability, 0.0f, 1.0f, false},
+      {"xtc_threshold", p.xtc_threshold, 0.0f, 1.0f, false},
+      {"dynatemp_range", p.dynatemp_range, 0.0f, 100.0f, false},
+      {"dynatemp_exponent", p.dynatemp_exponent, 0.0f, 100.0f, false},
+      {"dry_multiplier", p.dry.multiplier, 0.0f, 100.0f, false},
+      {"dry_base", p.dry.base, 1.0f, 100.0f, false},
   };
   for (const Bound& bound : bounds) TROUPE_TRY(check(bound));
   if (p.logprobs > kMostAlternatives) {
@@ -61,7 +85,9 @@ Expected<void> validate(const SamplingParams& p, std::uint32_t vocab) {
     }
     TROUPE_TRY(check({"logit_bias", bias, -100.0f, 100.0f, false}));
   }
-  return {};
+  if (p.repeat_last_n < -1)
+    return fail(Errc::invalid_argument, "repeat_last_n is " + std::to_string(p.repeat_last_n) + ", must be at least -1");
+  return check_dry(p.dry);
 }
 
 }  // namespace troupe

@@ -56,6 +56,29 @@ TEST(BestLogits, DecideTheSameTokenUnderEverySetting) {
   }
 }
 
+TEST(BestLogits, DecideTheSameTokenUnderXtcAndADynamicTemperature) {
+  std::uint64_t seed = 0;
+  std::size_t changed = 0;
+  const std::vector<float> logits = random_logits(3000, 3, 2.0f);
+  for (const float temperature : {0.3f, 1.0f, 1.5f})
+    for (const std::uint32_t top_k : {1u, 2u, 40u, 128u})
+      for (const float top_p : {1.0f, 0.9f})
+        for (const float xtc : {0.0f, 0.5f, 1.0f})
+          for (const float range : {0.0f, 0.2f, 2.0f})
+            for (int repeat = 0; repeat < 6; ++repeat) {
+              SamplingParams params;
+              params.temperature = temperature, params.top_k = top_k, params.top_p = top_p, params.seed = ++seed;
+              const TokenId plain = sample(logits, params, nullptr, 1, seed).token;
+              params.xtc_probability = xtc, params.xtc_threshold = 0.03f;
+              params.dynatemp_range = range, params.dynatemp_exponent = 1.5f;
+              ASSERT_EQ(best_needed(params, 3000, 128), top_k);
+              const GeneratedToken whole = sample(logits, params, nullptr, 1, seed);
+              ASSERT_EQ(sample_best(best_of(logits, top_k), params, 1, seed), whole) << "seed " << seed;
+              changed += whole.token != plain ? 1 : 0;
+            }
+  EXPECT_GT(changed, 100u);
+}
+
 TEST(BestLogits, AreNotEnoughWhereAnythingLooksAtOthers) {
   const auto needed = [](auto change) {
     SamplingParams params;
@@ -72,6 +95,9 @@ TEST(BestLogits, AreNotEnoughWhereAnythingLooksAtOthers) {
   EXPECT_EQ(needed([](SamplingParams& p) { p.repetition_penalty = 1.1f; }), 0u);
   EXPECT_EQ(needed([](SamplingParams& p) { p.frequency_penalty = 0.1f; }), 0u);
   EXPECT_EQ(needed([](SamplingParams& p) { p.presence_penalty = 0.1f; }), 0u);
+  EXPECT_EQ(needed([](SamplingParams& p) { p.top_n_sigma = 1; }), 0u) << "sigma is that of all";
+  EXPECT_EQ(needed([](SamplingParams& p) { p.top_n_sigma = 1, p.temperature = 0; }), 1u);
+  EXPECT_EQ(needed([](SamplingParams& p) { p.dry.multiplier = 1; }), 0u);
   EXPECT_EQ(needed([](SamplingParams& p) { p.report_logprobs = true; }), 0u);
   EXPECT_EQ(needed([](SamplingParams& p) { p.logprobs = 1; }), 0u);
   EXPECT_EQ(needed([](SamplingParams& p) { p.temperature = 0, p.logprobs = 1; }), 0u);
