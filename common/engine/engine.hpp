@@ -77,6 +77,8 @@ struct Request {
   /// width > 0: the choices are the best hypotheses of a beam search, first_choice counted from the best. They come whole, in the
   /// step that ends the search. Goes with temperature 0 and without penalties, biases, grammar and resumed tokens; drafters rest.
   BeamParams beam = {};
+  TokenRules rules = {};
+  std::vector<TokenId> reference = {};    ///< what the answer is thought to be; drafters may copy it, no answer depends on it
 };
 
 /// When a choice passed its stages here. Pages that come from elsewhere count as admitted when room was reserved for them.

@@ -18,7 +18,7 @@ Expected<void> EngineImpl::check_beams(const Request& request) const {
   TROUPE_TRY(validate(beam));
   if (sampling.temperature > 0.0f || needs_history(sampling) || !sampling.logit_bias.empty())
     return refuse("goes with temperature 0, without penalties and logit_bias");
-  if (request.grammar != nullptr) return refuse("goes without a grammar");
+  if (request.grammar != nullptr || request.rules.any()) return refuse("goes without a grammar and rules about tokens");
   if (request.resumed_tokens > 0 || request.max_tokens == 0)
     return refuse("starts at the prompt and makes at least one token");
   if (std::uint64_t{request.first_choice} + request.choices > beam.width)

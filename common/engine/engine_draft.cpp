@@ -10,7 +10,7 @@ namespace troupe::engine {
 speculation::DraftContext EngineImpl::draft_context(const Sequence& sequence) const {
   const Request& request = *sequence.request;
   return {sequence.number, request.tenant, sequence.tokens,
-          static_cast<std::uint32_t>(request.prompt.size() - request.resumed_tokens), sequence.expected};
+          static_cast<std::uint32_t>(request.prompt.size() - request.resumed_tokens), sequence.expected, request.reference};
 }
 
 /// Rows that guesses may take behind the sequence's own next row. Pages are never taken from others for them,

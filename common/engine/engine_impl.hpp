@@ -102,8 +102,10 @@ class EngineImpl final : public Engine {
   void tell_news(Sequence& sequence, TokenEvent& event) const;
   void note_prefill(Sequence& sequence) const;
 
-  // engine_grammar.cpp: answers of a given form
+  // engine_grammar.cpp: answers of a given form, and by rules
   static Expected<grammar::Matcher> matcher_of(const Request& request);
+  static bool ruled(const Sequence& sequence);
+  void allow_form(Sequence& sequence);
   std::span<const std::uint64_t> allowed_tokens(Sequence& sequence);
   std::optional<GeneratedToken> allowed_token(Sequence& sequence, const RowLogits& logits);
   void end_without_choice(Sequence& sequence, TokenEvent& event);

@@ -132,7 +132,7 @@ void EngineImpl::add_rows(const Planned& item) {
 
 /// Best logits that a row leaves behind; 0: all.
 std::uint32_t EngineImpl::logits_kept(const Sequence& sequence) const {
-  if (sequence.matcher || sequence.beams) return 0;
+  if (sequence.matcher || sequence.beams || ruled(sequence)) return 0;
   const std::uint32_t drawn = best_needed(sequence.request->sampling, model_->config().vocab, backend::Backend::kMostBest);
   return drawn == 0 ? 0 : std::max(drawn, sequence.seat ? speculator_.rows_wanted(sequence.number) : 0);
 }
@@ -260,7 +260,8 @@ bool EngineImpl::draw(Sequence& sequence, const RowLogits& logits, StepOutput& o
     end(sequence, event, FinishReason::length);
     return false;
   }
-  std::optional<GeneratedToken> token = sequence.matcher ? allowed_token(sequence, logits) : next_token(sequence, logits, {});
+  std::optional<GeneratedToken> token =
+      sequence.matcher || ruled(sequence) ? allowed_token(sequence, logits) : next_token(sequence, logits, {});
   if (!token) {
     end_without_choice(sequence, event);
     return false;

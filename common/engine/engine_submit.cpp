@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "common/engine/engine_impl.hpp"
+#include "common/sampling/token_rules.hpp"
 
 #include "common/kv/block_key.hpp"
 
@@ -62,6 +63,7 @@ EngineImpl::~EngineImpl() {
 
 Expected<void> EngineImpl::check(const Request& request) const {
   TROUPE_TRY(validate(request.sampling, model_->config().vocab));
+  TROUPE_TRY(validate(request.rules, model_->config().vocab));
   TROUPE_TRY(speculation::check_drafter(request.drafter, *options_.speculation.table));
   if (request.prompt.empty()) return fail(Errc::invalid_argument, "a prompt has at least one token");
   if (request.choices == 0) return fail(Errc::invalid_argument, "choices must be positive");
@@ -97,7 +99,7 @@ EngineImpl::SequencePtr EngineImpl::make_sequence(Request request) {
   else sequence->forks = request.choices - 1;
   sequence->emitted = request.resumed_tokens;
   if (needs_history(request.sampling)) {
-    sequence->history.emplace(model_->config().vocab);
+    sequence->history.emplace(model_->config().vocab, request.sampling.repeat_last_n);
     const std::size_t own = request.prompt.size() - request.resumed_tokens;
     for (std::size_t i = 0; i < request.prompt.size(); ++i)
       i < own ? sequence->history->add_prompt(request.prompt[i]) : sequence->history->add_answer(request.prompt[i]);

@@ -16,7 +16,7 @@ const std::vector<DrafterEntry>& builtin_drafters() {
        "SAM Decoding, Hu et al. 2024, arXiv:2411.10666", exact,
        "text that repeats itself, its prompt or earlier answers",
        "about 100 bytes a token of a sequence and of the store", false, make_suffix_automaton},
-      {"input-copy", "the prompt's own continuation, taken up again after each edit",
+      {"input-copy", "the continuation of the prompt, or of a request's prediction, taken up again after each edit",
        "Aggressive Decoding (IAD), Ge et al. 2022, arXiv:2205.10350", exact,
        "answers that copy the prompt with edits", "about 150 bytes a token of a prompt", false,
        make_input_copy},

@@ -22,6 +22,7 @@ struct DraftContext {
   std::span<const TokenId> tokens;  ///< verified: prompt, then answer; the last one is the root of the draft
   std::uint32_t prompt = 0;         ///< how many of them are the prompt
   std::span<const TokenId> expected = {};  ///< of an answer of a given form: the tokens that it leads to
+  std::span<const TokenId> reference = {};  ///< what the client thinks the answer to be; the same in every call
 };
 
 struct DraftBudget {

@@ -59,7 +59,7 @@ const std::vector<Technique>& techniques() {
       {"suffix-automaton", "guesses what followed the longest end of the text that stood before, in it or in the tenant's answers",
        "SAM Decoding, Hu et al. 2024, arXiv:2411.10666", "decode", exact,
        "text that repeats itself, its prompt or earlier answers", "speculation.drafter"},
-      {"input-copy", "guesses the prompt's own continuation, taken up again after each edit",
+      {"input-copy", "guesses the prompt's own continuation, or that of a request's prediction, taken up again after each edit",
        "Aggressive Decoding (IAD), Ge et al. 2022, arXiv:2205.10350", "decode", exact,
        "answers that copy the prompt with edits", "speculation.drafter"},
       {"token-recycling", "guesses a tree of what the target ranked highest after each token, the last time",

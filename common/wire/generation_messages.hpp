@@ -25,7 +25,7 @@ struct WireSampling {
 
 /// Gateway to decode worker. A prompt too long for a control message follows as a PromptFrame on the data plane.
 struct Generate {
-  TROUPE_MESSAGE(Generate, 9, 1);
+  TROUPE_MESSAGE(Generate, 10, 1);
   RequestId request;
   Epoch epoch;
   ModelId model;
@@ -51,10 +51,19 @@ struct Generate {
   TraceLink trace = {};
   grammar::Source grammar = {};         ///< what the answer must look like
   BeamParams beam = {};                 ///< width > 0: choices are the best hypotheses of a beam search
-  /// A worker that does not know grammars would answer in any form, one that does not know beams would draw.
+  TokenRules rules = {};
+  std::vector<TokenId> reference = {};  ///< what the answer is thought to be, for drafters
+  /// A worker that does not know grammars would answer in any form, one that does not know beams would draw, one that does not know
+  /// a rule or a sampler would draw what it forbids.
   [[nodiscard]] std::uint16_t oldest_reader() const {
+    if (rules.any() || new_sampler(sampling.p)) return 10;
     if (beam.width > 0 || grammar.kind == grammar::Kind::tagged) return 9;
     return grammar.kind == grammar::Kind::none ? kOldestReader : std::uint16_t{8};
+  }
+  /// Something of what version 10 brought is asked for.
+  [[nodiscard]] static bool new_sampler(const SamplingParams& p) {
+    return p.repeat_last_n != -1 || p.top_n_sigma > 0.0f || p.xtc_probability > 0.0f || p.dynatemp_range > 0.0f ||
+           p.dry.multiplier > 0.0f;
   }
   template <class V, class S>
   static void fields(V&& v, S& s) {
@@ -88,6 +97,22 @@ struct Generate {
     v.since(9, "beam_diversity_penalty", s.beam.diversity_penalty);
     v.since(9, "beam_length_penalty", s.beam.length_penalty);
     v.since(9, "beam_early_stopping", s.beam.early_stopping);
+    v.since(10, "min_tokens", s.rules.min_tokens);
+    v.since(10, "allowed_tokens", s.rules.allowed, kMaxList);
+    v.since(10, "bad_words", s.rules.bad_words);
+    v.since(10, "reference", s.reference, kMaxList);
+    v.since(10, "repeat_last_n", s.sampling.p.repeat_last_n);
+    v.since(10, "top_n_sigma", s.sampling.p.top_n_sigma);
+    v.since(10, "xtc_probability", s.sampling.p.xtc_probability);
+    v.since(10, "xtc_threshold", s.sampling.p.xtc_threshold);
+    v.since(10, "dynatemp_range", s.sampling.p.dynatemp_range);
+    v.since(10, "dynatemp_exponent", s.sampling.p.dynatemp_exponent);
+    v.since(10, "dry_multiplier", s.sampling.p.dry.multiplier);
+    v.since(10, "dry_base", s.sampling.p.dry.base);
+    v.since(10, "dry_allowed_length", s.sampling.p.dry.allowed_length);
+    v.since(10, "dry_last_n", s.sampling.p.dry.last_n);
+    v.since(10, "dry_breakers", s.sampling.p.dry.breakers, kMaxList);
+    v.since(10, "dry_breaker_runs", s.sampling.p.dry.breaker_runs);
   }
 };
 

@@ -122,6 +122,8 @@ engine::Request WorkerState::engine_request(const StreamKey& key, Stream& stream
   request.deadline = stream.deadline;
   request.drafter = order.drafter;
   request.beam = order.beam;
+  request.rules = order.rules;
+  request.reference = order.reference;
   request.traced = stream.spans != nullptr;
   return request;
 }

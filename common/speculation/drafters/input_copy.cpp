@@ -3,7 +3,9 @@
 // prompt where the last tokens stand [Ge et al. 2022, "Lossless Acceleration for Seq2seq Generation with
 // Aggressive Decoding", arXiv:2205.10350, IAD]. Departs from the paper: the prompt is no source sentence, so
 // nothing is drafted before the first agreement, and drafts start short and double while they are accepted
-// whole, because here a rejected row costs time.
+// whole, because here a rejected row costs time. Where the client says what
+// it thinks the answer to be (DraftContext::reference) that is the source, and it is drafted from the first
+// token on.
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -17,6 +19,8 @@ namespace {
 constexpr std::uint32_t kLongest = 3;  ///< tokens that tell places apart
 constexpr std::uint32_t kFirstBlock = 4;
 constexpr std::uint32_t kMostAgreed = 32;
+constexpr std::uint32_t kTrusted =
+    4;  ///< a reference's beginning is worth as much as so many tokens that agreed
 
 /// Where each run of 1 to 3 tokens ends in the prompt, if it stands there once.
 class Places {
@@ -56,11 +60,12 @@ class InputCopy final : public Drafter {
     Copy& copy = follow(context);
     DraftTree draft;
     if (!copy.at) return draft;
+    const std::span<const TokenId> source = source_of(context);
     const std::uint32_t most = std::min({budget.nodes, budget.depth, copy.block});
     std::int32_t parent = DraftTree::kRoot;
-    for (std::uint32_t i = *copy.at; i < context.prompt && draft.size() < most; ++i) {
-      if (std::binary_search(separators_.begin(), separators_.end(), context.tokens[i])) break;
-      parent = draft.add(context.tokens[i], parent, match_confidence(copy.agreed + draft.size()));
+    for (std::uint32_t i = *copy.at; i < source.size() && draft.size() < most; ++i) {
+      if (std::binary_search(separators_.begin(), separators_.end(), source[i])) break;
+      parent = draft.add(source[i], parent, match_confidence(copy.agreed + draft.size()));
     }
     copy.drafted = draft.size();
     return draft;
@@ -77,22 +82,28 @@ class InputCopy final : public Drafter {
   struct Copy {
     Places places;
     std::uint32_t seen = 0;           ///< tokens of the context looked at; 0: none yet
-    std::optional<std::uint32_t> at;  ///< prompt token that comes next
+    std::optional<std::uint32_t> at;  ///< token of the source that comes next
     std::uint32_t agreed = 0;         ///< tokens that were copied before it
     std::uint32_t block = kFirstBlock, drafted = 0;
   };
 
+  static std::span<const TokenId> source_of(const DraftContext& context) {
+    return context.reference.empty() ? context.tokens.first(context.prompt) : context.reference;
+  }
+
   /// Goes along with what was emitted since, or looks for a place to begin.
   Copy& follow(const DraftContext& context) {
     Copy& copy = copies_[context.sequence];
+    const std::span<const TokenId> source = source_of(context);
     if (copy.seen == 0) {
-      copy.places.make(context.tokens.first(context.prompt));
+      copy.places.make(source);
       copy.seen = context.prompt;
+      if (!context.reference.empty()) copy.at = 0, copy.agreed = kTrusted;
     }
     std::uint32_t right = 0;
     for (; copy.seen < context.tokens.size(); ++copy.seen) {
       if (!copy.at) continue;
-      if (*copy.at < context.prompt && context.tokens[*copy.at] == context.tokens[copy.seen]) {
+      if (*copy.at < source.size() && source[*copy.at] == context.tokens[copy.seen]) {
         *copy.at += 1;
         copy.agreed = std::min(copy.agreed + 1, kMostAgreed);
         ++right;
@@ -105,10 +116,10 @@ class InputCopy final : public Drafter {
                    : copy.at                       ? copy.block
                                                    : kFirstBlock;
     copy.drafted = 0;
-    if (!copy.at) begin(context, copy);
+    if (!copy.at) begin(context, source, copy);
     return copy;
   }
-  void begin(const DraftContext& context, Copy& copy) const {
+  static void begin(const DraftContext& context, std::span<const TokenId> source, Copy& copy) {
     const auto answer = static_cast<std::uint32_t>(context.tokens.size()) - context.prompt;
     for (std::uint32_t length = 1; length <= std::min(kLongest, answer); ++length) {
       const std::uint32_t end = copy.places.of(context.tokens, length);
@@ -118,7 +129,7 @@ class InputCopy final : public Drafter {
       copy.agreed = 0;
       const std::size_t last = context.tokens.size() - 1;
       while (copy.agreed < std::min(answer, kMostAgreed) && copy.agreed <= end &&
-             context.tokens[end - copy.agreed] == context.tokens[last - copy.agreed])
+             source[end - copy.agreed] == context.tokens[last - copy.agreed])
         ++copy.agreed;
       return;
     }

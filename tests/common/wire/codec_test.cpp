@@ -138,6 +138,27 @@ TEST(Codec, AGrammarNeedsAReaderThatKnowsItsKind) {
   EXPECT_EQ(order.oldest_reader(), 9);
 }
 
+TEST(Codec, RulesAndNewSamplersNeedAReaderThatKnowsThemAndAReferenceDoesNot) {
+  Generate order;
+  order.reference = {1, 2, 3};
+  EXPECT_EQ(order.oldest_reader(), Generate::kOldestReader) << "who does not know it drafts worse, and answers the same";
+  const auto alone = [](auto change) {
+    Generate one;
+    one.beam.width = 2;
+    change(one);
+    return one.oldest_reader();
+  };
+  EXPECT_EQ(alone([](Generate& one) { one.rules.min_tokens = 1; }), 10);
+  EXPECT_EQ(alone([](Generate& one) { one.rules.allowed = {3}; }), 10);
+  EXPECT_EQ(alone([](Generate& one) { one.rules.bad_words = {{3}}; }), 10);
+  EXPECT_EQ(alone([](Generate& one) { one.sampling.p.repeat_last_n = 64; }), 10);
+  EXPECT_EQ(alone([](Generate& one) { one.sampling.p.top_n_sigma = 1; }), 10);
+  EXPECT_EQ(alone([](Generate& one) { one.sampling.p.xtc_probability = 0.5f; }), 10);
+  EXPECT_EQ(alone([](Generate& one) { one.sampling.p.dynatemp_range = 0.5f; }), 10);
+  EXPECT_EQ(alone([](Generate& one) { one.sampling.p.dry.multiplier = 0.5f; }), 10);
+  EXPECT_EQ(alone([](Generate& one) { one.sampling.p.dry.base = 2; }), 9) << "says nothing without a multiplier";
+}
+
 TEST(Codec, AnEnvelopeOfAnotherTypeIsRefused) {
   EXPECT_FALSE(unpack<Pong>(pack(Ping{1})).has_value());
   EXPECT_FALSE(recode(Envelope{4711, {}, {1, 0, 1, 0}}).has_value());

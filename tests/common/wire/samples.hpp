@@ -22,6 +22,9 @@ inline std::vector<Envelope> message_samples() {
   sampling.seed = 0x1122334455667788ULL;
   sampling.logprobs = 3;
   sampling.report_logprobs = true;
+  sampling.repeat_last_n = 64, sampling.top_n_sigma = 1.5f, sampling.xtc_probability = 0.25f, sampling.xtc_threshold = 0.125f;
+  sampling.dynatemp_range = 0.5f, sampling.dynatemp_exponent = 2.0f;
+  sampling.dry = {0.75f, 1.5f, 3, 256, {10, 13}, {{14, 15}, {14, 16, 17}}};
   const WireToken token{42, -0.5f, {{42, -0.5f}, {7, -1.25f}}};
   const WireError error{Errc::queue_full, "64 of 64"};
   const std::vector<BlockKey> keys = {{21, 22}, {23, 24}};
@@ -41,7 +44,7 @@ inline std::vector<Envelope> message_samples() {
       pack(RequestEnded{request, epoch, Outcome::failed}, epoch),
       pack(Generate{request, epoch, model, "default", {1, 2, 3}, false, 3, 1, 0, 2, 50, {2}, {sampling}, true, 60000,
                     "tcp://127.0.0.1:7001", "tcp://127.0.0.1:7002", -5, "tcp://127.0.0.1:7005", 640, ModelId{35, 36}, "prompt-lookup",
-                    trace, {grammar::Kind::regex, "[a-z]+"}, {6, 3, 0.5f, 0.75f, EarlyStopping::never}}, epoch),
+                    trace, {grammar::Kind::regex, "[a-z]+"}, {6, 3, 0.5f, 0.75f, EarlyStopping::never}, {5, {1, 2, 3}, {{7}, {8, 9}}}, {21, 22}}, epoch),
       pack(Tokens{node, 17, {{request, epoch, 1, 4, {token}, FinishReason::stop, error, 32, {token}, 0, 0, 5, 3, -0.25}}, {0}}, epoch),
       pack(Resend{request, epoch, 1, 3}, epoch),
       pack(Cancel{request, epoch}, epoch),

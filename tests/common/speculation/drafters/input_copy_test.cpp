@@ -39,6 +39,25 @@ TEST(InputCopy, NeverCopiesSeparatorsNorTheAnswer) {
   EXPECT_TRUE(end.guess("gamma", 8).empty()) << "the prompt is over";
 }
 
+TEST(InputCopy, AReferenceIsTheSourceFromTheFirstTokenOn) {
+  const auto drafter = make_input_copy({.vocab = 1000});
+  const std::vector<TokenId> reference = words("the cat sat on the mat and slept");
+  std::vector<TokenId> text = words("write about a cat that sat");
+  const auto prompt = static_cast<std::uint32_t>(text.size());
+  const auto guess = [&](const std::string& answer) {
+    for (const TokenId token : words(answer)) text.push_back(token);
+    return drafter->propose({SequenceNumber{1}, "tenant", text, prompt, {}, reference}, {16, 16});
+  };
+  const DraftTree first = guess("");
+  EXPECT_EQ(tokens_of(first), words("the cat sat on"));
+  EXPECT_GT(first.nodes[0].confidence, 0.5f) << "a client's word counts before anything has agreed";
+  EXPECT_EQ(tokens_of(guess("the cat sat on the")), words("mat and slept"));
+  EXPECT_TRUE(tokens_of(guess("dog")).empty()) << "stands nowhere";
+  EXPECT_EQ(tokens_of(guess("and")), words("slept")) << "and is taken up again";
+  drafter->forget({1});
+  EXPECT_EQ(tokens_of(guess("")), words("slept")) << "whoever sees it anew follows the same way";
+}
+
 TEST(InputCopy, AForkFollowsItsOwnWay) {
   const auto drafter = make_input_copy({.vocab = 1000});
   Reader one(*drafter, kSource, 1);
