@@ -83,6 +83,12 @@ void append_extras(std::string& out, const ChoiceExtras& extras, const std::vect
   out += '}';
 }
 
+void append_prompt_logprobs(std::string& out, const ChoiceResult& choice) {
+  if (choice.prompt_logprobs == nullptr) return;
+  out += ",\"prompt_logprobs\":";
+  out += *choice.prompt_logprobs;
+}
+
 void append_lossy(std::string& out, const AnswerFormat::Options& options) {
   std::vector<std::string_view> names;
   if (options.lossy_pages) names.emplace_back("kv-int8");
@@ -110,6 +116,10 @@ std::string make_head(const AnswerFormat::Options& options, std::string_view obj
   out += ",\"system_fingerprint\":";
   append_quoted(out, options.fingerprint);
   append_lossy(out, options);
+  if (!options.service_tier.empty()) {
+    out += ",\"service_tier\":";
+    append_quoted(out, options.service_tier);
+  }
   out += ",\"choices\":[";
   return out;
 }
@@ -283,9 +293,13 @@ std::string AnswerFormat::whole(const std::vector<ChoiceResult>& choices, const 
     out += ",\"finish_reason\":";
     out += reason_text({choice.reason, !choice.all.calls.empty()});
     append_extras(out, choice.extras, options_.drafted ? &choice.all.tokens : nullptr);
+    if (!options_.chat) append_prompt_logprobs(out, choice);
     out += '}';
   }
-  out += "],\"usage\":";
+  out += ']';
+  if (options_.chat && !choices.empty())
+    append_prompt_logprobs(out, choices.front());  // as vLLM has it: of the one prompt
+  out += ",\"usage\":";
   append_usage(out, usage);
   out += '}';
   return out;

@@ -54,6 +54,7 @@ struct ChoiceResult {
   FinishReason reason = FinishReason::none;
   ChoiceExtras extras = {};
   ChoiceEnd end = {};  ///< the reason again, and what belongs to it
+  const std::string* prompt_logprobs = nullptr;  ///< JSON; null: not asked for
 };
 
 class AnswerFormat {
@@ -66,7 +67,8 @@ class AnswerFormat {
     std::string fingerprint;
     bool lossy_pages = false;  ///< said in every object: the lossy techniques at work
     bool converted_pages = false;
-    std::string search;  ///< technique that chose the answer in place of a draw; empty: none
+    std::string search;        ///< technique that chose the answer in place of a draw; empty: none
+    std::string service_tier;  ///< that it was served in; empty: not told
     bool logprobs = false;
     bool drafted = false;  ///< say of each token whether it was drafted
     bool include_usage = false;
@@ -79,8 +81,7 @@ class AnswerFormat {
   // Server-sent events, appended to `out`.
   void role_event(std::string& out, std::size_t choice) const;
   void delta_event(std::string& out, std::size_t choice, const TextDelta& delta) const;
-  void finish_event(std::string& out, std::size_t choice, ChoiceEnd end,
-                    const ChoiceExtras& extras) const;
+  void finish_event(std::string& out, std::size_t choice, ChoiceEnd end, const ChoiceExtras& extras) const;
   void usage_event(std::string& out, const Usage& usage) const;
   static void error_event(std::string& out, const ApiError& error);
   static void done_event(std::string& out);

@@ -55,6 +55,12 @@ constexpr std::array kDrawing{Drawing{"temperature", 0},
                               Drawing{"min_p", 0},
                               Drawing{"typical_p", 1},
                               Drawing{"repetition_penalty", 1},
+                              Drawing{"repeat_penalty", 1},
+                              Drawing{"top_n_sigma", 0},
+                              Drawing{"xtc_probability", 0},
+                              Drawing{"dynatemp_range", 0},
+                              Drawing{"dry_multiplier", 0},
+                              Drawing{"min_tokens", 0},
                               Drawing{"frequency_penalty", 0},
                               Drawing{"presence_penalty", 0}};
 
@@ -68,9 +74,9 @@ tl::unexpected<ApiError> clash(std::string_view name, std::string_view search, s
 }
 
 /// What ends, bends or forms an answer in ways a search does not know.
-constexpr std::array<std::string_view, 9> kForms{"logit_bias",    "stop",           "json_schema",
-                                                 "grammar",       "guided_json",    "guided_regex",
-                                                 "guided_choice", "guided_grammar", "structured_outputs"};
+constexpr std::array<std::string_view, 12> kForms{
+    "logit_bias",    "stop",           "json_schema",        "grammar",   "guided_json",       "guided_regex",
+    "guided_choice", "guided_grammar", "structured_outputs", "bad_words", "allowed_token_ids", "prediction"};
 
 bool is_empty(const Json& value) {
   return value == "" || (value.is_structured() && value.empty());
@@ -80,7 +86,8 @@ Parsed<void> check_company(const Json& object, std::string_view search) {
   for (const Drawing& drawing : kDrawing) {
     const Json* value = find_value(object, drawing.name);
     if (value == nullptr || value->get<double>() == drawing.neutral) continue;
-    if (drawing.name == "top_k" && value->get<double>() < 0) continue;  // vLLM's "off"
+    const bool below_is_off = drawing.name == "top_k" || drawing.name == "top_n_sigma";
+    if (below_is_off && value->get<double>() < 0) continue;  // vLLM's "off", and llama.cpp's
     return clash(drawing.name, search, "which takes the likeliest tokens as they are");
   }
   for (const std::string_view name : kForms) {

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string>
 #include <utility>
 
+#include "services/gateway/answer_reader.hpp"
 #include "services/gateway/messages.hpp"
 #include "services/gateway/openai_schema.hpp"
 
@@ -30,6 +32,53 @@ Parsed<void> read_kwargs(const Json& given, Json& out) {
       return refuse("invalid_value", path, path + ": it is set by the request itself");
   }
   out = given;
+  return {};
+}
+
+/// A value of `known`, or an error that lists them.
+Parsed<std::string> read_word(const Json& value, std::string_view name,
+                              std::span<const std::string_view> known) {
+  auto word = value.get<std::string>();
+  if (std::ranges::find(known, word) != known.end()) return word;
+  std::string list;
+  for (const std::string_view one : known) list += (list.empty() ? "" : ", ") + std::string(one);
+  return refuse("invalid_value", std::string(name), std::string(name) + ": expected one of " + list);
+}
+
+/// Templates that know efforts have variables of these names, those that can do without reasoning one that
+/// says so. What the client says of a variable itself stands.
+Parsed<void> read_effort(const Json& object, Json& kwargs) {
+  constexpr std::array<std::string_view, 6> kEfforts{"none", "minimal", "low", "medium", "high", "xhigh"};
+  constexpr std::array<std::string_view, 3> kVerbosities{"low", "medium", "high"};
+  if (const Json* effort = find_value(object, "reasoning_effort")) {
+    auto word = read_word(*effort, "reasoning_effort", kEfforts);
+    if (!word) return tl::unexpected<ApiError>(std::move(word.error()));
+    const bool none = *word == "none";
+    const std::string name = none ? "enable_thinking" : "reasoning_effort";
+    if (!kwargs.contains(name)) kwargs[name] = none ? Json(false) : Json(std::move(*word));
+  }
+  if (const Json* verbosity = find_value(object, "verbosity")) {
+    auto word = read_word(*verbosity, "verbosity", kVerbosities);
+    if (!word) return tl::unexpected<ApiError>(std::move(word.error()));
+    if (!kwargs.contains("verbosity")) kwargs["verbosity"] = std::move(*word);
+  }
+  return {};
+}
+
+/// As vLLM has it, but the prompt for another message need not be declined beside it.
+Parsed<void> read_continuation(const Json& object, ChatInput& out) {
+  const Json* continues = find_value(object, "continue_final_message");
+  if (continues == nullptr || !continues->get<bool>()) return {};
+  const std::string name = "continue_final_message";
+  const Json* prompted = find_value(object, "add_generation_prompt");
+  if (prompted != nullptr && prompted->get<bool>())
+    return refuse("invalid_value", name,
+                  name + ": does not go with add_generation_prompt, which begins another message");
+  const Json& last = out.messages.back();
+  if (last["role"] != "assistant" || last.contains("tool_calls") || last["content"] == "")
+    return refuse("invalid_value", name, name + ": the last message must be a text of the assistant");
+  out.continues = true;
+  out.add_generation_prompt = false;
   return {};
 }
 
@@ -113,8 +162,16 @@ Parsed<ChatInput> read_chat_input(const Json& object) {
     status = read_documents(*documents, out.documents);
   if (const Json* kwargs = find_value(object, "chat_template_kwargs"); status && kwargs != nullptr)
     status = read_kwargs(*kwargs, out.kwargs);
+  if (status) status = read_effort(object, out.kwargs);
+  if (status) status = read_continuation(object, out);
   if (!status) return tl::unexpected<ApiError>(std::move(status.error()));
   return out;
+}
+
+bool leaves_reasoning_open(const Json& message) {
+  const auto& text = message["content"].get_ref<const std::string&>();
+  const auto begin = text.rfind(kThinkBegin), end = text.rfind(kThinkEnd);
+  return begin != std::string::npos && (end == std::string::npos || end < begin);
 }
 
 Parsed<ChatInput> fit_to_template(ChatInput input, const ChatTemplate& chat_template) {

@@ -10,12 +10,20 @@ namespace troupe::gateway {
 ChoiceText::ChoiceText(std::shared_ptr<const Tokenizer> tokenizer, Options options)
     : tokenizer_(std::move(tokenizer)),
       options_(std::move(options)),
-      decoder_(tokenizer_, false, options_.starts_text),
-      stops_(options_.stop),
+      decoder_(tokenizer_, options_.show_special, options_.starts_text),
+      stops_(options_.stop, options_.include_stop),
       reader_(options_.reader) {}
 
 bool ChoiceText::ends_answer(TokenId token) const {
   return std::ranges::find(options_.end_tokens, token) != options_.end_tokens.end();
+}
+
+bool ChoiceText::shows_end(TokenId token) const {
+  return options_.include_stop && !tokenizer_->token_bytes(token, options_.show_special).empty();
+}
+
+double ChoiceText::mean_logprob() const {
+  return completion_tokens_ == 0 ? 0.0 : logprobs_ / static_cast<double>(completion_tokens_);
 }
 
 TextDelta ChoiceText::push(std::span<const GeneratedToken> tokens, FinishReason finish, std::size_t drafted) {
@@ -25,8 +33,9 @@ TextDelta ChoiceText::push(std::span<const GeneratedToken> tokens, FinishReason 
     const bool is_end =
         finish == FinishReason::stop && i + 1 == tokens.size() && ends_answer(tokens[i].token);
     ++completion_tokens_;
+    logprobs_ += static_cast<double>(tokens[i].logprob);
     if (options_.keep_ids) ids_.push_back(tokens[i].token);
-    if (!is_end) push_token(tokens[i], i < drafted, out);
+    if (!is_end || shows_end(tokens[i].token)) push_token(tokens[i], i < drafted, out);
   }
   if (!finished() && finish != FinishReason::none)
     finish_with(options_.discard ? FinishReason::length : finish, out);
@@ -44,7 +53,7 @@ void ChoiceText::push_token(const GeneratedToken& token, bool drafted, TextDelta
   if (options_.keep_tokens) waiting_.push_back({token, decoded_bytes_, decoded_characters_, drafted});
   decoded_bytes_ += text.size();
   if (options_.keep_tokens) decoded_characters_ += count_characters(text);
-  let_out(stops_.push(text), out);
+  let_out(completion_tokens_ <= options_.min_tokens ? text : stops_.push(text), out);
   if (reasoned || reader_.reasoning()) ++reasoning_tokens_;
   if (stops_.matched()) {
     reason_ = FinishReason::stop;

@@ -33,19 +33,22 @@ class ChoiceText {
  public:
   struct Options {
     std::vector<std::string> stop;
-    std::vector<TokenId> end_tokens;    ///< end the answer, are counted, are no part of the text
-    bool keep_tokens = false;           ///< for log-probabilities and troupe.drafted
-    bool keep_ids = false;              ///< for troupe.token_ids
-    bool starts_text = true;            ///< false: continues a raw prompt, so a leading space belongs to it
-    bool discard = false;               ///< max_tokens 0: the prompt alone was wanted
+    std::vector<TokenId> end_tokens;  ///< end the answer, are counted, are no part of the text
+    std::uint64_t min_tokens = 0;     ///< stop strings are looked for in the text of later ones
+    bool include_stop = false;  ///< a stop string, and an end token that has a text, is part of the text
+    bool show_special = false;  ///< special tokens have one
+    bool keep_tokens = false;   ///< for log-probabilities and troupe.drafted
+    bool keep_ids = false;      ///< for troupe.token_ids
+    bool starts_text = true;    ///< false: continues a raw prompt, so a leading space belongs to it
+    bool discard = false;       ///< max_tokens 0: the prompt alone was wanted
     std::size_t characters_before = 0;  ///< of an echoed prompt
     AnswerReader::Options reader = {};  ///< what is told apart from content
     std::vector<TokenId> shown = {};  ///< control tokens that are text here: the marks of calls and reasoning
   };
   ChoiceText(std::shared_ptr<const Tokenizer> tokenizer, Options options);
 
-  /// `finish` is none while more follows. What comes after the end is ignored. The first `drafted` tokens were
-  /// guesses that came true.
+  /// `finish` is none while more follows. What comes after the end is ignored. The first `drafted` tokens
+  /// were guesses that came true.
   [[nodiscard]] TextDelta push(std::span<const GeneratedToken> tokens, FinishReason finish,
                                std::size_t drafted = 0);
 
@@ -56,6 +59,8 @@ class ChoiceText {
   /// Tokens up to the end, the end token and those of a stop string included, as OpenAI counts what was
   /// generated.
   [[nodiscard]] std::uint64_t completion_tokens() const { return completion_tokens_; }
+  /// Mean log-probability of all these; 0 of none.
+  [[nodiscard]] double mean_logprob() const;
   /// Those of them that made reasoning or its marks.
   [[nodiscard]] std::uint64_t reasoning_tokens() const { return reasoning_tokens_; }
   /// Calls of tools that have begun.
@@ -75,6 +80,7 @@ class ChoiceText {
   void let_out(std::string_view text, TextDelta& out);
   void finish_with(FinishReason reason, TextDelta& out);
   [[nodiscard]] bool ends_answer(TokenId token) const;
+  [[nodiscard]] bool shows_end(TokenId token) const;
 
   std::shared_ptr<const Tokenizer> tokenizer_;
   Options options_;
@@ -87,6 +93,7 @@ class ChoiceText {
   std::size_t decoded_characters_ = 0;
   std::size_t shown_bytes_ = 0;
   std::uint64_t completion_tokens_ = 0;
+  double logprobs_ = 0;  ///< of these, summed
   std::uint64_t reasoning_tokens_ = 0;
   FinishReason reason_ = FinishReason::none;
 };

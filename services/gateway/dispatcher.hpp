@@ -35,6 +35,8 @@ struct GenerateJob {
   std::string drafter = {};       ///< off, auto or a name; empty: the worker's option
   grammar::Source grammar = {};   ///< what the answer must look like
   BeamParams beam = {};           ///< width > 0: the choices are the best hypotheses of a beam search, with scores
+  TokenRules rules = {};
+  std::vector<TokenId> reference = {};  ///< what the answer is thought to be, for drafters
   std::shared_ptr<const RequestTrace> trace = {};  ///< null: nobody records it. Of a shared job its first listener's
 };
 

@@ -180,6 +180,8 @@ void GatewayState::send_generate(Request& request, std::uint32_t first_choice, s
   order.drafter = job.drafter;
   order.grammar = job.grammar;
   order.beam = job.beam;
+  order.rules = job.rules;
+  order.reference = job.reference;
   order.trace = traces_.order(job.id, request.epoch);
   order.fetch_address = request.placement.fetch_address;
   order.fetch_tokens = request.placement.fetch_tokens;

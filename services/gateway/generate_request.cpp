@@ -7,6 +7,7 @@
 #include "common/base/hash.hpp"
 #include "common/speculation/speculator.hpp"
 #include "services/gateway/beam_request.hpp"
+#include "services/gateway/fields/request_fields.hpp"
 #include "services/gateway/openai_schema.hpp"
 #include "services/gateway/structured_output.hpp"
 #include "services/gateway/tool_format.hpp"
@@ -219,6 +220,7 @@ Status read_common(const Json& object, const RequestLimits& limits, GenerateRequ
                   "n: expected an integer from 1 to " + std::to_string(limits.max_choices) + ", found " +
                       std::to_string(out.choices));
   }
+  out.told = out.choices;
   TROUPE_PARSE(read_length(object, out));
   TROUPE_PARSE(read_stop(object, limits, out));
   if (const Json* ids = find_value(object, "stop_token_ids")) {
@@ -238,6 +240,7 @@ Status read_common(const Json& object, const RequestLimits& limits, GenerateRequ
   TROUPE_PARSE(structured);
   out.grammar = std::move(*structured);
   TROUPE_PARSE(read_nested(object, out));
+  TROUPE_PARSE(read_fields(object, out));
   auto beam = read_beam(object, out.choices);
   TROUPE_PARSE(beam);
   out.beam = *beam;
@@ -299,6 +302,7 @@ Status read_chat(const Json& object, GenerateRequest& out) {
   auto input = read_chat_input(object);
   TROUPE_PARSE(input);
   out.input = std::move(*input);
+  out.continues_reasoning = out.input.continues && leaves_reasoning_open(out.input.messages.back());
   auto tools = read_tools(object);
   TROUPE_PARSE(tools);
   out.tools = std::move(*tools);
@@ -330,6 +334,7 @@ Parsed<GenerateRequest> chat_request(const Json& body, const RequestLimits& limi
     return refuse("invalid_value", "top_logprobs", "top_logprobs needs logprobs to be true");
   }
   out.sampling.report_logprobs = out.logprobs;
+  TROUPE_PARSE(read_prompt_logprobs(*object, out));
   return out;
 }
 
@@ -352,9 +357,12 @@ Parsed<GenerateRequest> completion_request(const Json& body, const RequestLimits
     out.sampling.logprobs = *alternatives;
   }
   out.sampling.report_logprobs = out.logprobs;
-  if (const auto best_of = count(body, "best_of"); best_of && out.beam.width == 0 && *best_of != out.choices) {
-    return refuse("unsupported_parameter", "best_of", "best_of: without a beam search only a value equal to n is supported");
-  }
+  TROUPE_PARSE(read_prompt_logprobs(body, out));
+  if (const auto best_of = count(body, "best_of"); best_of && out.beam.width == 0)
+    TROUPE_PARSE(read_best_of(*best_of, limits, out));
+  if (const Json* suffix = find_value(body, "suffix")) out.suffix = suffix->get<std::string>();
+  if (out.echo && !out.suffix.empty())
+    return refuse("invalid_value", "suffix", "suffix: an answer between two texts does not begin with the first");
   if (out.max_tokens == 0u && !out.echo) {
     return refuse("invalid_value", "max_tokens", "max_tokens: 0 is only of use together with echo");
   }

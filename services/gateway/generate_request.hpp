@@ -30,8 +30,11 @@ struct GenerateRequest {
   std::string tool_format;                ///< troupe.tool_format; empty: as the template has it
   std::optional<bool> reasoning;          ///< told apart; none: as the template has it
   std::vector<std::string> text_prompts;  ///< completions: these or those
-  std::vector<std::vector<TokenId>> token_prompts;  ///< a chat has one here when it is made again from a record
+  std::vector<std::vector<TokenId>>
+      token_prompts;                        ///< a chat has one here when it is made again from a record
+  std::string suffix;                       ///< completions: what stands behind the answer; empty: nothing
   std::uint32_t choices = 1;                ///< per prompt
+  std::uint32_t told = 1;                   ///< of them, per prompt: the likeliest of best_of, otherwise all
   std::optional<std::uint32_t> max_tokens;  ///< none: what is left of the context
   bool cut_to_context = false;  ///< a max_tokens beyond what is left of the context is cut, not refused
   std::vector<std::string> stop;
@@ -40,15 +43,28 @@ struct GenerateRequest {
   std::uint64_t session = 0;  ///< hash of prompt_cache_key, else of user; 0: neither was sent
   bool ignore_eos = false;
   SamplingParams sampling;  ///< seed is drawn when the client gave none
+  std::vector<std::string>
+      dry_breakers;  ///< their tokens, as those of bad_words, are found by settle_fields()
+  TokenRules rules;
+  std::vector<std::string> bad_words;
   bool stream = false;
   bool include_usage = false;
   bool echo = false;
-  bool logprobs = false;   ///< report them; sampling.logprobs says how many alternatives
-  bool token_ids = false;  ///< troupe.token_ids: list the ids behind each choice
-  bool drafted = false;    ///< troupe.drafted: say which tokens were drafted, and keep no record
-  std::string drafter;     ///< troupe.speculation.drafter; empty: the worker's option
-  BeamParams beam;         ///< troupe.beam; width 0: none
-  grammar::Source grammar;  ///< what the answer must look like; it compiles
+  bool logprobs = false;  ///< report them
+  std::uint32_t alternatives =
+      0;  ///< of an answer's tokens; sampling.logprobs, of all that is computed, may be more
+  std::optional<std::uint32_t> prompt_logprobs;  ///< alternatives of the prompt's tokens; none: not asked for
+  bool include_stop = false;         ///< a stop string, or a stop token with a text, is part of the answer
+  bool show_special = false;         ///< special tokens are text
+  bool continues_reasoning = false;  ///< continue_final_message: that message ends within its reasoning
+  std::string service_tier;          ///< told in the answer; empty: not asked for
+  bool token_ids = false;            ///< troupe.token_ids: list the ids behind each choice
+  bool drafted = false;              ///< troupe.drafted: say which tokens were drafted, and keep no record
+  std::string drafter;               ///< troupe.speculation.drafter; empty: the worker's option
+  std::string prediction;            ///< what the client thinks the answer to be; empty: it does not say
+  std::vector<TokenId> reference;    ///< its tokens, by settle_fields()
+  BeamParams beam;                   ///< troupe.beam; width 0: none
+  grammar::Source grammar;           ///< what the answer must look like; it compiles
 };
 
 /// Errors: malformed_json, invalid_utf8, invalid_type, invalid_value, missing_required_parameter,

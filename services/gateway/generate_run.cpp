@@ -6,6 +6,8 @@
 
 #include "common/base/hash.hpp"
 #include "common/base/log.hpp"
+#include "services/gateway/fields/best_choices.hpp"
+#include "services/gateway/fields/prompt_scores.hpp"
 #include "services/gateway/json_text.hpp"
 #include "services/gateway/openai_writer.hpp"
 
@@ -39,6 +41,12 @@ std::unique_ptr<AnswerWriter> make_writer(const Call& call, const PreparedRun& p
   head.tokenizer = prepared.model->tokenizer;
   if (prepared.form.make_writer) return prepared.form.make_writer(std::move(head));
   return openai_writer(request, request.drafted && !prepared.recorded, std::move(head));
+}
+
+/// Leaves as many of what could have been instead.
+void show_alternatives(std::vector<GeneratedToken>& tokens, std::size_t most) {
+  for (GeneratedToken& token : tokens)
+    if (token.top.size() > most) token.top.resize(most);
 }
 
 }  // namespace
@@ -100,13 +108,16 @@ void GenerateRun::make_choices() {
   }
   options.keep_tokens = request.logprobs || request.drafted;
   options.keep_ids = request.token_ids;
-  options.starts_text = request.chat;
+  options.min_tokens = request.rules.min_tokens;
+  options.include_stop = request.include_stop;
+  options.show_special = request.show_special;
+  options.starts_text = request.chat && !request.input.continues;
   options.reader = prepared_.reader;
   options.shown = prepared_.shown;
   for (std::size_t prompt = 0; prompt < prepared_.prompts.size(); ++prompt) {
     options.discard = prepared_.max_tokens[prompt] == 0;
     options.characters_before = request.echo ? count_characters(request.text_prompts[prompt]) : 0;
-    jobs_.push_back({prompt == 0 ? call_.request.id : random_id<RequestId>(), choices_.size(), false});
+    jobs_.push_back({prompt == 0 ? call_.request.id : random_id<RequestId>(), choices_.size(), false, {}});
     for (std::uint32_t i = 0; i < request.choices; ++i) {
       choices_.push_back({ChoiceText(prepared_.model->tokenizer, options), {}, {}, {}, {}});
     }
@@ -154,7 +165,9 @@ Expected<void> GenerateRun::dispatch(std::size_t job) {
   work.drafter = request.drafter;
   work.grammar = request.grammar;
   work.beam = request.beam;
-  work.prompt_logprobs = request.echo && request.logprobs;
+  work.rules = request.rules;
+  work.reference = request.reference;
+  work.prompt_logprobs = (request.echo && request.logprobs) || request.prompt_logprobs;
   work.deadline = deadline_;
   work.trace = call_.trace;
   if (prepared_.recorded)
@@ -236,6 +249,12 @@ void GenerateRun::on_started(Event& event) {
   cached_tokens_ += event.cached_tokens;
   if (call_.log && event.job == 0)
     call_.log->started(call_.request.id, event.cached_tokens, std::chrono::steady_clock::now());
+  if (const auto& alternatives = prepared_.request.prompt_logprobs) {
+    Job& job = jobs_[event.job];
+    const AnswerFormat labels(prepared_.model->tokenizer, {.chat = prepared_.request.chat});
+    job.prompt_logprobs = prompt_scores(prepared_.prompts[event.job], event.tokens, *alternatives, labels);
+    show_alternatives(event.tokens, prepared_.request.alternatives);
+  }
   if (prepared_.request.stream && !std::exchange(streaming_, true)) {
     call_.writer->start_stream(200, writer_->stream_type());
   }
@@ -301,6 +320,7 @@ void GenerateRun::on_tokens(Event& event) {
   if (event.finish == FinishReason::error || event.finish == FinishReason::cancelled) {
     return fail_with(Error{Errc::internal, "the cluster gave a choice up"});
   }
+  if (prepared_.request.prompt_logprobs) show_alternatives(event.tokens, prepared_.request.alternatives);
   const std::size_t index = jobs_[event.job].first_choice + event.choice;
   Choice& choice = choices_[index];
   if (event.finish != FinishReason::none) choice.cluster_finished = true;
@@ -424,13 +444,7 @@ void GenerateRun::finish_if_complete() {
     writer_->end(usage(), events);
     for (const std::string& event : events) sequence_.tail(event, last_);
   } else {
-    std::vector<ChoiceResult> results;
-    results.reserve(choices_.size());
-    for (std::size_t i = 0; i < choices_.size(); ++i) {
-      Choice& choice = choices_[i];
-      results.push_back({std::move(choice.all), choice.text.reason(), extras_of(choice), end_of(i)});
-    }
-    last_ = writer_->whole(std::move(results), usage());
+    last_ = writer_->whole(told_results(), usage());
   }
   const bool waits = writer_->keep([self = shared_from_this()] {
     self->deliver({EventKind::kept, 0, 0, 0, FinishReason::none, {}, {}});
@@ -450,6 +464,24 @@ void GenerateRun::send_last() {
     call_.reply_json(std::move(last_));
   }
   end(200);
+}
+
+/// All choices, or of each prompt the ones that best_of leaves, the likeliest by the token first.
+std::vector<ChoiceResult> GenerateRun::told_results() {
+  const GenerateRequest& request = prepared_.request;
+  std::vector<ChoiceResult> results;
+  for (const Job& job : jobs_) {
+    std::vector<double> scores(request.choices, 0.0);
+    if (request.told < request.choices)
+      for (std::size_t i = 0; i < scores.size(); ++i)
+        scores[i] = choices_[job.first_choice + i].text.mean_logprob();
+    for (const std::size_t i : best_choices(scores, request.told)) {
+      Choice& choice = choices_[job.first_choice + i];
+      results.push_back({std::move(choice.all), choice.text.reason(), extras_of(choice), end_of(job.first_choice + i),
+                         request.prompt_logprobs ? &job.prompt_logprobs : nullptr});
+    }
+  }
+  return results;
 }
 
 void GenerateRun::fail_with(const Error& error) {

@@ -80,6 +80,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
     RequestId id;
     std::size_t first_choice = 0;
     bool over = false;
+    std::string prompt_logprobs = {};  ///< JSON, where they were asked for
   };
   class Sink;
 
@@ -105,6 +106,7 @@ class GenerateRun : public std::enable_shared_from_this<GenerateRun> {
   [[nodiscard]] bool job_finished(std::size_t job) const;
   [[nodiscard]] bool cluster_finished(std::size_t job) const;
   [[nodiscard]] std::span<const Choice> choices_of(std::size_t job) const;
+  [[nodiscard]] std::vector<ChoiceResult> told_results();
   void finish_if_complete();
   void send_last();
   void fail_with(const Error& error);

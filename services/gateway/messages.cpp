@@ -31,19 +31,6 @@ Parsed<std::string> read_part(const Json& part, const std::string& path) {
   return text->get<std::string>();
 }
 
-Parsed<std::string> read_content(const Json* content, const std::string& path) {
-  if (content == nullptr) return std::string();
-  if (content->is_string()) return content->get<std::string>();
-  std::string joined;
-  for (std::size_t i = 0; i < content->size(); ++i) {
-    auto part = read_part((*content)[i], path + "[" + std::to_string(i) + "]");
-    if (!part) return part;
-    if (i != 0) joined += '\n';
-    joined += *part;
-  }
-  return joined;
-}
-
 Parsed<std::string> read_role(const Json& message, const std::string& path) {
   const Json* role = find_value(message, "role");
   if (role == nullptr) return refuse("missing_required_parameter", path, path + " is required");
@@ -140,6 +127,19 @@ Parsed<Json> read_message(const Json& message, const std::string& path) {
 }
 
 }  // namespace
+
+Parsed<std::string> read_content(const Json* content, const std::string& path) {
+  if (content == nullptr) return std::string();
+  if (content->is_string()) return content->get<std::string>();
+  std::string joined;
+  for (std::size_t i = 0; i < content->size(); ++i) {
+    auto part = read_part((*content)[i], path + "[" + std::to_string(i) + "]");
+    if (!part) return part;
+    if (i != 0) joined += '\n';
+    joined += *part;
+  }
+  return joined;
+}
 
 Parsed<Json> read_messages(const Json& messages) {
   if (messages.empty())

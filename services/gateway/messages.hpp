@@ -1,5 +1,7 @@
 #pragma once
 // The messages of a chat request, checked and brought into the form that templates expect.
+#include <string>
+
 #include "services/gateway/json_reader.hpp"
 
 namespace troupe::gateway {
@@ -9,5 +11,8 @@ namespace troupe::gateway {
 /// names one of the calls before it. Errors: as the request parsers', with paths such as
 /// "messages[2].content[0].type".
 [[nodiscard]] Parsed<Json> read_messages(const Json& messages);
+
+/// A string or an array of text parts, as a string; null pointer: "".
+[[nodiscard]] Parsed<std::string> read_content(const Json* content, const std::string& path);
 
 }  // namespace troupe::gateway

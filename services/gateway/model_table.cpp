@@ -13,12 +13,13 @@ std::string special_text(const Tokenizer& tokenizer, TokenId token) {
   return token < 0 ? std::string() : std::string(tokenizer.token_text(token));
 }
 
-/// A character that stands nowhere in `context`: one of those that Unicode keeps for use inside a program.
-Expected<std::string> free_mark(const Json& context) {
+/// A character that stands nowhere in `context` and is not `taken`: one of those that Unicode keeps for use
+/// inside a program.
+Expected<std::string> free_mark(const Json& context, std::string_view taken = {}) {
   const std::string text = context.dump();
   for (unsigned last = 0x90; last < 0xB0; ++last) {
     const std::string mark = std::string("\xEF\xB7") + static_cast<char>(last);  // U+FDD0 to U+FDEF
-    if (text.find(mark) == std::string::npos) return mark;
+    if (mark != taken && text.find(mark) == std::string::npos) return mark;
   }
   return fail(Errc::invalid_argument, "the text uses every one of the noncharacters U+FDD0 to U+FDEF");
 }
@@ -64,6 +65,19 @@ ModelFile read_facts(const gguf::File& file) {
   return facts;
 }
 
+/// Leaves what stands before the last `mark`.
+Expected<void> cut_at(const std::string& mark, std::string& text) {
+  const auto at = text.rfind(mark);
+  if (at == std::string::npos)
+    return fail(Errc::template_failed,
+                "continue_final_message: the template does not show the last message as it is");
+  text.resize(at);
+  if (text.find(mark) != std::string::npos)
+    return fail(Errc::template_failed,
+                "continue_final_message: the template shows the last message more than once");
+  return {};
+}
+
 Json context_of(const ChatInput& input) {
   Json context = input.kwargs;
   context["messages"] = input.messages;
@@ -84,11 +98,20 @@ Expected<std::vector<TokenId>> ModelText::encode_chat(const ChatInput& input) co
   const auto mark = free_mark(plain);
   TROUPE_TRY(mark);
   Json context = marked(plain, *tokenizer, *mark);
+  std::string end;  // of the message that is gone on with
+  if (input.continues) {
+    auto found = free_mark(plain, *mark);
+    TROUPE_TRY(found);
+    end = std::move(*found);
+    Json& content = context["messages"].back()["content"];
+    content = content.get<std::string>() + end;
+  }
   const std::string begin = special_text(*tokenizer, tokenizer->bos());
   context["bos_token"] = begin;
   context["eos_token"] = special_text(*tokenizer, tokenizer->eos());
-  const auto text = chat_template->render(context);
+  auto text = chat_template->render(context);
   TROUPE_TRY(text);
+  if (input.continues) TROUPE_TRY(cut_at(end, *text));
   const bool has_begin = !begin.empty() && text->starts_with(begin);
   return tokenizer->encode_marked(*text, *mark, !has_begin);
 }

@@ -13,9 +13,10 @@ namespace troupe::gateway {
 /// Requests that take a field; a sum.
 using Endpoints = std::uint32_t;
 inline constexpr Endpoints kChat = 1, kCompletions = 2, kTokenize = 4, kDetokenize = 8, kMessage = 16,
-                           kStreamOptions = 32, kTroupe = 64, kSpeculation = 128, kResponseFormat = 256, kJsonSchema = 512,
-                           kStructured = 1024, kTool = 2048, kFunction = 4096, kToolChoice = 8192,
-                           kNamedFunction = 16384, kToolCall = 32768, kCalledFunction = 65536, kBeam = 131072;
+                           kStreamOptions = 32, kTroupe = 64, kSpeculation = 128, kResponseFormat = 256,
+                           kJsonSchema = 512, kStructured = 1024, kTool = 2048, kFunction = 4096,
+                           kToolChoice = 8192, kNamedFunction = 16384, kToolCall = 32768,
+                           kCalledFunction = 65536, kBeam = 131072, kPrediction = 1 << 24;
 inline constexpr Endpoints kGenerate = kChat | kCompletions;
 
 /// JSON types a field may have; a sum. null is always allowed and means absent.

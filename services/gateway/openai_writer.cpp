@@ -52,6 +52,7 @@ std::unique_ptr<AnswerWriter> openai_writer(const GenerateRequest& request, bool
   options.fingerprint = std::move(head.fingerprint);
   options.lossy_pages = head.lossy_pages;
   options.search = std::move(head.search);
+  options.service_tier = request.service_tier;
   options.logprobs = request.logprobs;
   options.drafted = drafted;
   options.include_usage = request.include_usage;

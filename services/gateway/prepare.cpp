@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "common/sampling/sampler.hpp"
+#include "services/gateway/fields/fill_in.hpp"
+#include "services/gateway/fields/settle_fields.hpp"
 #include "services/gateway/tool_grammar.hpp"
 
 namespace troupe::gateway {
@@ -50,6 +52,20 @@ Parsed<void> tokenize(PreparedRun& run) {
   return {};
 }
 
+/// With a suffix, prompts become ones for what stands before it.
+Parsed<void> fill_in(PreparedRun& run) {
+  if (run.request.suffix.empty()) return {};
+  const Tokenizer& tokenizer = *run.model->tokenizer;
+  const auto marks = fill_in_tokens(tokenizer);
+  if (!marks)
+    return refuse("unsupported_parameter", "suffix",
+                  "suffix: this model's vocabulary has no tokens that ask for what stands between two texts");
+  const auto after = tokenizer.encode(run.request.suffix, SpecialTokens::as_text, false);
+  if (!after) return tl::unexpected<ApiError>(to_api(after.error(), "suffix"));
+  for (auto& prompt : run.prompts) prompt = fill_in_prompt(*marks, prompt, *after, tokenizer.bos());
+  return {};
+}
+
 constexpr std::size_t kLongestMark = 16;  // tokens that the spelling of <think> and what follows it may take
 
 /// The prompt ends with <think>: the answer goes on in it.
@@ -76,7 +92,8 @@ Parsed<void> settle_form(PreparedRun& run) {
   const bool held = request.grammar.kind != grammar::Kind::none || request.tools.forced();
   run.reader.reasoning =
       !held && request.reasoning.value_or(chat_template.source().find(kThinkBegin) != std::string_view::npos);
-  run.reader.begins_inside = run.reader.reasoning && ends_in_reasoning(run.prompts.front(), tokenizer);
+  run.reader.begins_inside = run.reader.reasoning && (request.continues_reasoning ||
+                                                      ends_in_reasoning(run.prompts.front(), tokenizer));
   if (run.reader.reasoning) {
     for (const auto mark : {kThinkBegin, kThinkEnd}) show_mark(mark, tokenizer, run.shown);
   }
@@ -114,6 +131,10 @@ Parsed<void> settle_lengths(PreparedRun& run) {
                         std::to_string(prompt.size()) + " of the prompt and " + std::to_string(wanted) +
                         " of the answer)");
     }
+    if (run.request.rules.min_tokens > wanted)
+      return refuse("invalid_value", "min_tokens",
+                    "min_tokens: " + std::to_string(run.request.rules.min_tokens) + " is more than the " +
+                        std::to_string(wanted) + " tokens that the answer may have");
     run.max_tokens.push_back(static_cast<std::uint32_t>(wanted));
   }
   return {};
@@ -158,9 +179,10 @@ Parsed<void> check_ids(const std::vector<TokenId>& ids, const Tokenizer& tokeniz
 Parsed<PreparedRun> prepare(GenerateRequest request, std::shared_ptr<const ModelText> model,
                             ServedModel served) {
   PreparedRun run{std::move(request), std::move(model), std::move(served), {}, {}, {}, {}, {}};
-  Parsed<void> status = check_sampling(run.request.sampling, *run.model->tokenizer);
-  if (status) status = check_ids(run.request.stop_token_ids, *run.model->tokenizer, "stop_token_ids");
+  Parsed<void> status = settle_fields(run.request, *run.model->tokenizer);
+  if (status) status = check_sampling(run.request.sampling, *run.model->tokenizer);
   if (status) status = tokenize(run);
+  if (status) status = fill_in(run);
   if (status) status = settle_form(run);
   if (status) status = settle_lengths(run);
   if (!status) return tl::unexpected<ApiError>(std::move(status.error()));

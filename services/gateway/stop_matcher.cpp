@@ -5,7 +5,7 @@
 
 namespace troupe::gateway {
 
-StopMatcher::StopMatcher(std::vector<std::string> stops) {
+StopMatcher::StopMatcher(std::vector<std::string> stops, bool keep) : keep_(keep) {
   for (std::string& stop : stops) {
     if (stop.empty()) continue;
     Automaton automaton{std::move(stop), {}, 0};
@@ -46,7 +46,7 @@ std::string StopMatcher::push(std::string_view text) {
     if (complete > 0) {
       matched_ = true;
       const std::string text_before = std::exchange(held_, {});
-      return text_before.substr(0, text_before.size() - complete);
+      return keep_ ? text_before : text_before.substr(0, text_before.size() - complete);
     }
   }
   if (text.empty()) return {};

@@ -13,10 +13,11 @@ namespace troupe::gateway {
 
 class StopMatcher {
  public:
-  explicit StopMatcher(std::vector<std::string> stops);
+  /// `keep`: the stop string itself is part of the text.
+  explicit StopMatcher(std::vector<std::string> stops, bool keep = false);
 
-  /// The text that may be shown now. After a match: what precedes the stop string, and from then on nothing.
-  /// Cost: O(bytes x stops), amortised.
+  /// The text that may be shown now. After a match: what precedes the stop string, it too if it is kept, and
+  /// from then on nothing. Cost: O(bytes x stops), amortised.
   [[nodiscard]] std::string push(std::string_view text);
   /// The text is over: what was held back.
   [[nodiscard]] std::string flush();
@@ -36,6 +37,7 @@ class StopMatcher {
   std::vector<Automaton> automata_;
   std::string held_;
   std::size_t matched_automaton_ = 0;
+  bool keep_;
   bool matched_ = false;
 };
 

@@ -31,6 +31,11 @@ void check_error(const ApiError& error) {
 
 void check_request(const GenerateRequest& request, const RequestLimits& limits) {
   require(request.choices >= 1 && request.choices <= limits.max_choices);
+  require(request.told >= 1 && request.told <= request.choices);
+  require(request.alternatives <= request.sampling.logprobs);
+  for (const auto id : request.rules.allowed) require(id >= 0);
+  for (const auto& word : request.bad_words) require(!word.empty());
+  for (const auto& breaker : request.dry_breakers) require(!breaker.empty());
   require(request.stop.size() <= limits.max_stop_strings);
   for (const auto& stop : request.stop) require(!stop.empty() && stop.size() <= limits.max_stop_bytes);
   require(request.sampling.temperature >= 0 && request.sampling.temperature <= 2);
