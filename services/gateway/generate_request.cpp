@@ -334,7 +334,7 @@ Parsed<GenerateRequest> chat_request(const Json& body, const RequestLimits& limi
     return refuse("invalid_value", "top_logprobs", "top_logprobs needs logprobs to be true");
   }
   out.sampling.report_logprobs = out.logprobs;
-  TROUPE_PARSE(read_prompt_logprobs(*object, out));
+  TROUPE_PARSE(read_prompt_logprobs(body, out));
   return out;
 }
 

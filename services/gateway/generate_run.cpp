@@ -251,7 +251,9 @@ void GenerateRun::on_started(Event& event) {
     call_.log->started(call_.request.id, event.cached_tokens, std::chrono::steady_clock::now());
   if (const auto& alternatives = prepared_.request.prompt_logprobs) {
     Job& job = jobs_[event.job];
-    const AnswerFormat labels(prepared_.model->tokenizer, {.chat = prepared_.request.chat});
+    AnswerFormat::Options options;
+    options.chat = prepared_.request.chat;
+    const AnswerFormat labels(prepared_.model->tokenizer, std::move(options));
     job.prompt_logprobs = prompt_scores(prepared_.prompts[event.job], event.tokens, *alternatives, labels);
     show_alternatives(event.tokens, prepared_.request.alternatives);
   }
