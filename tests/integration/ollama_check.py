@@ -87,7 +87,7 @@ def check_formats(asker):
     Person.model_validate_json(held.message.content)
     again = asker.ask(format=Person.model_json_schema(), options=options)
     assert again.message.content == held.message.content, (held, again)
-    loose = asker.ask(format="json", options={**options, "num_predict": 400})
+    loose = asker.ask(format="json", options=options)
     if loose.done_reason == "stop":
         assert isinstance(json.loads(loose.message.content), dict), loose
 

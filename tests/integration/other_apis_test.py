@@ -21,7 +21,7 @@ def main():
     with harness.serve("--kv-bytes", "512MiB", model=model) as server:
         for check in ("anthropic_check.py", "ollama_check.py"):
             script = str(pathlib.Path(__file__).with_name(check))
-            subprocess.run([python, script, f"http://127.0.0.1:{server.port}"], check=True, timeout=60)
+            subprocess.run([python, script, f"http://127.0.0.1:{server.port}"], check=True, timeout=140)
 
 
 main()
