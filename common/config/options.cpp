@@ -93,11 +93,11 @@ std::vector<Option> rows() {
        "Time in which a stream can be resumed and an idempotency key stands for its first request.", "", "1s", "168h"},
       {"request.record_bytes", bytes, "64MiB", kGateway, "Memory for the records that this gateway keeps itself.", "",
        "1MiB", "1TiB"},
+      {"request.max_choices", integer, "16", kGateway, "Largest n of a request.", "choices", "1", "128"},
       {"responses.time", duration, "24h", kGateway,
        "Time in which a stored response of /v1/responses can be asked for and gone on from.", "", "1s", "720h"},
       {"responses.bytes", bytes, "32MiB", kGateway,
        "Stored responses that this gateway keeps, in its memory and in the directory; over it the oldest go.", "", "1MiB", "1TiB"},
-      {"request.max_choices", integer, "16", kGateway, "Largest n of a request.", "choices", "1", "128"},
 
       // Computing
       {"engine.threads", integer, "0", kComputing,
