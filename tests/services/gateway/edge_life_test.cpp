@@ -3,6 +3,7 @@
 #include <random>
 
 #include "services/gateway/text_pool.hpp"
+#include "tests/support/key_folder.hpp"
 #include "tests/services/gateway/edge_fixture.hpp"
 
 namespace troupe::test {
@@ -111,6 +112,44 @@ TEST_F(EdgeLife, StopAtTheDeadlineCancelsWhatRuns) {
   edge_.reset();
   open.sink->on_start({0, {}});  // a sink may outlive the edge
   open.sink->on_done();
+}
+
+TEST_F(EdgeLife, WhatIsTunedHoldsForRequestsThatCome) {
+  start();
+  dispatcher_.set_manual();
+  const SecretFolder folder;
+  const std::string audit = (folder / "audit.jsonl").string();
+  const auto left = [this](HttpClient& client) {
+    client.request("POST", "/v1/chat/completions", streaming_chat());
+    const OpenJob open = dispatcher_.next_job();
+    const auto deadline = open.job.deadline.value_or(TimePoint::max());
+    open.sink->on_start({0, {}});
+    open.sink->on_tokens(0, byte_tokens("a"), FinishReason::stop);
+    open.sink->on_done();
+    EXPECT_TRUE(client.read().whole);
+    return deadline - std::chrono::steady_clock::now();
+  };
+  HttpClient client(port());
+  EXPECT_LE(left(client), std::chrono::minutes(10));
+  gateway::EdgeTuning tuning;
+  tuning.request_deadline = std::chrono::hours(5);
+  tuning.http.max_body_bytes = 4096;
+  tuning.audit.target = audit;
+  ASSERT_TRUE(edge_->tune(tuning));
+  EXPECT_GT(left(client), std::chrono::hours(4));
+  EXPECT_EQ(client.call("POST", "/v1/chat/completions", std::string(5000, ' ')).status, 413);
+  tuning.audit.target = (folder / "no" / "where").string();
+  tuning.request_deadline = std::chrono::hours(2);
+  EXPECT_FALSE(edge_->tune(tuning)) << "there is no such folder";
+  HttpClient next(port());
+  EXPECT_LE(left(next), std::chrono::hours(2)) << "the rest is taken over";
+  const auto lines = [&] {
+    const std::string text = text_of_file(audit);
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (lines() < 2 && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(lines(), 2) << "of the two requests that came when there was a file";
 }
 
 TEST_F(EdgeLife, StreamedTextEqualsTheWholeOne) {
