@@ -13,7 +13,7 @@ def main():
         harness.need_program(program)
     harness.need_model("SmolLM2-135M-Instruct.Q4_1.gguf")
     script = pathlib.Path(__file__).with_name("page_check.py")
-    subprocess.run([python, str(script)], check=True, timeout=280)
+    subprocess.run([python, str(script)], check=True, timeout=560)
 
 
 main()
