@@ -67,7 +67,7 @@ bool is_loopback_name(std::string_view host) {
 }
 
 ApiError forbidden(std::string why) {
-  return {403, "forbidden", {}, std::move(why)};
+  return to_api(Error{Errc::forbidden, std::move(why)});
 }
 
 /// /cluster/workers/<name>/<operation>

@@ -51,8 +51,8 @@ std::string from_base64(std::string_view text) {
   return out;
 }
 
-ApiError refused(int status, std::string code, std::string message, std::string_view challenge) {
-  ApiError error{status, std::move(code), "", std::move(message)};
+ApiError refused(Errc code, std::string message, std::string_view challenge) {
+  ApiError error = to_api(Error{code, std::move(message)});
   error.headers.push_back({"WWW-Authenticate", std::string(kBearer) + std::string(challenge)});
   return error;
 }
@@ -93,9 +93,9 @@ Caller take_caller(Request& request, const KeyRing* ring) {
 std::optional<ApiError> refusal(const Caller& caller, Door door, bool keys) {
   if (!keys || door == Door::open) return std::nullopt;
   if (!caller.key) {
-    ApiError error = caller.showed ? refused(401, "invalid_api_key", "Incorrect API key provided.",
+    ApiError error = caller.showed ? refused(Errc::invalid_api_key, "Incorrect API key provided.",
                                              ", error=\"invalid_token\"")
-                                   : refused(401, "invalid_api_key",
+                                   : refused(Errc::invalid_api_key,
                                              "You didn't provide an API key: send it as \"Authorization: "
                                              "Bearer KEY\" or \"x-api-key: KEY\".",
                                              "");
@@ -105,7 +105,7 @@ std::optional<ApiError> refusal(const Caller& caller, Door door, bool keys) {
   const ApiKey& key = caller.key->key;
   if (door == Door::admin ? key.admin : key.inference) return std::nullopt;
   const std::string scope = door == Door::admin ? "admin" : "inference";
-  return refused(403, "insufficient_permissions", "This API key lacks the scope \"" + scope + "\".",
+  return refused(Errc::insufficient_permissions, "This API key lacks the scope \"" + scope + "\".",
                  ", error=\"insufficient_scope\", scope=\"" + scope + "\"");
 }
 
@@ -113,7 +113,7 @@ ApiError to_api(const LimitRefusal& refusal) {
   constexpr std::array<std::string_view, 3> kUnits{" requests per minute", " tokens per minute",
                                                    " requests at a time"};
   const bool never = refusal.wanted > refusal.most;
-  ApiError error{429, "rate_limit_exceeded", "", ""};
+  ApiError error = to_api(Error{Errc::rate_limit_exceeded, {}});
   error.message =
       std::string(never ? "The request is too large" : "Rate limit reached") + ": this key may " +
       std::to_string(refusal.most) + std::string(kUnits[static_cast<std::size_t>(refusal.limit)]) +
@@ -122,6 +122,7 @@ ApiError to_api(const LimitRefusal& refusal) {
            : "") +
       ".";
   if (never) {
+    error.retry_after_seconds = 0;
     error.headers.push_back({"x-should-retry", "false"});  // OpenAI's clients obey it
   } else {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(refusal.wait).count();

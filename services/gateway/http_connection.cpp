@@ -95,7 +95,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   asio::awaitable<bool> secure() {
     if (!co_await read_first_bytes()) co_return false;
     if (*static_cast<const char*>(buffer_.data().data()) != kTlsHandshake) {
-      const ApiError error{400, "https_required", "", "this port speaks HTTPS", 0};
+      const ApiError error = to_api(Error{Errc::https_required, "this port speaks HTTPS"});
       co_await refuse(error);
       co_return false;
     }
@@ -150,7 +150,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
       return std::nullopt;
     if (timed_out_) return to_api(Error{Errc::request_timeout, "the request did not arrive whole in time"});
     if (bad_expectation_) {
-      return ApiError{417, "expectation_failed", "", "the only expectation understood is 100-continue", 0};
+      return to_api(Error{Errc::expectation_failed, "the only expectation understood is 100-continue"});
     }
     if (ec.category() != http::make_error_code(http::error::bad_method).category()) return std::nullopt;
     return protocol_error(ec, limits_, body_limit_);

@@ -41,7 +41,7 @@ ApiError protocol_error(const boost::system::error_code& ec, const HttpLimits& l
     return to_api(
         Error{Errc::body_too_large, "the body is over " + std::to_string(body_limit.bytes) + " bytes"});
   }
-  return ApiError{400, "malformed_http", "", "the request is not valid HTTP/1.1: " + ec.message(), 0};
+  return to_api(Error{Errc::malformed_http, "the request is not valid HTTP/1.1: " + ec.message()});
 }
 
 }  // namespace troupe::gateway

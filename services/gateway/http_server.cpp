@@ -151,8 +151,8 @@ class Server final : public HttpServer {
     context.close = true;
     context.cors_origin = shared_->options.cors_origin;
     const std::string bytes = compose_response(
-        to_response(ApiError{503, "too_many_connections", "",
-                             "the server holds " + std::to_string(most) + " connections already", 1}),
+        to_response(to_api(Error{Errc::too_many_connections,
+                                 "the server holds " + std::to_string(most) + " connections already"})),
         context);
     error_code ignored;
     socket.non_blocking(true, ignored);

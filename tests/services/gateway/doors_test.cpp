@@ -101,7 +101,7 @@ TEST_F(DoorsTest, KeysOpenTheirOwnDoorsAlone) {
       const auto refused = refusal(*each, door, true);
       ASSERT_TRUE(refused);
       EXPECT_EQ(refused->status, 401);
-      EXPECT_EQ(refused->code, "invalid_api_key");
+      EXPECT_EQ(refused->code, name(Errc::invalid_api_key));
       EXPECT_EQ(refused->message.find("sk-stranger"), std::string::npos);
       ASSERT_FALSE(refused->headers.empty());
       EXPECT_EQ(refused->headers[0].name, "WWW-Authenticate");
