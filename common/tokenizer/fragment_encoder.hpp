@@ -34,4 +34,8 @@ class FragmentEncoder {
                                                                               const Vocabulary& vocabulary,
                                                                               bool add_space_prefix);
 
+/// BERT's WordPiece. `vocabulary` must outlive it. Errors: file_malformed (no token for unknown words).
+[[nodiscard]] Expected<std::unique_ptr<FragmentEncoder>> make_word_piece_encoder(const TokenizerSpec& spec,
+                                                                                 const Vocabulary& vocabulary);
+
 }  // namespace troupe

@@ -2,6 +2,8 @@
 // algorithm.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/tokenizer/fragment_encoder.hpp"
 #include "common/tokenizer/pre_tokenizer.hpp"
 #include "common/tokenizer/special_tokens.hpp"
@@ -139,14 +141,35 @@ class TextTokenizer final : public Tokenizer {
   Settings settings_;
 };
 
+/// Every text stands between [CLS] and [SEP], which files name by id or by spelling alone.
+Expected<std::shared_ptr<const Tokenizer>> make_word_pieces(TokenizerSpec spec) {
+  const auto find = [&](std::string_view spelling) {
+    const auto found = std::ranges::find(spec.tokens, spelling);
+    return found == spec.tokens.end() ? TokenId{-1} : static_cast<TokenId>(found - spec.tokens.begin());
+  };
+  if (spec.bos < 0) spec.bos = find("[CLS]");
+  if (spec.eos < 0) spec.eos = find("[SEP]");
+  if (spec.unknown < 0) spec.unknown = find("[UNK]");
+  auto made = Vocabulary::make(spec, Spelling::space_mark);
+  if (!made) return tl::unexpected<Error>(std::move(made.error()));
+  auto vocabulary = std::make_unique<Vocabulary>(std::move(*made));
+  auto encoder = make_word_piece_encoder(spec, *vocabulary);
+  if (!encoder) return tl::unexpected<Error>(std::move(encoder.error()));
+  Settings settings{spec.bos, spec.eos, spec.add_bos.value_or(true), spec.add_eos.value_or(true), true, {}};
+  SpecialTokenFinder finder(*vocabulary, spec.file_name, spec.pre);
+  return std::make_shared<const TextTokenizer>(std::move(vocabulary), std::move(*encoder), std::move(finder),
+                                               std::move(settings));
+}
+
 }  // namespace
 
 Expected<std::shared_ptr<const Tokenizer>> make_tokenizer(const TokenizerSpec& spec) {
+  if (spec.model == "bert") return make_word_pieces(spec);
   const bool unigram = spec.model == "t5";
   const bool scored = unigram || spec.model == "llama";
   if (!scored && spec.model != "gpt2" && spec.model != "gemma4")
     return fail(Errc::file_unsupported,
-                fmt::format("tokenizer.ggml.model is \"{}\", known are gpt2, llama, gemma4, t5", spec.model));
+                fmt::format("tokenizer.ggml.model is \"{}\", known are gpt2, llama, gemma4, t5, bert", spec.model));
   const Spelling spelling = spec.model == "gpt2" ? Spelling::byte_alphabet : Spelling::space_mark;
   auto made = Vocabulary::make(spec, spelling);
   if (!made) return tl::unexpected<Error>(std::move(made.error()));

@@ -29,7 +29,7 @@ enum class TokenKind : std::uint8_t {
 struct TokenizerSpec {
   std::string
       model;        ///< "gpt2" (byte-level BPE), "gemma4" (BPE over characters), "llama" (SentencePiece BPE),
-                    ///< "t5" (SentencePiece unigram)
+                    ///< "t5" (SentencePiece unigram), "bert" (WordPiece)
   std::string pre;  ///< name of the pre-tokenizer; empty: "default"
   std::string file_name;  ///< general.name: some families strip space around their special tokens
   std::vector<std::string_view> tokens;
@@ -38,6 +38,7 @@ struct TokenizerSpec {
   std::vector<std::string_view> merges;  ///< BPE only: "left right", the first is the strongest
   TokenId bos = -1, eos = -1, eot = -1, eom = -1, unknown = -1;
   std::optional<bool> add_bos, add_eos, add_space_prefix, remove_extra_whitespaces;
+  std::optional<bool> lowercase;  ///< "bert": case and accents mean nothing; none: so it is where no token has a capital
   std::string charsmap;  ///< "t5": SentencePiece's precompiled normalisation
   std::string chat_template;
 };

@@ -1,7 +1,8 @@
 #pragma once
 // Text to token ids and back, by the rules a GGUF file names: byte-level BPE with its pre-tokenizer, or
-// SentencePiece (BPE by score, or unigram) with byte fallback. Immutable after construction; Threads: any.
+// SentencePiece (BPE by score, or unigram) with byte fallback, or WordPiece. Immutable after construction; Threads: any.
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -22,6 +23,8 @@ class Tokenizer {
   /// Reads `tokenizer.ggml.*`. Errors: file_malformed, file_unsupported (an unknown model or pre-tokenizer is
   /// named together with the known ones).
   [[nodiscard]] static Expected<std::shared_ptr<const Tokenizer>> from_gguf(const gguf::File& file);
+  /// Reads the vocab.txt of a BERT. Errors: file_not_found, file_malformed.
+  [[nodiscard]] static Expected<std::shared_ptr<const Tokenizer>> from_word_list(const std::filesystem::path& path);
 
   virtual ~Tokenizer() = default;
   /// `add_bos`: put the model's begin token first if the model wants one (its own flag decides), and its end

@@ -18,6 +18,7 @@ std::uint16_t classes_of_category(UCharCategory category) {
   if (mask & (U_GC_LU_MASK | U_GC_LT_MASK | U_GC_LM_MASK | U_GC_LO_MASK | U_GC_M_MASK))
     bits |= CharClass::upper_like;
   if (mask & (U_GC_LL_MASK | U_GC_LM_MASK | U_GC_LO_MASK | U_GC_M_MASK)) bits |= CharClass::lower_like;
+  if (mask & (U_GC_C_MASK & ~U_GC_CN_MASK)) bits |= CharClass::other;
   return bits;
 }
 

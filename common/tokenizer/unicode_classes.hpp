@@ -16,6 +16,7 @@ struct CharClass {
   static constexpr std::uint16_t newline = 64;      ///< \r and \n
   static constexpr std::uint16_t upper_like = 128;  ///< \p{Lu} \p{Lt} \p{Lm} \p{Lo} \p{M}
   static constexpr std::uint16_t lower_like = 256;  ///< \p{Ll} \p{Lm} \p{Lo} \p{M}
+  static constexpr std::uint16_t other = 512;       ///< \p{C} without \p{Cn}: controls, formats, private use
 };
 
 /// 0x110000 entries, one per code point. Threads: any. Cost: the first call builds the table, some

@@ -33,12 +33,7 @@ std::vector<std::string> read_rows(const std::string& path) {
   return rows;
 }
 
-void check_lines(const std::filesystem::path& model, const std::string& vocabulary,
-                 SpecialTokens special = SpecialTokens::parse) {
-  if (!std::filesystem::exists(model))
-    GTEST_SKIP() << model << " is absent (TROUPE_MODELS and TROUPE_PEER_SOURCE name its folder)";
-  const auto tokenizer = load_tokenizer(model);
-  ASSERT_NE(tokenizer, nullptr);
+void check_lines(const Tokenizer& tokenizer, const std::string& vocabulary, SpecialTokens special) {
   const auto lines = read_rows("tests/golden/tokenizer_lines.txt");
   const auto digests = read_rows("tests/golden/tokenizer_lines." + vocabulary + ".digests");
   ASSERT_EQ(lines.size(), kLines);
@@ -46,13 +41,22 @@ void check_lines(const std::filesystem::path& model, const std::string& vocabula
   std::size_t wrong = 0;
   for (std::size_t i = 0; i < kLines; ++i) {
     const std::string text = nlohmann::json::parse(lines[i]).get<std::string>();
-    const auto ids = tokenizer->encode(text, special, false);
+    const auto ids = tokenizer.encode(text, special, false);
     ASSERT_TRUE(ids.has_value()) << to_string(ids.error());
     if (digest(*ids) == digests[i]) continue;
     if (++wrong <= 5)
       ADD_FAILURE() << "line " << i + 1 << ": " << lines[i] << " gave " << testing::PrintToString(*ids);
   }
   EXPECT_EQ(wrong, 0U);
+}
+
+void check_lines(const std::filesystem::path& model, const std::string& vocabulary,
+                 SpecialTokens special = SpecialTokens::parse) {
+  if (!std::filesystem::exists(model))
+    GTEST_SKIP() << model << " is absent (TROUPE_MODELS and TROUPE_PEER_SOURCE name its folder)";
+  const auto tokenizer = load_tokenizer(model);
+  ASSERT_NE(tokenizer, nullptr);
+  check_lines(*tokenizer, vocabulary, special);
 }
 
 TEST(MixedLines, EqualHuggingFaceOnSmolLm2) {
@@ -65,6 +69,14 @@ TEST(MixedLines, EqualHuggingFaceOnGemma3) {
 
 TEST(MixedLines, EqualSentencePieceOnAUnigramVocabulary) {
   check_lines(peer_vocabularies() / "ggml-vocab-nomic-bert-moe.gguf", "nomic-bert-moe", SpecialTokens::as_text);
+}
+
+TEST(MixedLines, EqualHuggingFaceOnTheWordPiecesOfMiniLm) {
+  const auto words = models() / "all-MiniLM-L6-v2/vocab.txt";
+  if (!std::filesystem::exists(words)) GTEST_SKIP() << words << " is absent (TROUPE_MODELS names its folder)";
+  const auto tokenizer = Tokenizer::from_word_list(words);
+  ASSERT_TRUE(tokenizer.has_value()) << to_string(tokenizer.error());
+  check_lines(**tokenizer, "minilm", SpecialTokens::parse);
 }
 
 }  // namespace
