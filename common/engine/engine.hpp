@@ -18,6 +18,7 @@
 #include "common/base/clock.hpp"
 #include "common/base/error.hpp"
 #include "common/base/ids.hpp"
+#include "common/base/pooling.hpp"
 #include "common/backend/backend.hpp"
 #include "common/engine/schedule/policy.hpp"
 #include "common/engine/schedule/tenant_counters.hpp"
@@ -79,6 +80,9 @@ struct Request {
   BeamParams beam = {};
   TokenRules rules = {};
   std::vector<TokenId> reference = {};    ///< what the answer is thought to be; drafters may copy it, no answer depends on it
+  /// Not none: the answer is a vector and no token is drawn; max_tokens is 0. It comes when the prompt is computed. Goes with
+  /// one choice and without grammar, beams and resumed tokens.
+  Pooling pooling = Pooling::none;
 };
 
 /// When a choice passed its stages here. Pages that come from elsewhere count as admitted when room was reserved for them.
@@ -115,6 +119,7 @@ struct TokenEvent {
   std::uint32_t accepted_tokens = 0;      ///< of them, those that are in `tokens`
   std::optional<double> score = {};       ///< of a hypothesis of a beam search
   std::shared_ptr<const StageNews> news = {};  ///< of a traced choice, with its first token and after it gave way; shared: events are copied
+  std::vector<float> vector = {};         ///< [D] of length 1, of a request that pools; finish is `stop`
 };
 
 /// A block became servable, or stopped being so. Feeds the router's index.

@@ -27,7 +27,7 @@ std::unique_ptr<kv::disk::DiskTier> EngineImpl::open_disk() const {
 
 /// A new request waits for its place, or before that for pages from disk.
 void EngineImpl::arrive(SequencePtr sequence) {
-  if (disk_ != nullptr && !sequence->request->prompt_logprobs && fetch(sequence)) return;
+  if (disk_ != nullptr && !needs_every_row(*sequence->request) && fetch(sequence)) return;
   enqueue(std::move(sequence));
 }
 

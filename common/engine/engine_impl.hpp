@@ -102,6 +102,11 @@ class EngineImpl final : public Engine {
   void tell_news(Sequence& sequence, TokenEvent& event) const;
   void note_prefill(Sequence& sequence) const;
 
+  // engine_pool.cpp: prompts that become vectors
+  Expected<void> check_pooling(const Request& request) const;
+  [[nodiscard]] static bool needs_every_row(const Request& request);
+  void end_pooled(Sequence& sequence, StepOutput& out);
+
   // engine_grammar.cpp: answers of a given form, and by rules
   static Expected<grammar::Matcher> matcher_of(const Request& request);
   static bool ruled(const Sequence& sequence);
@@ -176,6 +181,7 @@ class EngineImpl final : public Engine {
   const Sequence* drew_last_ = nullptr;  ///< in this step
   StepBatch batch_;
   std::vector<std::pair<Sequence*, std::uint32_t>> logit_owner_;  ///< of batch_.logit_rows: sequence and token index
+  std::vector<std::pair<Sequence*, std::uint32_t>> state_owner_;  ///< of batch_.state_rows: likewise
   std::atomic<std::uint64_t> progress_{0};
   EngineStats stats_;
 };

@@ -27,7 +27,8 @@ StepOutput EngineImpl::step(const std::function<bool()>& interrupted) {
         [&](std::size_t i, std::span<const float> logits) { take_logits(*logit_owner_[i].first, logit_owner_[i].second, {logits, {}}, out); },
         [&](std::size_t i, std::span<const backend::Scored> best) {
           take_logits(*logit_owner_[i].first, logit_owner_[i].second, {{}, best}, out);
-        });
+        },
+        [&](std::size_t i, std::span<const float> state) { state_owner_[i].first->pool->take(state_owner_[i].second, state); });
     for (const Planned& item : planned) {
       if (!whole) {
         // Computed again in a later step, to the same bits and in the same pages: layers that were done may have been
@@ -38,6 +39,7 @@ StepOutput EngineImpl::step(const std::function<bool()>& interrupted) {
       }
       settle(item, out);
       if (item.sequence->news) note_prefill(*item.sequence);
+      if (item.sequence->pool && item.sequence->remaining() == 0) end_pooled(*item.sequence, out);
     }
     if (whole) {
       advance_beams(planned, out);
@@ -105,6 +107,7 @@ void EngineImpl::fill_batch(const std::vector<Planned>& planned) {
   batch_.clear();
   batch_.attention.share_prefixes = options_.hydragen;
   logit_owner_.clear();
+  state_owner_.clear();
   for (const Planned& item : planned) {
     if (item.sequence->draft)
       add_draft_rows(*item.sequence, item.begin);
@@ -122,7 +125,11 @@ void EngineImpl::add_rows(const Planned& item) {
   const std::uint32_t index = batch_.add_sequence(sequence.pages->pages());
   for (std::uint32_t at = item.begin; at < item.begin + item.rows; ++at) {
     const bool last = at + 1 == sequence.tokens.size();
-    const bool wants = !sequence.prefill_only() && (last || (sequence.request->prompt_logprobs && at + 1 < sequence.request->prompt.size()));
+    if (sequence.pool && sequence.pool->wants(at)) {
+      state_owner_.emplace_back(&sequence, at);
+      batch_.state_rows.push_back(static_cast<std::int32_t>(batch_.rows()));
+    }
+    const bool wants = !sequence.prefill_only() && !sequence.pool && (last || (sequence.request->prompt_logprobs && at + 1 < sequence.request->prompt.size()));
     if (wants) logit_owner_.emplace_back(&sequence, at);
     // What is drawn from may need few of the logits; what is reported about a prompt needs all.
     batch_.add_row(index, sequence.tokens[at], sequence.pages->position_of(at), sequence.pages->slot_of(at), at, wants,

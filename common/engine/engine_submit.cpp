@@ -80,6 +80,7 @@ Expected<void> EngineImpl::check(const Request& request) const {
   }
   if (request.grammar != nullptr) TROUPE_TRY(matcher_of(request));
   if (request.beam.width > 0) TROUPE_TRY(check_beams(request));
+  if (request.pooling != Pooling::none) TROUPE_TRY(check_pooling(request));
   const std::size_t waiting = waiting_.size() + waiting_for_disk();
   if (waiting >= options_.queue)
     return fail(Errc::queue_full, std::to_string(waiting) + " of " + std::to_string(options_.queue) + " requests wait");
@@ -105,6 +106,8 @@ EngineImpl::SequencePtr EngineImpl::make_sequence(Request request) {
       i < own ? sequence->history->add_prompt(request.prompt[i]) : sequence->history->add_answer(request.prompt[i]);
   }
   if (request.grammar != nullptr) sequence->matcher = *matcher_of(request);
+  if (request.pooling != Pooling::none)
+    sequence->pool.emplace(request.pooling, static_cast<std::uint32_t>(request.prompt.size()), model_->config().width);
   sequence->request = std::make_shared<const Request>(std::move(request));
   return sequence;
 }
@@ -129,7 +132,7 @@ void EngineImpl::copy(const std::optional<CopyPage>& page) {
 /// Gives a sequence pages and what the cache holds of its first `most` tokens; returns the tokens covered.
 std::uint32_t EngineImpl::adopt(Sequence& sequence, std::uint32_t most) {
   sequence.pages.emplace(new_pages(*sequence.request));
-  if (sequence.request->prompt_logprobs) return 0;  // every row's logits are wanted
+  if (needs_every_row(*sequence.request)) return 0;
   bool ok = true;
   copy(sequence.pages->adopt(sequence.tokens, most, ok));
   return sequence.pages->length();

@@ -55,6 +55,7 @@ class Runner final : public ModelRunner {
                                {&slots_, floats(1)},
                                {&logit_rows_, floats(1)},
                                {&logit_keep_, floats(1)},
+                               {&state_rows_, floats(1)},
                                {&best_, std::size_t{kLogitRows} * Backend::kMostBest * sizeof(backend::Scored)},
                                {&logits_, std::size_t{kLogitRows} * config_.vocab * sizeof(float)},
                                {&kv_, layout_.layer_page_bytes() * layout_.layers * layout_.pages}};
@@ -68,7 +69,8 @@ class Runner final : public ModelRunner {
     return {};
   }
 
-  bool forward(const StepBatch& batch, const AfterLayer& after_layer, const OnLogits& on_logits, const OnBest& on_best) override {
+  bool forward(const StepBatch& batch, const AfterLayer& after_layer, const OnLogits& on_logits, const OnBest& on_best,
+               const OnState& on_state) override {
     TROUPE_CHECK(batch.rows() > 0 && batch.rows() <= max_rows_, "a step's rows are over the budget");
     rows_ = batch.rows();
     upload_step(batch);
@@ -79,6 +81,7 @@ class Runner final : public ModelRunner {
       ffn_part(layer);
       if (after_layer && !after_layer(layer)) return false;
     }
+    states(batch, on_state);
     head(batch, on_logits, on_best);
     backend_->synchronize(*stream_);
     return true;
@@ -124,6 +127,7 @@ class Runner final : public ModelRunner {
     put(*slots_, batch.slots);
     put(*logit_rows_, batch.logit_rows);
     put(*logit_keep_, batch.logit_keep);
+    put(*state_rows_, batch.state_rows);
     for (std::size_t i = 0; i < ropes_.size(); ++i)
       backend_->rope_table(*stream_, ropes_[i], numbers(positions_, rows_), floats(rope_tables_[i], ropes_[i].dims));
   }
@@ -184,6 +188,17 @@ class Runner final : public ModelRunner {
     backend_->linear(*stream_, input, weight, nullptr, y);
     if (post_norm != nullptr) backend_->rms_norm(*stream_, y, *post_norm, config_.norm_eps, y);
     backend_->add(*stream_, x, y, x);
+  }
+
+  void states(const StepBatch& batch, const OnState& on_state) {
+    const auto count = static_cast<std::uint32_t>(batch.state_rows.size());
+    if (count == 0) return;
+    const TensorRef y{y_.get(), 0, DType::f32, count, config_.width, config_.width};
+    backend_->gather_rows(*stream_, floats(x_, config_.width), numbers(state_rows_, count), y);
+    backend_->rms_norm(*stream_, y, *weights_.output_norm, config_.norm_eps, y);
+    backend_->synchronize(*stream_);
+    const auto all = on_host<float>(*y_, std::size_t{count} * config_.width, host_states_);
+    for (std::size_t i = 0; i < count; ++i) on_state(i, all.subspan(i * config_.width, config_.width));
   }
 
   void head(const StepBatch& batch, const OnLogits& on_logits, const OnBest& on_best) {
@@ -248,9 +263,9 @@ class Runner final : public ModelRunner {
   const std::unique_ptr<backend::Stream> stream_;
   std::vector<backend::RopeParams> ropes_;
   ModelWeights weights_;
-  BufferPtr x_, y_, q_, k_, v_, attended_, gate_, up_, activation_, ids_, positions_, slots_, logit_rows_, logit_keep_, best_, logits_, kv_;
+  BufferPtr x_, y_, q_, k_, v_, attended_, gate_, up_, activation_, ids_, positions_, slots_, logit_rows_, logit_keep_, state_rows_, best_, logits_, kv_;
   std::vector<BufferPtr> rope_tables_;
-  std::vector<std::byte> host_logits_, host_best_;  ///< where the backend's memory is not the host's
+  std::vector<std::byte> host_logits_, host_best_, host_states_;  ///< where the backend's memory is not the host's
   std::uint32_t rows_ = 0;
 };
 

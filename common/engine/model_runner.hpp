@@ -30,8 +30,17 @@ class ModelRunner {
   /// Takes the best logits of a row that batch.logit_keep bounds, best first; the span is valid during the call only.
   using OnBest = std::function<void(std::size_t i, std::span<const backend::Scored> best)>;
 
-  /// false: stopped by after_layer. The batch has 1..max_rows rows. Logit rows come in their order, each to one of the two.
-  virtual bool forward(const StepBatch& batch, const AfterLayer& after_layer, const OnLogits& on_logits, const OnBest& on_best) = 0;
+  /// Takes the state [D] of the i-th of batch.state_rows behind the last layer and the norm; the span is valid during the call only.
+  using OnState = std::function<void(std::size_t i, std::span<const float> state)>;
+
+  /// false: stopped by after_layer. The batch has 1..max_rows rows. Logit rows come in their order, each to one of the two,
+  /// behind state rows in theirs.
+  virtual bool forward(const StepBatch& batch, const AfterLayer& after_layer, const OnLogits& on_logits, const OnBest& on_best,
+                       const OnState& on_state) = 0;
+  /// For a batch without state rows.
+  bool forward(const StepBatch& batch, const AfterLayer& after_layer, const OnLogits& on_logits, const OnBest& on_best) {
+    return forward(batch, after_layer, on_logits, on_best, {});
+  }
   /// For a batch whose logit rows are all wanted whole.
   bool forward(const StepBatch& batch, const AfterLayer& after_layer, const OnLogits& on_logits) {
     return forward(batch, after_layer, on_logits, {});

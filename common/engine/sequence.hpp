@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/engine/engine.hpp"
+#include "common/engine/hidden_pool.hpp"
 #include "common/engine/schedule/admission.hpp"
 #include "common/engine/schedule/preemption.hpp"
 #include "common/grammar/matcher.hpp"
@@ -123,6 +124,7 @@ struct Sequence {
   std::size_t event = 0;                   ///< of the step under way, into StepOutput::tokens
   std::shared_ptr<BeamGroup> beams;        ///< of a beam search; shared by its beams, which all run or are folded to one that waits
   std::uint32_t row = 0;                   ///< among them
+  std::optional<HiddenPool> pool;          ///< of a request that wants a vector
 
   [[nodiscard]] bool prefill_only() const { return feed != nullptr; }
   [[nodiscard]] std::uint32_t wanted() const { return prefill_only() ? target : static_cast<std::uint32_t>(tokens.size()); }

@@ -20,6 +20,8 @@ struct StepBatch {
 
   std::vector<std::int32_t> logit_keep;     ///< of each of these: how many of the best are wanted; 0: all
 
+  std::vector<std::int32_t> state_rows;     ///< rows whose last states are wanted, ascending
+
   [[nodiscard]] std::uint32_t rows() const { return static_cast<std::uint32_t>(tokens.size()); }
   void clear() {
     tokens.clear();
@@ -27,6 +29,7 @@ struct StepBatch {
     slots.clear();
     logit_rows.clear();
     logit_keep.clear();
+    state_rows.clear();
     attention.rows.clear();
     attention.table_begin.clear();
     attention.tables.clear();

@@ -1,6 +1,7 @@
 #pragma once
 // Every message between processes.
 #include "common/wire/cache_messages.hpp"
+#include "common/wire/embedding_messages.hpp"
 #include "common/wire/generation_messages.hpp"
 #include "common/wire/membership_messages.hpp"
 #include "common/wire/message.hpp"

@@ -35,6 +35,7 @@ void WorkerState::receive(const std::string& from, const wire::Envelope& message
                           actors::Outbox& out) {
   actors::Delivery delivery("worker", from, message, counters_.malformed);
   delivery.on<wire::Generate>([&](wire::Generate m) { on_generate(from, std::move(m), now, out); });
+  delivery.on<wire::Embed>([&](wire::Embed m) { on_embed(from, std::move(m), now, out); });
   delivery.on<wire::Resend>([&](const wire::Resend& m) { on_resend(from, m, out); });
   delivery.on<wire::Cancel>([&](const wire::Cancel& m) { on_cancel(m.request, m.epoch, now, out); });
   delivery.on<wire::RequestEnded>([&](const wire::RequestEnded& m) { on_cancel(m.request, m.epoch, now, out); });

@@ -155,6 +155,8 @@ class WorkerState final : public actors::RoleState {
     std::vector<GeneratedToken> prompt_tokens;
     std::optional<Error> error;
     std::unique_ptr<StreamSpans> spans;  ///< of a recorded request
+    Pooling pooling = Pooling::none;     ///< not none: it came as an Embed, and `vector` is its answer
+    std::vector<float> vector;
   };
   struct PrefillKey {
     RequestId request;
@@ -197,7 +199,10 @@ class WorkerState final : public actors::RoleState {
   using Batches = std::map<std::string, std::vector<wire::Tokens::Entry>>;
 
   // worker_streams.cpp: what gateways ask
-  void on_generate(const std::string& from, wire::Generate order, TimePoint now, actors::Outbox& out);
+  void on_generate(const std::string& from, wire::Generate order, TimePoint now, actors::Outbox& out,
+                   Pooling pooling = Pooling::none);
+  void on_embed(const std::string& from, wire::Embed order, TimePoint now, actors::Outbox& out);
+  bool send_vector(const StreamKey& key, const Stream& stream, actors::Outbox& out) const;
   void begin(const StreamKey& key, Stream& stream, TimePoint now, actors::Outbox& out);
   void submit(const StreamKey& key, Stream& stream, TimePoint now);
   [[nodiscard]] engine::Request engine_request(const StreamKey& key, Stream& stream, bool keep_prompt);

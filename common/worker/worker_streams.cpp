@@ -33,8 +33,26 @@ void WorkerState::refuse(const std::string& gateway, const wire::Generate& order
               out);
 }
 
+/// A stream of no tokens, whose end is a vector.
+void WorkerState::on_embed(const std::string& from, wire::Embed order, TimePoint now, actors::Outbox& out) {
+  wire::Generate stream;
+  stream.request = order.request;
+  stream.epoch = order.epoch;
+  stream.model = order.model;
+  stream.tenant = std::move(order.tenant);
+  stream.prompt = std::move(order.prompt);
+  stream.prompt_by_data = order.prompt_by_data;
+  stream.prompt_tokens = order.prompt_tokens;
+  stream.max_tokens = 0;
+  stream.deadline_ms = order.deadline_ms;
+  stream.priority = order.priority;
+  stream.trace = order.trace;
+  const Pooling pooling = order.pooling == Pooling::none ? Pooling::mean : order.pooling;
+  on_generate(from, std::move(stream), now, out, pooling);
+}
+
 void WorkerState::on_generate(const std::string& from, wire::Generate order, TimePoint now,
-                              actors::Outbox& out) {
+                              actors::Outbox& out, Pooling pooling) {
   const StreamKey key{order.request, order.epoch, order.first_choice};
   if (const auto known = streams_.find(key);
       known != streams_.end()) {  // a repeat: the answer may have been lost
@@ -80,6 +98,7 @@ void WorkerState::on_generate(const std::string& from, wire::Generate order, Tim
   Stream stream;
   stream.gateway = from;
   stream.engine = *engine;
+  stream.pooling = pooling;
   stream.lease = now + options_.lease;
   if (order.trace.recorded())
     stream.spans = std::make_unique<StreamSpans>(
@@ -125,6 +144,7 @@ engine::Request WorkerState::engine_request(const StreamKey& key, Stream& stream
   request.rules = order.rules;
   request.reference = order.reference;
   request.traced = stream.spans != nullptr;
+  request.pooling = stream.pooling;
   return request;
 }
 
@@ -159,6 +179,11 @@ void WorkerState::on_token_event(engine::TokenEvent event, TimePoint now, Batche
   Stream& stream = at->second;
   if (event.choice < key.first_choice || event.choice - key.first_choice >= stream.choices.size()) return;
   Choice& choice = stream.choices[event.choice - key.first_choice];
+  if (event.vector.size() > wire::kMaxVector.max) {
+    event.vector.clear();
+    event.finish = FinishReason::error;
+    event.error = Error{Errc::invalid_argument, "vectors of this model are longer than a message"};
+  }
   if (stream.phase != Phase::done) stream.phase = Phase::running;
   stream.engine_cached = event.cached_tokens;
   if (!event.prompt_tokens.empty()) stream.prompt_tokens = event.prompt_tokens;
@@ -186,7 +211,12 @@ void WorkerState::on_token_event(engine::TokenEvent event, TimePoint now, Batche
     tell_spans(key, stream, now, out);
   }
   if (event.times && options_.on_finished) options_.on_finished(stream.engine, *event.times);
-  batches[stream.gateway].push_back(std::move(entry));
+  if (!event.vector.empty()) {
+    stream.vector = std::move(event.vector);
+    send_vector(key, stream, out);
+  } else {
+    batches[stream.gateway].push_back(std::move(entry));
+  }
   const bool over = std::all_of(stream.choices.begin(), stream.choices.end(),
                                 [](const Choice& c) { return c.finish != FinishReason::none; });
   if (!over && !event.error) return;
@@ -256,6 +286,7 @@ void WorkerState::on_resend(const std::string& from, const wire::Resend& message
     if (message.choice < first || message.choice - first >= stream.choices.size()) continue;
     stream.gateway = from;
     stream.orphaned_at.reset();
+    if (send_vector(at->first, stream, out)) return;
     resend_from(at->first, stream, message.choice, message.first_index, entries);
     return send_tokens(from, std::move(entries), out);
   }
@@ -263,6 +294,13 @@ void WorkerState::on_resend(const std::string& from, const wire::Resend& message
               {error_entry(message.request, message.epoch, message.choice, message.first_index,
                            {Errc::lease_expired, options_.name + " holds no such stream"})},
               out);
+}
+
+/// false: there is none, or not yet.
+bool WorkerState::send_vector(const StreamKey& key, const Stream& stream, actors::Outbox& out) const {
+  if (stream.vector.empty()) return false;
+  out.send(stream.gateway, wire::EmbedReply{key.request, key.epoch, stream.vector, stream.engine_cached}, key.epoch);
+  return true;
 }
 
 void WorkerState::resend_from(const StreamKey& key, const Stream& stream, std::uint32_t choice_number,

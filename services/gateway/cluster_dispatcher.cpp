@@ -37,6 +37,7 @@ class CountedSink final : public AnswerSink {
   }
   void on_drafted(std::uint32_t choice, std::uint32_t count) override { sink_->on_drafted(choice, count); }
   void on_score(std::uint32_t choice, double score) override { sink_->on_score(choice, score); }
+  void on_vector(std::vector<float> vector) override { sink_->on_vector(std::move(vector)); }
   void on_done(const DraftUsage& drafts) override { sink_->on_done(drafts); }
   void on_error(const Error& error) override { sink_->on_error(error); }
 

@@ -11,6 +11,7 @@
 #include "common/base/clock.hpp"
 #include "common/base/error.hpp"
 #include "common/base/ids.hpp"
+#include "common/base/pooling.hpp"
 #include "common/grammar/source.hpp"
 #include "common/sampling/params.hpp"
 
@@ -38,6 +39,7 @@ struct GenerateJob {
   TokenRules rules = {};
   std::vector<TokenId> reference = {};  ///< what the answer is thought to be, for drafters
   std::shared_ptr<const RequestTrace> trace = {};  ///< null: nobody records it. Of a shared job its first listener's
+  Pooling pooling = Pooling::none;  ///< not none: a vector is wanted, and no token. One choice, which nobody shares
 };
 
 /// Guesses at a request's tokens (speculation): how many were computed, and how many came true.
@@ -65,6 +67,8 @@ class AnswerSink {
   virtual void on_drafted(std::uint32_t choice, std::uint32_t count) { (void)choice, (void)count; }
   /// Of a hypothesis of a beam search, before its tokens; perhaps again, with the same value.
   virtual void on_score(std::uint32_t choice, double score) = 0;
+  /// The vector of a job that pools, of length 1; on_start comes before it, on_done follows at once.
+  virtual void on_vector(std::vector<float> vector) { (void)vector; }
   /// All choices have finished.
   virtual void on_done(const DraftUsage& drafts = {}) = 0;
   virtual void on_error(const Error& error) = 0;

@@ -10,6 +10,7 @@
 #include "services/gateway/anthropic/messages_api.hpp"
 #include "services/gateway/api_host.hpp"
 #include "services/gateway/call.hpp"
+#include "services/gateway/embeddings/vector_run.hpp"
 #include "services/gateway/generate_run.hpp"
 #include "services/gateway/key_ring.hpp"
 #include "services/gateway/json_text.hpp"
@@ -184,6 +185,9 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
               responses::error_form},
         Route{"POST", "/v1/responses/input_tokens", "responses", &EdgeServer::count_input, Door::inference,
               true, responses::error_form},
+        Route{"POST", "/v1/embeddings", "embeddings", &EdgeServer::embeddings, Door::inference, true},
+        Route{"POST", "/v1/rerank", "rerank", &EdgeServer::rerank, Door::inference, true},
+        Route{"POST", "/v1/score", "score", &EdgeServer::score, Door::inference, true},
         Route{"GET", "/v1/models", "models", &EdgeServer::list_models},
         Route{"POST", "/tokenize", "tokenize", &EdgeServer::tokenize, Door::inference, true},
         Route{"POST", "/detokenize", "detokenize", &EdgeServer::detokenize, Door::inference, true},
@@ -484,6 +488,32 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
     call.visit = std::make_shared<Visit>(std::move(caller), id, call.arrived);
     call.visit->write_to(audit_, kRouteNames[call.route]);
     starter_.start(std::move(call), std::move(run), {});
+  }
+
+  void embeddings(Call call) {
+    on_pool(std::move(call), [this](Call& c) { vectors(c, parse_embedding(c.request.body)); });
+  }
+  void rerank(Call call) {
+    on_pool(std::move(call), [this](Call& c) { vectors(c, parse_rerank(c.request.body)); });
+  }
+  void score(Call call) {
+    on_pool(std::move(call), [this](Call& c) { vectors(c, parse_score(c.request.body)); });
+  }
+
+  template <class VectorRequest>
+  void vectors(Call& call, Parsed<VectorRequest> request) {
+    if (!request) return call.reply(request.error());
+    auto found = find_model(request->model, true, call.visit->caller());
+    if (!found) return call.reply(found.error());
+    auto prepared = prepare_vectors(std::move(*request), *found->first, found->second);
+    if (!prepared) return call.reply(prepared.error());
+    if (!within_limits(call, call.visit->take_tokens(prepared->tokens(), std::chrono::steady_clock::now())))
+      return;
+    std::string().swap(call.request.body);
+    const auto writer = call.writer;
+    const TimePoint deadline = call.arrived + options_.request_deadline;
+    const auto run = std::make_shared<VectorRun>(std::move(call), std::move(*prepared), dispatcher_, deadline);
+    writer->post([run] { run->start(); });
   }
 
   // The events of an earlier request from a number on. Whoever asks must show what its client showed.

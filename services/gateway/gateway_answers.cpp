@@ -33,15 +33,36 @@ void GatewayState::ask_again(Request& request, std::uint32_t choice, TimePoint n
            request.epoch);
 }
 
-void GatewayState::tell_start(Request& request, const wire::Tokens::Entry& entry, TimePoint now,
+/// Each worker's vector has the same bits, so that of a draining worker counts as well.
+void GatewayState::on_vector(wire::EmbedReply reply, TimePoint now, actors::Outbox& out) {
+  const auto at = requests_.find(reply.request);
+  if (at == requests_.end()) {
+    ++counters_.unknown_requests;
+    return;
+  }
+  Request& request = at->second;
+  const bool old = request.move && request.move->placed && reply.epoch == request.move->old_epoch;
+  if ((reply.epoch != request.epoch && !old) || request.phase == Phase::placing ||
+      request.job.pooling == Pooling::none || reply.vector.empty()) {
+    ++counters_.stale_epochs;
+    return;
+  }
+  if (!old) tell_start(request, reply.cached_tokens, now, out);
+  request.choices[0].finished = true;
+  request.sink->on_start({reply.cached_tokens, {}, false});
+  request.sink->on_vector(std::move(reply.vector));
+  finish(at, now, out);
+}
+
+void GatewayState::tell_start(Request& request, std::uint32_t cached_tokens, TimePoint now,
                               actors::Outbox& out) {
-  if (request.start_told || entry.tokens.empty()) return;
+  if (request.start_told) return;
   request.start_told = true;
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(now - request.sent).count();
   out.send(
       router(),
       wire::RequestStarted{request.job.id, request.epoch,
-                           static_cast<std::uint64_t>(std::max<std::int64_t>(took, 0)), entry.cached_tokens},
+                           static_cast<std::uint64_t>(std::max<std::int64_t>(took, 0)), cached_tokens},
       request.epoch);
 }
 
@@ -131,7 +152,7 @@ void GatewayState::on_entry(const std::string& from, const wire::Tokens::Entry& 
     choice.emitted.push_back(entry.tokens[i].token);
   }
   counters_.tokens += fresh.size();
-  tell_start(request, entry, now, out);
+  if (!entry.tokens.empty()) tell_start(request, entry.cached_tokens, now, out);
   if (!fresh.empty()) request.replays = 0;
   const FinishReason finish_reason = whole ? entry.finish : FinishReason::none;
   if (fresh.empty() && finish_reason == FinishReason::none) return;

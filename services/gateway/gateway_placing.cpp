@@ -51,10 +51,12 @@ void GatewayState::ask_router(const Request& request, Epoch epoch, std::vector<N
   ask.model = request.job.model;
   ask.tenant = request.job.tenant;
   ask.prompt_tokens = static_cast<std::uint32_t>(prompt.size());
-  ask.max_tokens = request.job.max_tokens;
+  const bool pools = request.job.pooling != Pooling::none;
+  ask.max_tokens = pools ? 0 : request.job.max_tokens;
   ask.choices = std::max(open, request.job.beam.width);
   const std::size_t keyed = std::min(prompt.size(), kBlocksPerPlace * kBlockTokens);
-  ask.blocks = block_keys(request.model, request.job.tenant, std::span(prompt).first(keyed));
+  if (!pools)  // a vector needs what pages do not hold
+    ask.blocks = block_keys(request.model, request.job.tenant, std::span(prompt).first(keyed));
   ask.avoid = std::move(avoid);
   ask.deadline_ms = left_ms(request.job.deadline, now);
   ask.priority = request.job.priority;
@@ -161,6 +163,7 @@ void GatewayState::send_generates(Request& request, TimePoint now, actors::Outbo
 void GatewayState::send_generate(Request& request, std::uint32_t first_choice, std::uint32_t choices,
                                  TimePoint now, actors::Outbox& out) {
   const GenerateJob& job = request.job;
+  if (job.pooling != Pooling::none) return send_embed(request, now, out);
   wire::Generate order;
   order.request = job.id;
   order.epoch = request.epoch;
@@ -197,13 +200,35 @@ void GatewayState::send_generate(Request& request, std::uint32_t first_choice, s
     order.prefill_address = request.placement.prefill_address;
     order.prefill_data_address = request.placement.prefill_data_address;
   }
-  wire::Envelope packed = wire::pack(order, request.epoch);
+  send_order(request, std::move(order), first_choice, now, out);
+}
+
+void GatewayState::send_embed(Request& request, TimePoint now, actors::Outbox& out) {
+  const GenerateJob& job = request.job;
+  wire::Embed order;
+  order.request = job.id;
+  order.epoch = request.epoch;
+  order.model = request.model;
+  order.tenant = job.tenant;
+  order.prompt = job.prompt;
+  order.prompt_tokens = static_cast<std::uint32_t>(order.prompt.size());
+  order.pooling = job.pooling;
+  order.deadline_ms = left_ms(job.deadline, now);
+  order.priority = job.priority;
+  order.trace = traces_.order(job.id, request.epoch);
+  send_order(request, std::move(order), 0, now, out);
+}
+
+template <class Order>
+void GatewayState::send_order(Request& request, Order order, std::uint32_t first_choice, TimePoint now,
+                              actors::Outbox& out) {
+  const wire::Envelope packed = wire::pack(order, request.epoch);
   if (packed.payload.size() > wire::kMaxControlBytes) {
     ++counters_.prompts_by_data;
     std::vector<std::uint8_t> bytes(order.prompt.size() * sizeof(TokenId));
     std::memcpy(bytes.data(), order.prompt.data(), bytes.size());
     // Frames are told apart by their number: resumed choices have different prompts.
-    const wire::PromptFrame frame{job.id, request.epoch, first_choice, order.prompt_tokens,
+    const wire::PromptFrame frame{request.job.id, request.epoch, first_choice, order.prompt_tokens,
                                   frame_checksum(bytes)};
     request.frames.push_back({wire::pack(frame, request.epoch), make_payload(std::move(bytes))});
     order.prompt.clear();

@@ -33,6 +33,8 @@ void GatewayState::start(GenerateJob job, std::shared_ptr<AnswerSink> sink, Time
     return refuse(Errc::model_not_found, "no worker serves a model named \"" + job.model + "\"");
   if (job.prompt.empty() || job.choices == 0 || job.max_tokens == 0)
     return refuse(Errc::invalid_argument, "a request needs a prompt, a choice and a token to make");
+  if (job.pooling != Pooling::none && job.choices != 1)
+    return refuse(Errc::invalid_argument, "a prompt has one vector");
   if (requests_.contains(job.id))
     return refuse(Errc::invalid_argument, "this request id is already in flight");
   const RequestId id = job.id;
@@ -75,6 +77,7 @@ void GatewayState::receive(const std::string& from, const wire::Envelope& messag
                            actors::Outbox& out) {
   actors::Delivery delivery("gateway", from, message, counters_.malformed);
   delivery.on<wire::Tokens>([&](const wire::Tokens& m) { on_tokens(from, m, now, out); });
+  delivery.on<wire::EmbedReply>([&](wire::EmbedReply m) { on_vector(std::move(m), now, out); });
   delivery.on<wire::Spans>([&](const wire::Spans& m) { traces_.take(from, m, now); });
   delivery.on<wire::Placement>([&](const wire::Placement& m) { on_placement(m, now, out); });
   delivery.on<wire::PlaceRefused>([&](const wire::PlaceRefused& m) { on_refused(m, now, out); });

@@ -161,6 +161,10 @@ class GatewayState final : public actors::RoleState {
   void send_generates(Request& request, TimePoint now, actors::Outbox& out);
   void send_generate(Request& request, std::uint32_t first_choice, std::uint32_t choices, TimePoint now,
                      actors::Outbox& out);
+  void send_embed(Request& request, TimePoint now, actors::Outbox& out);
+  /// Generate or Embed; a prompt too long for it goes by itself.
+  template <class Order>
+  void send_order(Request& request, Order order, std::uint32_t first_choice, TimePoint now, actors::Outbox& out);
   void send_frames(Request& request, TimePoint now);
   [[nodiscard]] std::vector<TokenId> prompt_of(const Request& request, std::uint32_t choice) const;
   /// false: it ended with `why` instead.
@@ -183,7 +187,8 @@ class GatewayState final : public actors::RoleState {
                 actors::Outbox& out);
   [[nodiscard]] bool take_echo(Request& request, const wire::Tokens::Entry& entry);
   static std::uint64_t note_drafts(Choice& choice, const wire::Tokens::Entry& entry);
-  void tell_start(Request& request, const wire::Tokens::Entry& entry, TimePoint now, actors::Outbox& out);
+  void on_vector(wire::EmbedReply reply, TimePoint now, actors::Outbox& out);
+  void tell_start(Request& request, std::uint32_t cached_tokens, TimePoint now, actors::Outbox& out);
   void ask_again(Request& request, std::uint32_t choice, TimePoint now, actors::Outbox& out);
   void finish(Requests::iterator at, TimePoint now, actors::Outbox& out);
   void fail_request(Requests::iterator at, const Error& error, TimePoint now, actors::Outbox& out);

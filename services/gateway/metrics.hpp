@@ -19,7 +19,7 @@ inline constexpr std::array kRouteNames = std::to_array<std::string_view>(
      "events",           "models",      "tokenize",    "detokenize",   "files",       "batches",
      "batch_lines",      "healthz",     "readyz",      "metrics",      "config",      "state",
      "page",             "options",     "refused",     "trace",        "orders",      "responses",
-     "other"});
+     "embeddings",       "rerank",      "score",       "other"});
 /// The `outcome` label: status class, or how an answer ended otherwise.
 inline constexpr std::array<std::string_view, 5> kOutcomeNames{"2xx", "4xx", "5xx", "gone", "broken"};
 

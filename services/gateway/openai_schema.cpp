@@ -145,6 +145,26 @@ constexpr std::array kFields{
     Field{"index", kToolCall, kInteger, ignored},
     Field{"arguments", kCalledFunction, kString},
 
+    // Texts that become vectors
+    Field{"model", kVectors, kString},
+    Field{"input", kEmbeddings, kString | kArray},
+    Field{"encoding_format", kEmbeddings, kString},
+    Field{"dimensions", kEmbeddings, kInteger, used, 1, kMaxInt},
+    Field{"query", kRerank, kString},
+    Field{"documents", kRerank, kArray},
+    Field{"top_n", kRerank, kInteger, used, 1, kMaxInt},
+    Field{"return_documents", kRerank, kBoolean},
+    Field{"text_1", kScore, kString | kArray},
+    Field{"text_2", kScore, kString | kArray},
+    Field{"priority", kVectors, kInteger, used, -1'000'000, 1'000'000},
+    Field{"user", kVectors, kString, ignored},
+    Field{"troupe", kVectors, kObject},
+    Field{"pooling", kTroupeVectors, kString},
+    Field{"truncate_prompt_tokens", kVectors, kInteger, only_default},
+    Field{"rank_fields", kRerank, kArray, only_default},
+    Field{"max_chunks_per_doc", kRerank, kInteger, only_default},
+    Field{"max_tokens_per_doc", kRerank, kInteger, only_default},
+
     // Accepted and without influence on the answer
     Field{"safety_identifier", kGenerate, kString, ignored},
     Field{"prompt_cache_retention", kGenerate, kString, ignored},

@@ -18,6 +18,8 @@ inline constexpr Endpoints kChat = 1, kCompletions = 2, kTokenize = 4, kDetokeni
                            kToolChoice = 8192, kNamedFunction = 16384, kToolCall = 32768,
                            kCalledFunction = 65536, kBeam = 131072, kPrediction = 1 << 24;
 inline constexpr Endpoints kGenerate = kChat | kCompletions;
+inline constexpr Endpoints kEmbeddings = 1u << 24, kRerank = 1u << 25, kScore = 1u << 26, kTroupeVectors = 1u << 27;
+inline constexpr Endpoints kVectors = kEmbeddings | kRerank | kScore;
 
 /// JSON types a field may have; a sum. null is always allowed and means absent.
 using JsonTypes = std::uint8_t;

@@ -155,9 +155,11 @@ Expected<RouterState::Placed> RouterState::place(const wire::PlaceRequest& reque
   if (decoders.empty())
     return fail(Errc::no_ready_worker, "no decode worker for \"" + request.model + "\" is ready");
   const auto decode = candidates(decoders, request, *model, false, now);
-  auto prefill =
-      candidates(ready_for(request, wire::Role::prefill, model->id, now), request, *model, true, now);
-  if (options_.convert_lossy) add_relatives(request, *model, prefill, now);
+  // Pages serve the tokens that follow them: where none do, whoever answers computes.
+  const bool helped = request.max_tokens != 0;
+  auto prefill = candidates(helped ? ready_for(request, wire::Role::prefill, model->id, now) : Nodes(), request,
+                            *model, true, now);
+  if (helped && options_.convert_lossy) add_relatives(request, *model, prefill, now);
   const auto holders = sources(request, *model, decode, prefill, now);
   const Offer offer{decode, prefill, options_.min_prompt_tokens, holders, options_.min_fetch_tokens};
   const auto decision = policy_->place(view_of(request), offer);

@@ -58,6 +58,12 @@ inline std::vector<TokenId> fake_answer(std::vector<TokenId> prompt, std::uint64
   return answer;
 }
 
+/// What a text's vector must be.
+inline std::vector<float> fake_vector(std::span<const TokenId> prompt, Pooling pooling) {
+  const auto hash = Hasher().bytes(std::as_bytes(prompt)).number(static_cast<std::uint64_t>(pooling)).finish<ModelId>();
+  return {static_cast<float>(hash.high >> 40), static_cast<float>(hash.low >> 40)};
+}
+
 class FakeEngine final : public engine::Engine {
  public:
   explicit FakeEngine(FakeEngineOptions options = {}) : options_(options) {}
@@ -388,8 +394,18 @@ class FakeEngine final : public engine::Engine {
     }
     cancel(id);
   }
+  void pool(const RequestId& id, const Sequence& sequence, engine::StepOutput& out) {
+    engine::TokenEvent event;
+    event.id = id;
+    event.epoch = sequence.request.epoch;
+    event.finish = FinishReason::stop;
+    event.vector = fake_vector(sequence.request.prompt, sequence.request.pooling);
+    out.tokens.push_back(std::move(event));
+    cancel(id);
+  }
   void generate(const RequestId& id, Sequence& sequence, engine::StepOutput& out) {
     if (sequence.request.beam.width > 0) return search(id, sequence, out);
+    if (sequence.request.pooling != Pooling::none) return pool(id, sequence, out);
     const engine::Request& request = sequence.request;
     if (sequence.texts.empty()) {
       sequence.texts.assign(request.choices, request.prompt);

@@ -38,6 +38,10 @@ class RecordingSink final : public gateway::AnswerSink {
     TROUPE_CHECK(started && !finishes.contains(choice), "a score out of turn");
     scores[choice] = score;
   }
+  void on_vector(std::vector<float> of) override {
+    TROUPE_CHECK(started && !over() && vector.empty(), "a vector out of turn");
+    vector = std::move(of);
+  }
   void on_done(const gateway::DraftUsage& used) override {
     TROUPE_CHECK(!over(), "on_done twice");
     done = true;
@@ -57,6 +61,7 @@ class RecordingSink final : public gateway::AnswerSink {
   std::map<std::uint32_t, double> scores;
   std::optional<Error> error;
   gateway::DraftUsage drafts;
+  std::vector<float> vector;
 };
 
 struct SimFaults {

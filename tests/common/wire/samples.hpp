@@ -80,6 +80,8 @@ inline std::vector<Envelope> message_samples() {
       pack(DraftProposal{node, {{61, 7, DraftOutcome::lost, 5, {12, 13}, {0.5f, 0.25f}, {14, 15}, {0.125f, 0.0625f}}}}),
       pack(DraftOffer{12, node, {{51, 52}}, true}),
       pack(DraftForget{node, {61, 62}}),
+      pack(Embed{request, epoch, model, "default", {1, 2, 3}, false, 3, Pooling::last, 60000, -5, trace}, epoch),
+      pack(EmbedReply{request, epoch, {0.6f, -0.8f}, 2}, epoch),
   };
 }
 

@@ -182,6 +182,30 @@ TEST_F(ApiKeysEdge, TokensOfPromptAndAnswerArePaidFor) {
             std::string::npos);
 }
 
+TEST_F(ApiKeysEdge, VectorsAreHeldToTheSameDoorsAndLimits) {
+  ApiKey key = named("alice");
+  key.rates.tokens_per_minute = 30;
+  key.models = {"small"};
+  open({key});
+  dispatcher_.set_script([](const gateway::GenerateJob&) {
+    ScriptedAnswer answer;
+    answer.vector = {1, 0};
+    return answer;
+  });
+  const auto embed = [&](const std::string& model, std::size_t tokens, const std::string& headers) {
+    return post("/v1/embeddings", json({{"model", model}, {"input", std::vector<int>(tokens, 65)}}).dump(), headers);
+  };
+  EXPECT_EQ(embed("small", 5, "").status, 401);
+  EXPECT_EQ(post("/v1/rerank", "{}").status, 401);
+  EXPECT_EQ(post("/v1/score", "{}").status, 401);
+  EXPECT_EQ(embed("raw", 5, as("alice")).status, 404) << "a model that it may not use is none";
+  const Answer first = embed("small", 20, as("alice"));
+  EXPECT_EQ(first.status, 200) << first.body;
+  EXPECT_EQ(first.header("x-ratelimit-remaining-tokens"), "10");
+  EXPECT_EQ(embed("small", 20, as("alice")).status, 429);
+  EXPECT_EQ(dispatcher_.seen().size(), 1u);
+}
+
 TEST_F(ApiKeysEdge, RequestsAtATimeEndWithTheirAnswerOrTheirClient) {
   ApiKey key = named("alice");
   key.rates.concurrent_requests = 1;

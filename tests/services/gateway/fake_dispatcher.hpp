@@ -30,6 +30,7 @@ struct ScriptedAnswer {
   std::optional<Error> error_after_tokens;   ///< through the sink, instead of on_done
   gateway::DraftUsage drafts = {};           ///< told at the end
   std::vector<double> scores = {};           ///< of the first choices
+  std::vector<float> vector = {};            ///< in place of choices
 };
 
 struct OpenJob {
@@ -142,6 +143,7 @@ class FakeDispatcher final : public gateway::Dispatcher {
     const ScriptedAnswer& answer = work.answer;
     if (answer.error_before_tokens) return work.sink->on_error(*answer.error_before_tokens);
     work.sink->on_start({answer.cached_tokens, answer.prompt_logprobs, converted_pages});
+    if (!answer.vector.empty()) work.sink->on_vector(answer.vector);
     for (std::uint32_t i = 0; i < answer.scores.size(); ++i) work.sink->on_score(i, answer.scores[i]);
     std::vector<std::size_t> at(answer.choices.size(), 0);
     for (bool more = true; more;) {
