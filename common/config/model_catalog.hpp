@@ -22,13 +22,18 @@ struct KnownModel {
   std::string_view name;  ///< "smollm2-135m-instruct"
   std::string_view summary;
   std::string_view licence;
-  std::string_view file;  ///< in the models folder
+  std::string_view file;  ///< in the models folder, perhaps in a folder of its own there
   std::uint64_t bytes;
   std::string_view sha256;  ///< 64 lower-case hex digits
   std::vector<ModelPiece> pieces;
+  std::vector<KnownModel> beside = {};  ///< files that it needs in its folder, fetched with it
 };
 
 [[nodiscard]] const std::vector<KnownModel>& known_models();
+/// By the name of its file (and of the folder, where it has one of its own); nullptr: it is none of them.
+[[nodiscard]] const KnownModel* known_by_file(const std::filesystem::path& path);
+/// Whether a model file holds an encoder, which makes vectors of texts: GGUF files hold decoders, safetensors files encoders.
+[[nodiscard]] bool holds_encoder(const std::filesystem::path& path);
 /// nullptr when the name is not known.
 [[nodiscard]] const KnownModel* find_known_model(std::string_view name);
 
@@ -41,7 +46,8 @@ struct ResolvedModel {
 };
 
 /// "smollm2-135m-instruct", "file.gguf", or "served-name=file.gguf" (also "served-name=known-name").
-/// A file that is a known model's keeps the known name; any other is served as its file name without ".gguf".
+/// A file that is a known model's keeps the known name; any other is served as its file name without ".gguf", a
+/// model.safetensors as its folder's name.
 /// Errors: file_not_found saying how to get it; config_invalid for an unknown name, with the nearest one.
 [[nodiscard]] Expected<ResolvedModel> resolve_model(std::string_view name_or_path,
                                                     const std::filesystem::path& folder);

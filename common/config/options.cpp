@@ -11,8 +11,8 @@ std::vector<Option> rows() {
   return {
       // Models
       {"model", text_list, "smollm2-135m-instruct", kMembers,
-       "Models to serve: known names (troupe models list), paths of GGUF files, or served-name=either. The "
-       "first is the default one."},
+       "Models to serve: known names (troupe models list), paths of GGUF files or of a BERT's safetensors, or "
+       "served-name=either. The first is the default one."},
       {"models", text, "", kAnyRole,
        "Folder of the models cache. Empty: troupe/models below XDG_CACHE_HOME, or below ~/.cache."},
       {"insecure", boolean, "false", kMembers,

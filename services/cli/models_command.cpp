@@ -9,6 +9,7 @@
 #include "common/config/model_catalog.hpp"
 #include "common/config/options.hpp"
 #include "common/gguf/gguf.hpp"
+#include "common/safetensors/safetensors.hpp"
 #include "services/cli/command.hpp"
 #include "services/cli/model_pull.hpp"
 #include "common/terminal/printable.hpp"
@@ -22,7 +23,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kHelp =
     "usage: troupe models list [--verify]         known models, and which are in the cache\n"
     "       troupe models pull NAME...            fetch into the cache, checked by SHA-256\n"
-    "       troupe models inspect NAME|FILE       metadata and tensors of a GGUF file\n"
+    "       troupe models inspect NAME|FILE       metadata and tensors of a model file\n"
     "         [--no-tensors] [--width N]          N: characters shown of a value (80)\n\n"
     "  --models DIR  the cache (TROUPE_MODELS; otherwise troupe/models below XDG_CACHE_HOME or ~/.cache)\n";
 
@@ -38,6 +39,8 @@ std::string state_of(const KnownModel& model, const fs::path& folder, bool verif
   const auto size = fs::file_size(folder / model.file, error);
   if (error) return "no";
   if (size != model.bytes) return "wrong size";
+  for (const KnownModel& file : model.beside)
+    if (!fs::exists(folder / file.file, error)) return "no";
   if (!verify) return "yes";
   return verify_model(model, folder, io.err, ::isatty(STDERR_FILENO) == 1) ? "yes, verified" : "wrong hash";
 }
@@ -84,9 +87,9 @@ int pull(Arguments names, const fs::path& folder, Io& io) {
   return ok;
 }
 
-std::string shape_text(const gguf::Tensor& tensor) {
+std::string shape_text(const std::vector<std::uint64_t>& shape) {
   std::string text = "[";
-  for (const std::uint64_t extent : tensor.shape)
+  for (const std::uint64_t extent : shape)
     text.append(text.size() > 1 ? ", " : "").append(std::to_string(extent));
   return text + "]";
 }
@@ -101,10 +104,20 @@ void print_file(const gguf::File& file, std::size_t width, bool tensors, std::os
   Table rows({"TENSOR", "TYPE", "SHAPE", "BYTES"});
   for (const gguf::Tensor& tensor : file.tensors()) {
     const auto* info = gguf::tensor_type_info(static_cast<std::uint32_t>(tensor.type));
-    rows.add({printable(tensor.name), info != nullptr ? std::string(info->name) : "?", shape_text(tensor),
+    rows.add({printable(tensor.name), info != nullptr ? std::string(info->name) : "?", shape_text(tensor.shape),
               std::to_string(tensor.data.size())});
   }
   out << "\n" << rows.text();
+}
+
+int inspect_encoder(const fs::path& path, Io& io) {
+  const auto file = safetensors::File::open(path);
+  if (!file) return report(file.error(), io);
+  Table rows({"TENSOR", "TYPE", "SHAPE", "BYTES"});
+  for (const safetensors::Tensor& tensor : (*file)->tensors())
+    rows.add({printable(tensor.name), printable(tensor.dtype), shape_text(tensor.shape), std::to_string(tensor.data.size())});
+  io.out << path.string() << ": " << (*file)->tensors().size() << " tensors\n\n" << rows.text();
+  return ok;
 }
 
 int inspect(Arguments arguments, const fs::path& folder, Io& io) {
@@ -119,6 +132,7 @@ int inspect(Arguments arguments, const fs::path& folder, Io& io) {
   if (arguments.size() != 1) return report({Errc::config_invalid, "inspect: expected one model or file"}, io);
   const auto model = resolve_model(arguments.front(), folder);
   if (!model) return report(model.error(), io);
+  if (holds_encoder(model->path)) return inspect_encoder(model->path, io);
   const auto file = gguf::File::open(model->path);
   if (!file) return report(file.error(), io);
   print_file(**file, static_cast<std::size_t>(columns), tensors, io.out);

@@ -2,11 +2,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "common/backend/backend.hpp"
 #include "common/base/log.hpp"
 #include "common/config/host.hpp"
 #include "common/config/model_catalog.hpp"
 #include "common/draft/vocabulary_id.hpp"
+#include "common/encoder/encoder_engine.hpp"
 #include "common/model/model.hpp"
 #include "common/terminal/progress.hpp"
 #include "common/tokenizer/token_texts.hpp"
@@ -50,6 +53,19 @@ Expected<engine::EngineOptions> engine_options(const Config& config) {
   return options;
 }
 
+Expected<std::shared_ptr<backend::Backend>> make_cpu(const Config& config, backend::Numerics numerics,
+                                                     backend::KvCodec codec = backend::KvCodec::f16) {
+  backend::CpuOptions cpu;
+  cpu.threads = number(config, "engine.threads") == 0 ? usable_cores() : number(config, "engine.threads");
+  cpu.isa = *backend::isa_named(config.text("engine.isa"));
+  cpu.pin_threads = config.text("engine.pin_threads") == "auto";
+  cpu.numerics = numerics;
+  cpu.kv_codec = codec;
+  auto made = backend::make_cpu_backend(cpu);
+  if (!made) return tl::unexpected<Error>(made.error());
+  return std::shared_ptr<backend::Backend>(std::move(*made));
+}
+
 constexpr std::size_t kDeskSequences = 4;  // choices of one prompt, and sequences that are over but not forgotten
 
 const Clock& steady_clock() {
@@ -65,6 +81,35 @@ std::shared_ptr<const grammar::TokenTrie> vocabulary_of(const Model& model) {
     return nullptr;
   }
   return std::make_shared<const grammar::TokenTrie>(token_texts(**tokenizer));
+}
+
+Expected<worker::EngineSetup> load_encoder(const Config& config, const ResolvedModel& resolved, std::ostream& out) {
+  auto file = encoder::BertFile::open(resolved.path);
+  if (!file) return tl::unexpected<Error>(file.error());
+  const std::uint64_t free_bytes = free_memory_bytes(), weights = (*file)->weight_bytes();
+  if (weights > free_bytes) {
+    return fail(Errc::does_not_fit, resolved.name + " has " + std::to_string(weights) +
+                                        " bytes of weights, " + std::to_string(free_bytes) +
+                                        " bytes of memory are free");
+  }
+  auto made = make_cpu(config, backend::Numerics::reference);
+  if (!made) return tl::unexpected<Error>(made.error());
+  const std::shared_ptr<backend::Backend> backend = std::move(*made);
+  encoder::EncoderOptions options;
+  options.token_budget = number(config, "engine.token_budget");
+  options.queue = number(config, "engine.max_sequences") + number(config, "engine.queue");
+  Progress progress(out, "loading " + resolved.name, 100, ::isatty(STDERR_FILENO) != 0);
+  auto engine = encoder::make_encoder_engine(*file, backend, options, steady_clock(), [&](double part) {
+    progress.update(static_cast<std::uint64_t>(part * 100));
+  });
+  progress.finish();
+  if (!engine) return tl::unexpected<Error>(engine.error());
+  log::info("encoder loaded", {{"model", resolved.name},
+                               {"device", backend->info().name},
+                               {"numerics", encoder::kEncoderNumerics},
+                               {"context", (*engine)->context_length()}});
+  return worker::EngineSetup{resolved.name, std::string(encoder::kEncoderNumerics), options.queue, std::move(*engine),
+                             (*file)->id("weights")};
 }
 
 Expected<worker::EngineSetup> load_engine(const Config& config, const ResolvedModel& resolved,
@@ -118,16 +163,9 @@ Expected<std::uint64_t> kv_pool_bytes(std::uint64_t configured, std::uint64_t fr
 }
 
 Expected<std::shared_ptr<backend::Backend>> make_backend(const Config& config) {
-  backend::CpuOptions cpu;
-  cpu.threads = number(config, "engine.threads") == 0 ? usable_cores() : number(config, "engine.threads");
-  cpu.isa = *backend::isa_named(config.text("engine.isa"));
-  cpu.pin_threads = config.text("engine.pin_threads") == "auto";
-  cpu.numerics =
-      config.text("engine.numerics") == "reference" ? backend::Numerics::reference : backend::Numerics::fast;
-  if (config.text("kv.codec") == "int8") cpu.kv_codec = backend::KvCodec::int8;
-  auto made = backend::make_cpu_backend(cpu);
-  if (!made) return tl::unexpected<Error>(made.error());
-  return std::shared_ptr<backend::Backend>(std::move(*made));
+  const bool reference = config.text("engine.numerics") == "reference";
+  return make_cpu(config, reference ? backend::Numerics::reference : backend::Numerics::fast,
+                  config.text("kv.codec") == "int8" ? backend::KvCodec::int8 : backend::KvCodec::f16);
 }
 
 Expected<std::vector<worker::EngineSetup>> load_engines(const Config& config, std::ostream& out,
@@ -135,8 +173,10 @@ Expected<std::vector<worker::EngineSetup>> load_engines(const Config& config, st
   const auto models = resolve_models(config.list("model"), models_folder(config.text("models")));
   if (!models) return tl::unexpected<Error>(models.error());
   std::vector<worker::EngineSetup> engines;
+  const auto decoders = std::ranges::count_if(*models, [](const ResolvedModel& m) { return !holds_encoder(m.path); });
   for (const ResolvedModel& model : *models) {
-    auto engine = load_engine(config, model, models->size(), out, drafts);
+    auto engine = holds_encoder(model.path) ? load_encoder(config, model, out)
+                                            : load_engine(config, model, static_cast<std::size_t>(decoders), out, drafts);
     if (!engine) return tl::unexpected<Error>(engine.error());
     engines.push_back(std::move(*engine));
   }

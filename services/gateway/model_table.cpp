@@ -4,6 +4,7 @@
 #include <chrono>
 #include <map>
 
+#include "common/config/model_catalog.hpp"
 #include "common/gguf/gguf.hpp"
 
 namespace troupe::gateway {
@@ -120,6 +121,12 @@ Expected<ModelTable> ModelTable::load(
     const std::vector<std::pair<std::string, std::filesystem::path>>& models) {
   ModelTable table;
   for (const auto& [name, path] : models) {
+    if (holds_encoder(path)) {
+      auto words = Tokenizer::from_word_list(path.parent_path() / "vocab.txt");
+      if (!words) return tl::unexpected<Error>(std::move(words.error()));
+      TROUPE_TRY(table.add({name, std::move(*words), nullptr}));
+      continue;
+    }
     auto file = gguf::File::open(path);
     if (!file) return tl::unexpected<Error>(std::move(file.error()));
     auto tokenizer = Tokenizer::from_gguf(**file);

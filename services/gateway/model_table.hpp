@@ -40,7 +40,7 @@ struct ModelText {
 
 class ModelTable {
  public:
-  /// Reads the files, name by name. A template that does not parse is an error: answers would be wrong
+  /// Reads the files, name by name; of an encoder the vocab.txt beside it. A template that does not parse is an error: answers would be wrong
   /// without it. Errors: those of gguf::File and Tokenizer; config_invalid for a name given twice.
   [[nodiscard]] static Expected<ModelTable> load(
       const std::vector<std::pair<std::string, std::filesystem::path>>& models);

@@ -15,12 +15,6 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kPageTokens = 64;
 
-const KnownModel* known_by_file(const fs::path& path) {
-  for (const KnownModel& model : known_models())
-    if (path.filename() == fs::path(model.file)) return &model;
-  return nullptr;
-}
-
 Finding wrong_file(const KnownModel& model, const std::string& what) {
   return {Level::problem, "model", std::string(model.name) + ": " + what,
           "remove it, then: troupe models pull " + std::string(model.name)};
@@ -64,7 +58,7 @@ Finding check_entry(const std::string& entry, const fs::path& folder, const Mach
 struct Need {
   std::uint64_t weights = 0, pages = 0, spare = 0;
   bool automatic = false;                       ///< its pages take a share of what is free
-  std::uint64_t models = 0, smallest_pool = 0;  ///< smallest_pool: of a request of full context
+  std::uint64_t models = 0, smallest_pool = 0;  ///< models: those with pages; smallest_pool: of a request of full context
   std::uint64_t page = 0;
 };
 
@@ -77,14 +71,15 @@ std::optional<Need> need_of(const Subject& subject, const Machine& machine) {
     if (!resolved) return std::nullopt;
     const auto facts = machine.model(resolved->path, kv_dtype_of(subject.config));
     if (!facts) return std::nullopt;
-    ++need.models;
     need.weights += facts->weight_bytes;
+    if (facts->page_bytes == 0) continue;  // an encoder
+    ++need.models;
     need.pages += configured;
     need.page = std::max(need.page, facts->page_bytes);
     need.smallest_pool = std::max(
         need.smallest_pool, (facts->context_length + kPageTokens - 1) / kPageTokens * facts->page_bytes);
   }
-  if (need.models == 0) return std::nullopt;
+  if (need.weights == 0) return std::nullopt;
   need.spare = need.models * subject.config.bytes("kv.swap_bytes") +
                (subject.clustered() ? subject.config.bytes("kv.transfer_shared_bytes") : 0);
   return need;
@@ -152,6 +147,7 @@ Findings check_memory(const Subjects& subjects, const Machine& machine) {
                         what + ": too little for kv.swap_bytes and shared frames besides",
                         "lower kv.swap_bytes or kv.bytes"});
   for (const auto& [subject, need] : workers) {
+    if (need.models == 0) continue;
     // As a worker chooses it when it starts: a quarter of what the weights leave.
     const std::uint64_t left = room.free_bytes - std::min(room.free_bytes, need.weights);
     const std::uint64_t pool = need.automatic ? left / 4 / need.models : need.pages / need.models;

@@ -30,7 +30,27 @@ TEST_F(ModelCatalog, RowsAreWhole) {
     EXPECT_GT(model.bytes, 0U);
     ASSERT_FALSE(model.pieces.empty());
     for (const ModelPiece& piece : model.pieces) EXPECT_NE(piece.package.find("=="), std::string_view::npos);
+    for (const KnownModel& file : model.beside) {
+      EXPECT_EQ(file.sha256.size(), 64U);
+      EXPECT_EQ(fs::path(file.file).parent_path(), fs::path(model.file).parent_path());
+      EXPECT_EQ(file.pieces.size(), 1U);
+    }
   }
+}
+
+TEST_F(ModelCatalog, AnEncoderHasAFolderOfItsOwn) {
+  const fs::path own = folder_ / "all-MiniLM-L6-v2", other = folder_ / "bge-small";
+  EXPECT_EQ(resolve_model("all-minilm-l6-v2", folder_).error().code, Errc::file_not_found);
+  for (const fs::path& folder : {own, other}) {
+    fs::create_directories(folder);
+    std::ofstream(folder / "model.safetensors") << "x";
+  }
+  EXPECT_EQ(resolve_model("all-minilm-l6-v2", folder_)->path, own / "model.safetensors");
+  EXPECT_EQ(resolve_model((own / "model.safetensors").string(), "/")->name, "all-minilm-l6-v2");
+  EXPECT_EQ(resolve_model((other / "model.safetensors").string(), "/")->name, "bge-small");
+  EXPECT_TRUE(holds_encoder(own / "model.safetensors"));
+  EXPECT_FALSE(holds_encoder(folder_ / "my.model.gguf"));
+  EXPECT_EQ(known_by_file(other / "model.safetensors"), nullptr);
 }
 
 TEST_F(ModelCatalog, ResolvesAKnownNameThroughTheFolder) {

@@ -92,6 +92,30 @@ TEST_F(ModelPull, JoinsThePiecesAndMovesThemIn) {
   EXPECT_NE(err_.str().find("check test.gguf ["), std::string::npos);
 }
 
+TEST_F(ModelPull, FilesBesideComeFromOneFetchAndTheModelsOwnLast) {
+  KnownModel model = model_;
+  model.file = "folder/test.safetensors";
+  model.pieces = {model_.pieces[0]};
+  model.bytes = 6;
+  // SHA-256 of "hello "
+  model.sha256 = "5e3235a8346e5a4585f8c58562f5052b8fe26a3bb122e1e96c76784964dfc461";
+  KnownModel words = model;
+  words.file = "folder/words";
+  model.beside = {words};
+  const auto path = pull(model);
+  ASSERT_TRUE(path) << to_string(path.error());
+  EXPECT_EQ(*path, cache_ / "folder/test.safetensors");
+  EXPECT_TRUE(fs::exists(cache_ / "folder/words"));
+  EXPECT_TRUE(verify_model(model, cache_, err_, false));
+  fs::remove(cache_ / "folder/words");
+  EXPECT_EQ(verify_model(model, cache_, err_, false).error().code, Errc::file_not_found);
+  fs::remove_all(cache_);
+  model.bytes = 7;
+  EXPECT_EQ(pull(model).error().code, Errc::hash_mismatch);
+  EXPECT_TRUE(fs::exists(cache_ / "folder/words"));
+  EXPECT_FALSE(fs::exists(cache_ / "folder/test.safetensors")) << "where it is, all are";
+}
+
 TEST_F(ModelPull, LeavesNothingBehindWhenTheHashIsWrong) {
   KnownModel other = model_;
   other.pieces.pop_back();
