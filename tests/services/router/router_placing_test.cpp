@@ -149,6 +149,16 @@ TEST(RouterPlacing, PolicyAndObjectiveMayChangeWhileItWorksAndPlacementsStay) {
       << "what is wrong changes nothing";
 }
 
+TEST(RouterPlacing, WhatAsksForNoTokensIsComputedByWhoAnswers) {
+  RouterOptions options;
+  options.min_prompt_tokens = 50;
+  Rig r(options);
+  r.join(1, wire::Role::decode);
+  r.join(2, wire::Role::prefill);
+  EXPECT_TRUE(Rig::only<wire::Placement>(r.place(1, 1000)).prefill.has_value());
+  EXPECT_FALSE(Rig::only<wire::Placement>(r.place(2, 1000, 1, {}, {}, 0)).prefill.has_value());
+}
+
 TEST(RouterPlacing, ATenantWhoFloodsIsRefusedAndAnotherIsNot) {
   RouterOptions options;
   options.first_token_slo = 200ms;

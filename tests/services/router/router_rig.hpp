@@ -39,8 +39,10 @@ struct Rig {
     (void)send("tcp://n" + std::to_string(id), message);
   }
   std::vector<actors::Outgoing> place(std::uint64_t request, std::uint32_t tokens, std::uint32_t epoch = 1,
-                                      std::vector<NodeId> avoid = {}, std::vector<BlockKey> blocks = {}) {
+                                      std::vector<NodeId> avoid = {}, std::vector<BlockKey> blocks = {},
+                                      std::uint32_t max_tokens = 100) {
     wire::PlaceRequest message;
+    message.max_tokens = max_tokens;
     message.request = {request, request};
     message.epoch = {epoch};
     message.model = "m";

@@ -8,6 +8,7 @@ using namespace std::chrono_literals;
 
 wire::PlaceRequest recorded(std::uint64_t id, std::string model = "m") {
   wire::PlaceRequest ask;
+  ask.max_tokens = 100;
   ask.request = {id, id};
   ask.epoch = {3};
   ask.model = std::move(model);
