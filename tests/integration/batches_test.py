@@ -4,7 +4,6 @@
 
 Needs TROUPE_PYTHON, an interpreter that has the client.
 """
-import os
 import pathlib
 import subprocess
 import sys
@@ -13,11 +12,7 @@ import harness
 
 
 def main():
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    python = os.environ.get("TROUPE_PYTHON", os.path.join(cache, "troupe", "venv", "bin", "python"))
-    if not os.path.exists(python):
-        print(f"skipped: no interpreter with the openai package at {python}")
-        sys.exit(harness.SKIP)
+    python = harness.need_interpreter("openai")
     model = harness.need_model("SmolLM2-135M-Instruct.Q4_1.gguf")
     script = pathlib.Path(__file__).with_name("batches_check.py")
     subprocess.run([python, str(script), "--model", model, *sys.argv[1:]], check=True)

@@ -2,10 +2,8 @@
 
 Needs TROUPE_PYTHON, an interpreter that has openai. Without MiniLM in the cache (troupe models pull all-minilm-l6-v2) it is left out.
 """
-import os
 import pathlib
 import subprocess
-import sys
 
 import harness
 from harness import check, metric
@@ -14,11 +12,7 @@ DECODER, ENCODER = "smollm2-135m-instruct", "all-minilm-l6-v2"
 
 
 def main():
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    python = os.environ.get("TROUPE_PYTHON", os.path.join(cache, "troupe", "venv", "bin", "python"))
-    if not os.path.exists(python) or subprocess.run([python, "-c", "import openai"], stderr=subprocess.DEVNULL).returncode != 0:
-        print(f"skipped: no interpreter with openai at {python}")
-        sys.exit(harness.SKIP)
+    python = harness.need_interpreter("openai")
     models, names = harness.need_model("SmolLM2-135M-Instruct.Q4_1.gguf"), [DECODER]
     encoder = harness.models_folder() / "all-MiniLM-L6-v2" / "model.safetensors"
     if encoder.exists():

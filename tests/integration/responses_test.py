@@ -3,10 +3,8 @@
 Needs TROUPE_PYTHON, an interpreter that has an openai with responses; langchain-openai is driven where it is there.
 """
 import contextlib
-import os
 import pathlib
 import subprocess
-import sys
 import urllib.request
 
 import harness
@@ -19,12 +17,7 @@ def is_ready(port):
 
 
 def main():
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    python = os.environ.get("TROUPE_PYTHON", os.path.join(cache, "troupe", "venv", "bin", "python"))
-    knows = [python, "-c", "import openai.types.responses"]
-    if not os.path.exists(python) or subprocess.run(knows, stderr=subprocess.DEVNULL).returncode != 0:
-        print(f"skipped: no interpreter with an openai that has responses at {python}")
-        sys.exit(harness.SKIP)
+    python = harness.need_interpreter("openai.types.responses")
     model = harness.need_model("SmolLM2-135M-Instruct.Q4_1.gguf")
     script = str(pathlib.Path(__file__).with_name("responses_check.py"))
     with harness.Redis() as redis:
