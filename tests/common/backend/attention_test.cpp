@@ -141,15 +141,16 @@ TEST(Attention, AgreesWithSoftmaxInDoubleWithAndWithoutWindows) {
 }
 
 TEST(Attention, GivesTheSameBitsOnEveryInstructionSet) {
+  constexpr std::uint32_t kKeys = 100;  // scalar code under a sanitizer takes most of the suite's time
   for (const auto& [numerics, codec] : kModes)
     for (const Shape& shape : kShapes)
       for (const std::uint32_t window : {0U, 70U}) {
-        const auto q = Numbers(3).many(std::size_t{150} * shape.heads * shape.key_dim);
+        const auto q = Numbers(3).many(std::size_t{kKeys} * shape.heads * shape.key_dim);
         std::vector<float> first;
         for (const Isa isa : supported_isas()) {
           Rig rig(isa, 1, numerics, codec);
-          Cache cache(rig, shape, 150, 4);
-          const auto out = cache.attend(cache.causal(0, 150), q, window, 20.0F);
+          Cache cache(rig, shape, kKeys, 4);
+          const auto out = cache.attend(cache.causal(0, kKeys), q, window, 20.0F);
           if (first.empty()) first = out;
           ASSERT_TRUE(same_bits(first, out)) << rig.backend->info().name << " heads " << shape.heads;
         }
@@ -161,11 +162,11 @@ TEST(Attention, GivesARowTheSameBitsAloneInChunksAndForEveryThreadCount) {
     for (const Isa isa : supported_isas())
       for (const Shape& shape : kShapes) {
         if (isa == Isa::scalar && shape.heads != 9) continue;
-        constexpr std::uint32_t kKeys = 330;
+        constexpr std::uint32_t kKeys = 200;  // four pages, two of them cut by the window, the last one short
         const std::uint32_t width = shape.heads * shape.key_dim;
         const auto q = Numbers(5).many(std::size_t{kKeys} * width);
         std::vector<float> whole;
-        for (const std::uint32_t threads : {1U, 2U, 3U}) {
+        for (const std::uint32_t threads : {1U, 3U}) {
           Rig rig(isa, threads, Numerics::fast, codec);
           Cache cache(rig, shape, kKeys, 6);
           const auto out = cache.attend(cache.causal(0, kKeys), q, 100);
