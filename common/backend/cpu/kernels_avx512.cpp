@@ -104,7 +104,7 @@ template <class F, int kRows>
 void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
   constexpr int kGroups = 8 / F::kParts;
   constexpr int kTogether = 4;  // rows whose sums advance side by side: one sum alone waits for each of its products
-  constexpr std::size_t kAhead = 3072;  // bytes; a matrix is one stream, and most calls read it in one pass
+  constexpr std::size_t kAhead = 6144;  // bytes; a matrix is one stream, and most calls read it in one pass
   const std::byte* weights = job.panels + panel * job.panel_bytes;
   const std::int8_t* x = codes_of(job, row);
   const BlockMeta* meta = meta_of(job, row);
@@ -122,8 +122,7 @@ void quant_rows(const LinearJob& job, std::uint32_t panel, std::uint32_t row) {
       x = rest.codes;
       meta = &rest.meta;
     }
-    if constexpr (kRows > 4)
-      for (std::size_t line = 0; line < F::kBlockBytes; line += 64) _mm_prefetch(block + kAhead + line, _MM_HINT_T0);
+    for (std::size_t line = 0; line < F::kBlockBytes; line += 64) _mm_prefetch(block + kAhead + line, _MM_HINT_T0);
     const std::ptrdiff_t to_meta = reinterpret_cast<const std::int8_t*>(meta) - x;
     __m512i codes[8];
     load_codes<F>(block, codes);

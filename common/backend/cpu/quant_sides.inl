@@ -52,7 +52,7 @@ class Fetch {
   }
 
  private:
-  static constexpr std::size_t kAhead = 3072;
+  static constexpr std::size_t kAhead = 6144;
   std::size_t from_ = 0;
   std::size_t end_ = 0;
   std::size_t step_ = 64;

@@ -11,7 +11,7 @@ namespace troupe::backend::cpu {
 namespace {
 
 constexpr std::uint32_t kDefaultMxcsr = 0x1f80;  // all exceptions masked, nearest, no flush to zero, denormals are numbers
-constexpr std::uint32_t kSpins = 400;            // about 10 to 20 microseconds of pauses
+constexpr std::uint32_t kSpins = 3000;           // about 100 microseconds of pauses: waking a thread takes as long as some jobs
 
 std::uint64_t make_ticket(std::uint64_t epoch, std::uint64_t tasks) { return epoch << 32 | tasks << 16; }
 std::uint32_t next_of(std::uint64_t ticket) { return static_cast<std::uint32_t>(ticket & 0xffff); }
