@@ -146,7 +146,7 @@ class CpuBackend final : public Backend {
   void look_ahead(std::uint32_t rows, Ahead ahead) {
     constexpr std::uint32_t kRowsThatWait = 4;
     constexpr std::size_t kMostAhead = std::size_t{256} << 10;  // bytes, a part of the second cache level
-    if (rows <= kRowsThatWait) pool_.prefetch_while_idle(ahead.data, std::min(ahead.bytes, kMostAhead));
+    if (rows <= kRowsThatWait) pool_.prefetch_while_idle(ahead.data, ahead.bytes, kMostAhead);
   }
   void store_prepared(const float* x, const ActivationLayout& layout, std::byte* record) const;
 

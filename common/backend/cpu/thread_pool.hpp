@@ -1,6 +1,7 @@
 #pragma once
-// The backend's compute threads. A job is a number of tasks with fixed contents; whoever is free claims the next one, so a
-// sleeping or preempted worker delays nobody, and which thread runs a task can never show in a result.
+// The backend's compute threads. A job is a number of tasks with fixed contents. Each thread has a range of them, which it
+// claims in order, so that what one thread reads is one stream; whoever is through with its own takes the last of another's,
+// so a sleeping or preempted worker delays nobody. Which thread runs a task can never show in a result.
 //
 // Waiting spins for some microseconds (the gap between two ops of a step) and then parks, so an idle backend costs nothing.
 // With a lease of CPUs each worker stays on its own; the thread that calls run() does only while it has a hold_thread(),
@@ -57,8 +58,9 @@ class ThreadPool {
     }, &body);
   }
 
-  /// Bytes that idle workers ask the memory for until the next job comes: those it will read. Replaces what was set before.
-  void prefetch_while_idle(const std::byte* data, std::size_t bytes);
+  /// Bytes that the next job will read, evenly by its tasks: idle workers ask the memory for the first `most` of their own
+  /// shares until it comes. Replaces what was set before.
+  void prefetch_while_idle(const std::byte* data, std::size_t bytes, std::size_t most);
 
   static constexpr std::uint32_t kMaxTasks = 65535;
 
@@ -67,21 +69,28 @@ class ThreadPool {
 
   void run_erased(std::uint32_t tasks, Function function, const void* context);
   void work(std::uint32_t worker);
+  /// Runs tasks until there are none to claim. False: there were none.
   bool claim_and_run(std::uint32_t worker);
   [[nodiscard]] bool claimable() const;
   void park();
-  bool prefetch_some();
+  bool prefetch_some(std::uint32_t worker);
 
-  // epoch (32 bits) | tasks (16) | next (16): a claim is one compare-and-swap, and the epoch makes a late one harmless.
-  alignas(64) std::atomic<std::uint64_t> ticket_{0};
+  /// One thread's tasks of the job.
+  struct alignas(64) Share {
+    // epoch (32 bits) | end (16) | next (16): a claim is one compare-and-swap, and the epoch makes a late one harmless.
+    std::atomic<std::uint64_t> ticket{0};
+    // Addresses; a torn pair is harmless, for a prefetch never faults.
+    std::atomic<std::uintptr_t> ahead{0};
+    std::atomic<std::uintptr_t> ahead_end{0};
+  };
+  std::vector<Share> shares_;  ///< by worker
   alignas(64) std::atomic<std::uint32_t> done_{0};
   std::atomic<bool> caller_parked_{false};
   std::atomic<std::uint32_t> sleepers_{0};
   std::atomic<bool> stop_{false};
-  // Addresses; a torn pair is harmless, for a prefetch never faults.
-  alignas(64) std::atomic<std::uintptr_t> ahead_{0};
-  std::atomic<std::uintptr_t> ahead_end_{0};
-  // Written before a job's ticket, read only by who holds a claim of it.
+  // Written before a job's tickets, read only by who holds a claim of it.
+  alignas(64) std::uint32_t tasks_ = 0;
+  std::uint64_t epoch_ = 0;
   Function function_ = nullptr;
   const void* context_ = nullptr;
 

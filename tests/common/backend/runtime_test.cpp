@@ -1,7 +1,9 @@
 // Around the ops: threads, graphs, copies, options.
 #include <xmmintrin.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "common/backend/cpu/cpu_info.hpp"
@@ -24,6 +26,36 @@ TEST(ThreadPool, RunsEveryTaskOnceWhateverTheCounts) {
       for (const auto& count : done) ASSERT_EQ(count.load(), 1);
     }
   }
+}
+
+TEST(ThreadPool, GivesAThreadItsOwnTasksInOrderAndThenTheLastOfAnothers) {
+  constexpr std::uint32_t kThreads = 3;
+  constexpr std::uint32_t kTasks = 60;
+  cpu::ThreadPool pool(kThreads);
+  for (int round = 0; round < 100; ++round) {
+    std::vector<std::vector<std::uint32_t>> ran(kThreads);
+    pool.run(kTasks, [&](std::uint32_t task, std::uint32_t worker) { ran[worker].push_back(task); });
+    for (std::uint32_t worker = 0; worker < kThreads; ++worker) {
+      const auto owned = [&](std::uint32_t task) { return task / (kTasks / kThreads) == worker; };
+      const auto others = std::find_if_not(ran[worker].begin(), ran[worker].end(), owned);
+      EXPECT_TRUE(std::is_sorted(ran[worker].begin(), others));
+      EXPECT_TRUE(std::none_of(others, ran[worker].end(), owned)) << "its own come first";
+    }
+  }
+}
+
+TEST(ThreadPool, LetsOthersDoTheTasksOfAThreadThatIsHeldUp) {
+  cpu::ThreadPool pool(2);
+  std::atomic<std::uint32_t> others{0};
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  pool.run(20, [&](std::uint32_t task, std::uint32_t) {
+    if (task != 0) {
+      others.fetch_add(1);
+      return;
+    }
+    while (others.load() < 19 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    EXPECT_EQ(others.load(), 19U) << "done while this task held its thread";
+  });
 }
 
 TEST(ThreadPool, TakesCallsFromSeveralThreadsInTurn) {
