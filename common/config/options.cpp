@@ -313,6 +313,8 @@ std::vector<Option> rows() {
        "",
        {"debug", "info", "warn", "error", "off"}}),
       {"log.json", boolean, "false", kAnyRole, "One JSON object a line instead of text."},
+      {"process.core_dumps", boolean, "false", kAnyRole,
+       "Whether a crash may leave a core file: it holds keys, prompts and answers in the clear."},
       {"metrics.host", text, "127.0.0.1", kMembers, "Address of the metrics port."},
       {"metrics.port", integer, "-1", kMembers,
        "Port that serves /metrics, /healthz and /readyz of a process without a gateway, or of one whose API is HTTPS; -1 none, 0 a free "

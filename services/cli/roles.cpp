@@ -24,6 +24,7 @@
 #include "common/wire/release.hpp"
 #include "common/worker/metrics.hpp"
 #include "services/cli/config_reload.hpp"
+#include "services/cli/core_dumps.hpp"
 #include "services/cli/draft_hosts.hpp"
 #include "services/cli/notify.hpp"
 #include "services/cli/process_signals.hpp"
@@ -595,6 +596,7 @@ class Process {
 int run_role(std::string_view role, const Config& config, std::function<Expected<Config>()> reread) {
   const auto roles = role_set(role);
   TROUPE_CHECK(roles.has_value(), role);
+  if (!config.boolean("process.core_dumps")) forbid_core_dumps();
   Process process(role, *roles, config, std::move(reread));
   const auto done = process.run();
   if (done) return ok;

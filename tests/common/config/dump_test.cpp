@@ -20,7 +20,9 @@ Config changed() {
 TEST(Dump, YamlLoadsBackToTheSameValues) {
   const Config config = changed();
   ConfigSources s;
-  s.file = *parse_yaml(dump_yaml(config), "dump.yaml");
+  auto file = parse_yaml(dump_yaml(config), "dump.yaml");
+  ASSERT_TRUE(file) << to_string(file.error());
+  s.file = std::move(*file);
   const auto again = Config::load(product_schema(), s);
   ASSERT_TRUE(again) << to_string(again.error());
   for (std::size_t i = 0; i < product_schema().options().size(); ++i)
