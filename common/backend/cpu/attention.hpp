@@ -26,7 +26,6 @@ struct Visible {
   std::uint32_t begin = 0;
   std::uint32_t end = 0;
   [[nodiscard]] bool none() const { return begin >= end; }
-  [[nodiscard]] bool all() const { return begin == 0 && end == kPageSlots; }
 };
 
 /// A checked and normalised AttentionBatch: leading extras that stand where they count are part of the prefix.

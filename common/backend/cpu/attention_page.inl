@@ -1,4 +1,4 @@
-// One page of keys and values against many queries, start to end in registers and first-level cache: scores, weights,
+// One page of keys and values, or a part of it, against many queries, start to end in registers and first-level cache: scores, weights,
 // weighted values, merge. Every sum is the one of tile(), softmax() and merge() (README, "Same bits").
 
 // Queries at a time and vectors of 16 columns, as many sums as there are registers for: many queries, few, one.
@@ -55,34 +55,52 @@ TROUPE_INLINE void page_value_scales(const PageJob& job, float* weights) {
   }
 }
 
-/// Scaled scores of kRows queries with 64 keys, and 16 maxima of each.
-template <bool kAhead, class T, int kRows, int kVectors>
-TROUPE_INLINE void page_scores(const PageJob& job, std::uint32_t query, float* scores, F32x16* largest) {
+/// Scaled scores of kRows queries with 16 * kVectors keys from `col` on; `largest` takes them up.
+template <bool kWhole, bool kAhead, class T, int kVectors, int kRows>
+TROUPE_INLINE void page_scores_at(const PageJob& job, const float* const (&q)[kRows], int col, float* scores, F32x16 (&largest)[kRows]) {
+  const F32x16 scale = set1(job.scale);
+  F32x16 acc[kRows][kVectors];
+  page_product<kAhead>(q, static_cast<const T*>(job.keys) + col, 64, job.key_dim, static_cast<const T*>(job.after_keys) + col, acc);
+  TROUPE_UNROLL for (int r = 0; r < kRows; ++r)
+    TROUPE_UNROLL for (int v = 0; v < kVectors; ++v) {
+      const int at = col + 16 * v;
+      if constexpr (kCodes<T>) acc[r][v] = mul(acc[r][v], load_half(job.key_scales + at));
+      F32x16 scaled = mul(scale, acc[r][v]);
+      if constexpr (!kWhole)
+        scaled = keep(scaled, static_cast<int>(job.begin) - at, static_cast<int>(job.end) - at, set1(-__builtin_inff()));
+      store(scores + 64 * r + at, scaled);
+      largest[r] = max(largest[r], scaled);
+    }
+}
+
+/// Of kRows queries with 64 keys, and 16 maxima of each. A key that is not seen has the score -inf.
+template <bool kWhole, bool kAhead, class T, int kRows, int kVectors>
+TROUPE_INLINE void page_scores(const PageJob& job, std::uint32_t query, float* scores, F32x16 (&largest)[kRows]) {
   const float* q[kRows];
   TROUPE_UNROLL for (int r = 0; r < kRows; ++r) q[r] = job.q[query + static_cast<std::uint32_t>(r)];
-  const F32x16 scale = set1(job.scale);
   TROUPE_UNROLL for (int r = 0; r < kRows; ++r) largest[r] = set1(-__builtin_inff());
-  for (int col = 0; col < 64; col += 16 * kVectors) {
-    F32x16 acc[kRows][kVectors];
-    page_product<kAhead>(q, static_cast<const T*>(job.keys) + col, 64, job.key_dim, static_cast<const T*>(job.after_keys) + col,
-                         acc);
-    TROUPE_UNROLL for (int r = 0; r < kRows; ++r)
-      TROUPE_UNROLL for (int v = 0; v < kVectors; ++v) {
-        if constexpr (kCodes<T>) acc[r][v] = mul(acc[r][v], load_half(job.key_scales + col + 16 * v));
-        const F32x16 scaled = mul(scale, acc[r][v]);
-        store(scores + 64 * r + col + 16 * v, scaled);
-        largest[r] = max(largest[r], scaled);
-      }
+  if constexpr (kWhole) {
+    for (int col = 0; col < 64; col += 16 * kVectors) page_scores_at<true, kAhead, T, kVectors>(job, q, col, scores, largest);
+    return;
   }
+  const F32x16 hidden = set1(-__builtin_inff());
+  const int last = (static_cast<int>(job.end) + 15) / 16 * 16;
+  int col = static_cast<int>(job.begin) / 16 * 16;
+  for (int i = 0; i < 64; i += 16)
+    for (int r = 0; (i < col || i >= last) && r < kRows; ++r) store(scores + 64 * r + i, hidden);
+  for (; col + 16 * kVectors <= last; col += 16 * kVectors) page_scores_at<false, kAhead, T, kVectors>(job, q, col, scores, largest);
+  for (; col < last; col += 16) page_scores_at<false, kAhead, T, 1>(job, q, col, scores, largest);
 }
 
 /// Apart from the rest: inlined, the compiler would compute both sides of the question whether there is a cap.
 template <int kRows>
-__attribute__((noinline)) void page_cap(float cap, float* scores, F32x16* largest) {
+__attribute__((noinline)) void page_cap(const PageJob& job, float* scores, F32x16* largest) {
+  const F32x16 hidden = set1(-__builtin_inff());
   for (int r = 0; r < kRows; ++r, scores += 64) {
-    largest[r] = set1(-__builtin_inff());
+    largest[r] = hidden;
     for (int i = 0; i < 64; i += 16) {
-      const F32x16 score = capped(load(scores + i), cap);
+      const F32x16 all = capped(load(scores + i), job.softcap);
+      const F32x16 score = keep(all, static_cast<int>(job.begin) - i, static_cast<int>(job.end) - i, hidden);
       store(scores + i, score);
       largest[r] = max(largest[r], score);
     }
@@ -128,14 +146,17 @@ TROUPE_INLINE void page_factors(const PageJob& job, std::uint32_t query, const S
 }
 
 /// out = merge(out, weights x values), columns [col, col + 16 * kVectors).
-template <bool kAhead, class T, int kRows, int kVectors>
+template <bool kWhole, bool kAhead, class T, int kRows, int kVectors>
 TROUPE_INLINE void page_values(const PageJob& job, std::uint32_t query, const float* weights, const float* factors,
                                std::uint32_t col) {
+  const std::uint32_t first = kWhole ? 0 : job.begin;
+  const std::uint32_t count = kWhole ? 64 : job.end - job.begin;
   const float* w[kRows];
-  TROUPE_UNROLL for (int r = 0; r < kRows; ++r) w[r] = weights + 64 * r;
+  TROUPE_UNROLL for (int r = 0; r < kRows; ++r) w[r] = weights + 64 * r + first;
   F32x16 acc[kRows][kVectors];
-  page_product<kAhead>(w, static_cast<const T*>(job.values) + col, job.value_cols, 64,
-                       static_cast<const T*>(job.after_values) + col, acc);
+  const std::size_t skipped = std::size_t{first} * job.value_cols;
+  page_product<kAhead>(w, static_cast<const T*>(job.values) + skipped + col, job.value_cols, count,
+                       static_cast<const T*>(job.after_values) + skipped + col, acc);
   TROUPE_UNROLL for (int r = 0; r < kRows; ++r) {
     const std::uint32_t at = query + static_cast<std::uint32_t>(r);
     float* out = job.out[at] + col;
@@ -150,36 +171,43 @@ TROUPE_INLINE void page_values(const PageJob& job, std::uint32_t query, const fl
   }
 }
 
-template <bool kAhead, class T, int kRows, int kVectors>
+template <bool kWhole, bool kAhead, class T, int kRows, int kVectors>
 void page_rows(const PageJob& job, std::uint32_t query) {
   alignas(64) float scores[kRows * 64];
   alignas(64) float factors[16];
   SoftmaxPart parts[kRows];
   F32x16 largest[kRows];
-  page_scores<kAhead, T, kRows, kVectors>(job, query, scores, largest);
-  if (job.softcap != 0.0F) page_cap<kRows>(job.softcap, scores, largest);
+  page_scores<kWhole, kAhead, T, kRows, kVectors>(job, query, scores, largest);
+  if (job.softcap != 0.0F) page_cap<kRows>(job, scores, largest);
   page_softmax<kRows>(scores, largest, parts);
   if constexpr (kCodes<T>) page_value_scales<kRows>(job, scores);
   page_factors<kRows>(job, query, parts, factors);
   constexpr std::uint32_t kCols = 16 * kVectors;
   std::uint32_t col = 0;
-  for (; col + kCols <= job.value_cols; col += kCols) page_values<kAhead, T, kRows, kVectors>(job, query, scores, factors, col);
-  for (; col < job.value_cols; col += 16) page_values<kAhead, T, kRows, 1>(job, query, scores, factors, col);
+  for (; col + kCols <= job.value_cols; col += kCols)
+    page_values<kWhole, kAhead, T, kRows, kVectors>(job, query, scores, factors, col);
+  for (; col < job.value_cols; col += 16) page_values<kWhole, kAhead, T, kRows, 1>(job, query, scores, factors, col);
 }
 
-/// The first queries bring the page from memory; those that follow find it in the cache.
+/// Queries [query, ...) in steps of kRows. The first of a job bring the page from memory; the others find it in the cache.
+template <bool kWhole, class T, int kRows, int kVectors>
+TROUPE_INLINE void page_steps(const PageJob& job, std::uint32_t& query) {
+  for (; query + kRows <= job.queries; query += kRows)
+    job.after_keys != nullptr && query == 0 ? page_rows<kWhole, true, T, kRows, kVectors>(job, query)
+                                            : page_rows<kWhole, false, T, kRows, kVectors>(job, query);
+}
+
 template <class T>
 void attend_page(const PageJob& job) {
   std::uint32_t query = 0;
-  const bool ahead = job.after_keys != nullptr;
-  for (; query + kPageRows <= job.queries; query += kPageRows)
-    ahead && query == 0 ? page_rows<true, T, kPageRows, kPageVectors>(job, query)
-                        : page_rows<false, T, kPageRows, kPageVectors>(job, query);
-  for (; query + kFewRows <= job.queries; query += kFewRows)
-    ahead && query == 0 ? page_rows<true, T, kFewRows, kFewVectors>(job, query)
-                        : page_rows<false, T, kFewRows, kFewVectors>(job, query);
-  for (; query < job.queries; ++query)
-    ahead && query == 0 ? page_rows<true, T, 1, kOneVectors>(job, query) : page_rows<false, T, 1, kOneVectors>(job, query);
+  if (job.begin > 0 || job.end < 64) {  // the end of a sequence or of a window: few queries
+    page_steps<false, T, kFewRows, kFewVectors>(job, query);
+    page_steps<false, T, 1, kOneVectors>(job, query);
+    return;
+  }
+  page_steps<true, T, kPageRows, kPageVectors>(job, query);
+  page_steps<true, T, kFewRows, kFewVectors>(job, query);
+  page_steps<true, T, 1, kOneVectors>(job, query);
 }
 
 void attend(const PageJob& job) {

@@ -165,26 +165,26 @@ class UnitRun {
     plain_.clear();
     gathered_.clear();
     Visible all{kS, 0};  // what the plain rows see between them
-    bool whole = true;   // each of them sees all of the split
+    bool equal = true;   // each of them sees just that
     for (std::uint32_t r = row_begin_; r < row_end_; ++r) {
       const Visible seen = visible(row(r), call_.params.window, split);
       if (seen.none()) continue;
       const bool gathers = split * kS + seen.end > row(r).prefix;
       (gathers ? gathered_ : plain_).push_back({r, seen});
       if (gathers) continue;
+      equal = equal && (plain_.size() == 1 || (seen.begin == all.begin && seen.end == all.end));
       all = {std::min(all.begin, seen.begin), std::max(all.end, seen.end)};
-      whole = whole && seen.all();
     }
     if (!plain_.empty()) {
       const auto rows = static_cast<std::uint32_t>(plain_.size());
-      whole = whole && plain_.back().r - plain_.front().r + 1 == rows;
+      equal = equal && plain_.back().r - plain_.front().r + 1 == rows;
       Tile tile{s_.keys.data(), s_.values.data(), false};
-      const bool reads = reads_pages(rows, whole);
+      const bool reads = reads_pages(rows, equal);
       if (reads)
         tile = {page_keys(split), page_values(split), half_, page_values(split), keys_after(split)};
       else
         copy_tile(split, all);
-      whole && (reads || !codes_) ? rows_on_page(plain_.front().r, rows, split, tile) : rows_on_tile(plain_, all, split, tile);
+      equal && (reads || !codes_) ? rows_on_page(plain_.front().r, rows, all, split, tile) : rows_on_tile(plain_, all, split, tile);
     }
     std::uint32_t clean = 0;  // columns of the tile in scratch that are the page's own
     for (const Seen& one : gathered_) {
@@ -201,8 +201,8 @@ class UnitRun {
     }
   }
 
-  /// Neighbouring rows that see the whole split, in one go.
-  void rows_on_page(std::uint32_t first, std::uint32_t rows, std::uint32_t split, const Tile& tile) {
+  /// Neighbouring rows that see the same of the split, in one go.
+  void rows_on_page(std::uint32_t first, std::uint32_t rows, Visible seen, std::uint32_t split, const Tile& tile) {
     const std::uint32_t begin = first * group_;
     const std::uint32_t queries = rows * group_;
     if (partials_ != nullptr)
@@ -212,7 +212,7 @@ class UnitRun {
                            .after_keys = tile.after_keys, .after_values = tile.after_values,
                            .key_dim = key_dim_, .value_cols = padded_, .scale = call_.params.scale,
                            .softcap = call_.params.softcap, .sums = s_.sums.data() + begin, .out = s_.outputs.data() + begin,
-                           .started = s_.started.data() + begin});
+                           .started = s_.started.data() + begin, .begin = seen.begin, .end = seen.end});
     if (partials_ == nullptr)
       std::fill_n(s_.started.begin() + begin, queries, std::uint8_t{1});
     else
@@ -232,11 +232,11 @@ class UnitRun {
            std::size_t{next_->head} * key_dim_ * kS * element();
   }
 
-  /// Whether the kernels read the page itself: floats always, halves as a whole or when few rows share their conversion, codes
-  /// as a whole.
-  [[nodiscard]] bool reads_pages(std::uint32_t rows, bool whole) const {
+  /// Whether the kernels read the page itself: floats always, halves in one go or when few rows share their conversion, codes
+  /// in one go.
+  [[nodiscard]] bool reads_pages(std::uint32_t rows, bool in_one_go) const {
     const bool few = half_ && rows * group_ <= call_.kernels->direct_rows;
-    return padded_ == value_dim_ && (whole || few || !(half_ || codes_));
+    return padded_ == value_dim_ && (in_one_go || few || !(half_ || codes_));
   }
 
   void rows_on_tile(std::span<const Seen> rows, Visible all, std::uint32_t split, const Tile& tile) {

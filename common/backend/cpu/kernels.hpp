@@ -78,6 +78,8 @@ struct PageJob {
   SoftmaxPart* sums = nullptr;            ///< [queries]
   float* const* out = nullptr;            ///< [queries] of [value_cols]
   const std::uint8_t* started = nullptr;  ///< [queries] 0: sums and out hold nothing yet
+  std::uint32_t begin = 0;                ///< of the slots that all queries see; the others may hold anything
+  std::uint32_t end = 64;
 };
 
 struct Kernels {
