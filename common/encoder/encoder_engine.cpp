@@ -65,6 +65,7 @@ class EncoderEngine final : public engine::Engine {
     return no_pages();
   }
   Expected<void> commit_import(const RequestId&, std::uint32_t) override { return no_pages(); }
+  Expected<void> import_answer(const RequestId&, TokenId) override { return no_pages(); }
   std::uint32_t cached_tokens_for(std::string_view, std::span<const TokenId>) const override { return 0; }
   void export_page(std::uint32_t, std::uint32_t, std::span<std::byte>) const override {}
   engine::HeldBlocks hold_blocks(const RequestId&, std::span<const BlockKey>) override { return {}; }

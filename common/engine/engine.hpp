@@ -83,6 +83,9 @@ struct Request {
   /// Not none: the answer is a vector and no token is drawn; max_tokens is 0. It comes when the prompt is computed. Goes with
   /// one choice and without grammar, beams and resumed tokens.
   Pooling pooling = Pooling::none;
+  /// Of a prompt that is computed for somebody else, and whole: its first token is drawn here, as the stream would have
+  /// drawn it, and told by an event of that token alone.
+  bool draw_first = false;
 };
 
 /// When a choice passed its stages here. Pages that come from elsewhere count as admitted when room was reserved for them.
@@ -202,7 +205,8 @@ class Engine {
 
   /// Queues a request. Errors: queue_full, context_length_exceeded, out_of_pages (can never fit), invalid_argument.
   [[nodiscard]] virtual Expected<void> submit(Request request) = 0;
-  /// Queues prefill of the first `tokens` prompt tokens only; its pages stay pinned until release_prefill.
+  /// Queues prefill of the first `tokens` prompt tokens only, of all of them with draw_first; pages stay pinned until
+  /// release_prefill.
   /// `progress` runs inside step(), after each layer of each chunk. Returning false asks to be called again later for the
   /// same data before this sequence goes on (back-pressure); data is never lost.
   [[nodiscard]] virtual Expected<void> submit_prefill(Request request, std::uint32_t tokens,
@@ -221,6 +225,9 @@ class Engine {
   /// Takes the first `tokens` of them, at most as many as were reserved; the rest is computed. Errors: transfer_failed when a
   /// page of a layer is missing.
   [[nodiscard]] virtual Expected<void> commit_import(const RequestId& id, std::uint32_t tokens) = 0;
+  /// Before it is committed: the answer's next token was drawn elsewhere, and told; the stream goes on behind it. Errors:
+  /// transfer_failed (no such import), invalid_argument (the answer would be over, or is not of one plain choice).
+  [[nodiscard]] virtual Expected<void> import_answer(const RequestId& id, TokenId token) = 0;
   [[nodiscard]] virtual std::uint32_t cached_tokens_for(std::string_view tenant, std::span<const TokenId> prompt) const = 0;
   /// Bytes of one layer of one physical page.
   virtual void export_page(std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) const = 0;

@@ -34,6 +34,7 @@ class EngineImpl final : public Engine {
   Expected<void> imported_page(const RequestId& id, std::uint32_t layer, std::uint32_t page_index,
                                std::span<std::byte> to) const override;
   Expected<void> commit_import(const RequestId& id, std::uint32_t tokens) override;
+  Expected<void> import_answer(const RequestId& id, TokenId token) override;
   std::uint32_t cached_tokens_for(std::string_view tenant, std::span<const TokenId> prompt) const override;
   void export_page(std::uint32_t layer, std::uint32_t page, std::span<std::byte> to) const override;
   HeldBlocks hold_blocks(const RequestId& id, std::span<const BlockKey> keys) override;

@@ -72,8 +72,8 @@ std::uint32_t EngineImpl::room_for(const Sequence& sequence) const {
 
 bool EngineImpl::start(Sequence& sequence) {
   const std::uint32_t wanted = sequence.wanted();
-  // The last token is always computed, for its logits; a prefill-only prompt may be cached whole.
-  const std::uint32_t cached = adopt(sequence, sequence.prefill_only() ? wanted : wanted - 1);
+  // The last token is always computed, for its logits; a prompt that nothing is drawn from may be cached whole.
+  const std::uint32_t cached = adopt(sequence, sequence.draws() ? wanted - 1 : wanted);
   // A page to grow into is left to each running sequence and to each beam, or the newcomer would soon be sent back.
   const std::size_t growing = running_.size() + sequence.request->beam.width;
   if (!sequence.pages->reserve(room_for(sequence)) || (!running_.empty() && pool_.available() < growing)) {

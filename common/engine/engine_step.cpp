@@ -129,7 +129,7 @@ void EngineImpl::add_rows(const Planned& item) {
       state_owner_.emplace_back(&sequence, at);
       batch_.state_rows.push_back(static_cast<std::int32_t>(batch_.rows()));
     }
-    const bool wants = !sequence.prefill_only() && !sequence.pool && (last || (sequence.request->prompt_logprobs && at + 1 < sequence.request->prompt.size()));
+    const bool wants = sequence.draws() && !sequence.pool && (last || (sequence.request->prompt_logprobs && at + 1 < sequence.request->prompt.size()));
     if (wants) logit_owner_.emplace_back(&sequence, at);
     // What is drawn from may need few of the logits; what is reported about a prompt needs all.
     batch_.add_row(index, sequence.tokens[at], sequence.pages->position_of(at), sequence.pages->slot_of(at), at, wants,
@@ -276,7 +276,7 @@ bool EngineImpl::draw(Sequence& sequence, const RowLogits& logits, StepOutput& o
   const TokenId id = token->token;
   event.tokens.push_back(std::move(*token));
   if (sequence.times.first_token == TimePoint{}) sequence.times.first_token = clock_.now();
-  if (sequence.news) tell_news(sequence, event);
+  if (sequence.news && !sequence.prefill_only()) tell_news(sequence, event);
   sequence.emitted += 1;
   sequence.tokens.push_back(id);
   if (sequence.history) sequence.history->add_answer(id);
@@ -293,6 +293,7 @@ bool EngineImpl::draw(Sequence& sequence, const RowLogits& logits, StepOutput& o
 
 void EngineImpl::end(Sequence& sequence, TokenEvent& event, FinishReason reason) {
   event.finish = reason;
+  if (sequence.prefill_only()) return;  // whose answer it is ends it; its pages have yet to leave
   sequence.times.last_token = clock_.now();
   if (sequence.times.first_token == TimePoint{}) sequence.times.first_token = sequence.times.last_token;  // nothing was drawn
   event.times = sequence.times;

@@ -157,6 +157,8 @@ Expected<void> EngineImpl::submit_prefill(Request request, std::uint32_t tokens,
   TROUPE_TRY(check(request));
   if (tokens == 0 || tokens > request.prompt.size())
     return fail(Errc::invalid_argument, "prefill of " + std::to_string(tokens) + " of " + std::to_string(request.prompt.size()) + " tokens");
+  if (request.draw_first && (tokens != request.prompt.size() || request.beam.width > 0 || request.max_tokens <= request.resumed_tokens))
+    return fail(Errc::invalid_argument, "a first token is drawn behind a whole prompt, of an answer that goes on there");
   auto sequence = make_sequence(std::move(request));
   sequence->target = tokens;
   sequence->feed = std::make_unique<PrefillFeed>(sequence->request->id, layers(), tokens, std::move(progress));
@@ -251,6 +253,22 @@ Expected<void> EngineImpl::commit_import(const RequestId& id, std::uint32_t toke
   sequence->import.reset();
   sequence->served = stats_.steps;
   running_.push_back(std::move(sequence));  // it holds pages: it does not wait again
+  return {};
+}
+
+/// The sequence is then like one that was preempted behind that token.
+Expected<void> EngineImpl::import_answer(const RequestId& id, TokenId token) {
+  const auto found = importing_.find(id);
+  if (found == importing_.end()) return fail(Errc::transfer_failed, "no import is open for this request");
+  Sequence& sequence = *found->second;
+  if (token < 0 || static_cast<std::uint32_t>(token) >= model_->config().vocab || sequence.forks != 0 || sequence.beams ||
+      sequence.matcher || sequence.pool || sequence.emitted + 1 >= sequence.request->max_tokens ||
+      sequence.tokens.size() + 1 >= context_)
+    return fail(Errc::invalid_argument, "token " + std::to_string(token) + " of another worker does not go before this answer's rest");
+  sequence.tokens.push_back(token);
+  sequence.emitted += 1;
+  if (sequence.history) sequence.history->add_answer(token);
+  sequence.times.first_token = clock_.now();
   return {};
 }
 

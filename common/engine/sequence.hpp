@@ -127,6 +127,8 @@ struct Sequence {
   std::optional<HiddenPool> pool;          ///< of a request that wants a vector
 
   [[nodiscard]] bool prefill_only() const { return feed != nullptr; }
+  /// Its last prompt token's logits are wanted.
+  [[nodiscard]] bool draws() const { return !prefill_only() || request->draw_first; }
   [[nodiscard]] std::uint32_t wanted() const { return prefill_only() ? target : static_cast<std::uint32_t>(tokens.size()); }
   [[nodiscard]] std::uint32_t remaining() const { return wanted() - (pages ? pages->length() : 0); }
   /// Its prompt is computed and one token a step follows.

@@ -213,7 +213,7 @@ struct Cancel {
 
 /// Decode worker to prefill worker: compute the prompt's pages and send them to `data_address`.
 struct PrefillRequest {
-  TROUPE_MESSAGE(PrefillRequest, 4, 1);
+  TROUPE_MESSAGE(PrefillRequest, 5, 1);
   RequestId request;
   Epoch epoch;
   ModelId model;
@@ -228,6 +228,10 @@ struct PrefillRequest {
   LeaseId lease;                        ///< of the reserved pages: frames carry it
   std::string host;                     ///< of who asks: equal ones share memory; empty: none
   TraceLink trace = {};
+  std::uint32_t prompt_tokens = 0;      ///< of the whole prompt, which comes where the first token is wanted; 0: `tokens`
+  /// Payload of the Generate it is for, without its prompt: draw its first token too, and tell it before the pages are
+  /// sent. Of that message's own version, so whoever does not know all that it asks for draws nothing. Empty: not wanted.
+  std::vector<std::uint8_t> order = {};
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -244,16 +248,23 @@ struct PrefillRequest {
     v.since(3, "lease", s.lease);
     v.since(3, "host", s.host);
     v.since(4, "trace", s.trace);
+    v.since(5, "prompt_tokens", s.prompt_tokens);
+    v.since(5, "order", s.order, kMaxList);
   }
 };
 
+/// Prefill worker to decode worker: every frame left, or, with `pending`, the first token is there before them.
 struct PrefillDone {
-  TROUPE_MESSAGE(PrefillDone, 1, 1);
+  TROUPE_MESSAGE(PrefillDone, 2, 1);
   RequestId request;
   Epoch epoch;
   std::optional<WireError> error;
   std::uint32_t frames = 0;             ///< sent in all, so that the receiver knows when it has them
   std::uint32_t cached_tokens = 0;      ///< served from the prefill worker's own cache
+  bool pending = false;                 ///< pages are still to come; said only to those who want the first token
+  std::optional<WireToken> drawn = {};  ///< the answer's token `drawn_index`, said again at the end
+  std::uint32_t drawn_choice = 0;
+  std::uint32_t drawn_index = 0;        ///< resumed tokens included
   template <class V, class S>
   static void fields(V&& v, S& s) {
     v("request", s.request);
@@ -261,6 +272,10 @@ struct PrefillDone {
     v("error", s.error);
     v("frames", s.frames);
     v("cached_tokens", s.cached_tokens);
+    v.since(2, "pending", s.pending);
+    v.since(2, "drawn", s.drawn);
+    v.since(2, "drawn_choice", s.drawn_choice);
+    v.since(2, "drawn_index", s.drawn_index);
   }
 };
 

@@ -22,10 +22,11 @@ struct Submit {
   grammar::Source grammar = {};  ///< compiled on its way (GrammarDesk)
 };
 /// Reserves pages for the first `tokens` prompt tokens; runs the request at once when the cache already
-/// covers them.
+/// covers `enough` of them.
 struct ReserveImport {
   engine::Request request;  ///< `pages_of` names the sender's model id where that is another
   std::uint32_t tokens = 0;
+  std::uint32_t enough = 0;
   Conversion conversion = Conversion::exact;
   grammar::Source grammar = {};
 };
@@ -38,9 +39,10 @@ struct ImportFrame {
 struct CommitImport {
   RequestId engine_id;
   std::uint32_t tokens = 0;
+  std::optional<TokenId> drawn = {};  ///< the next token of the answer: it was drawn elsewhere and is told
 };
 /// Computes the first `tokens` prompt tokens and sends their pages, but the first `skip_tokens`, to
-/// `data_address`.
+/// `data_address`. A request that draws its first token is computed whole.
 struct Prefill {
   engine::Request request;
   std::uint32_t tokens = 0;
@@ -99,6 +101,12 @@ struct Committed {
   RequestId engine_id;
   std::optional<Fidelity> converted = {};  ///< what the pages went through; none: nothing
 };
+/// The first token behind a prompt that is computed for somebody else; its last pages may have yet to leave.
+struct Drawn {
+  RequestId engine_id;
+  GeneratedToken token;
+  std::uint32_t cached_tokens = 0;
+};
 struct Prefilled {
   RequestId engine_id;
   std::uint32_t frames = 0;
@@ -120,7 +128,8 @@ struct Blocks {
   std::vector<BlockKey> keys;  ///< in memory
   std::vector<BlockKey> on_disk;
 };
-using Report = std::variant<Refused, Reserved, Imported, Committed, Prefilled, Exported, Stepped, Blocks>;
+using Report =
+    std::variant<Refused, Reserved, Imported, Committed, Drawn, Prefilled, Exported, Stepped, Blocks>;
 
 struct ReportBatch {
   std::vector<Report> reports;

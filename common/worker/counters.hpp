@@ -25,6 +25,8 @@ struct WorkerCounters {
   std::uint64_t exports = 0;            ///< fetches answered
   std::uint64_t exports_failed = 0;
   std::uint64_t offered = 0;            ///< streams that gateways were asked to take elsewhere
+  std::uint64_t first_tokens_taken = 0; ///< that a prefill worker drew: told before the pages were here
+  std::uint64_t first_tokens_drawn = 0; ///< for others
   std::uint64_t prefills = 0;           ///< prompts computed for others
   std::uint64_t prefills_failed = 0;
   std::uint64_t leases_expired = 0;

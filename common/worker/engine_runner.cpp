@@ -14,7 +14,7 @@ void EngineRunner::run(Submit& command, std::vector<Report>& reports) {
 void EngineRunner::run(ReserveImport& command, std::vector<Report>& reports) {
   const RequestId id = command.request.id;
   const bool foreign = !command.request.pages_of.is_zero();
-  if (engine_.cached_tokens_for(command.request.tenant, command.request.prompt) >= command.tokens) {
+  if (engine_.cached_tokens_for(command.request.tenant, command.request.prompt) >= command.enough) {
     command.request.pages_of = {};
     if (auto done = engine_.submit(std::move(command.request)); !done)
       reports.push_back(Refused{id, std::move(done.error())});
@@ -50,7 +50,10 @@ void EngineRunner::run(CommitImport& command, std::vector<Report>& reports) {
   if (found == importing_.end()) return;
   const auto converted = found->second.converted();
   importing_.erase(found);
-  if (auto done = engine_.commit_import(command.engine_id, command.tokens); !done)
+  Expected<void> done;
+  if (command.drawn) done = engine_.import_answer(command.engine_id, *command.drawn);
+  if (done) done = engine_.commit_import(command.engine_id, command.tokens);
+  if (!done)
     reports.push_back(Refused{command.engine_id, std::move(done.error())});
   else
     reports.push_back(Committed{command.engine_id, converted});
@@ -86,8 +89,10 @@ void EngineRunner::run(Prefill& command, std::vector<Report>& reports) {
                                   command.tokens);
   const std::uint32_t cached = engine_.cached_tokens_for(command.request.tenant, command.request.prompt);
   KvPublisher* const target = publisher.get();
+  const auto whole = static_cast<std::uint32_t>(command.request.prompt.size());
+  const std::uint32_t computed = command.request.draw_first ? whole : command.tokens;
   auto done = engine_.submit_prefill(
-      std::move(command.request), command.tokens,
+      std::move(command.request), computed,
       [target](const engine::PrefillProgress& progress) { return target->offer(progress); });
   if (!done) {
     reports.push_back(Prefilled{id, 0, 0, std::move(done.error())});
@@ -158,10 +163,20 @@ bool EngineRunner::step(const std::function<bool()>& interrupted, std::vector<Re
     // A prefill that missed its deadline or failed ends like a stream would: with an error event.
     for (const engine::TokenEvent& event : out.tokens)
       if (event.error && publishing_.contains(event.id)) end_publishing(event.id, event.error, reports);
+    take_drawn(out.tokens, reports);
     if (!out.tokens.empty() || !out.kv.empty())
       reports.push_back(Stepped{std::move(out.tokens), std::move(out.kv)});
   }
   return settle_publishing(reports) || moved;
+}
+
+/// First tokens of others' prompts leave the events: no stream of this worker made them.
+void EngineRunner::take_drawn(std::vector<engine::TokenEvent>& events, std::vector<Report>& reports) const {
+  if (publishing_.empty()) return;
+  for (engine::TokenEvent& event : events)
+    if (const auto found = publishing_.find(event.id); found != publishing_.end() && !event.tokens.empty())
+      reports.push_back(Drawn{event.id, std::move(event.tokens.front()), found->second.cached_tokens});
+  std::erase_if(events, [&](const engine::TokenEvent& event) { return publishing_.contains(event.id); });
 }
 
 /// Sends what was held back and reports transfers whose last frame left. true: one ended.

@@ -47,6 +47,7 @@ class EngineRunner {
                                                             const std::string& data_address,
                                                             const std::string& host,
                                                             std::uint32_t skip_tokens, std::uint32_t tokens);
+  void take_drawn(std::vector<engine::TokenEvent>& events, std::vector<Report>& reports) const;
   void offer_held(const RequestId& id, Publishing& entry) const;
   bool settle_publishing(std::vector<Report>& reports);
   void end_publishing(const RequestId& engine_id, std::optional<Error> error, std::vector<Report>& reports);

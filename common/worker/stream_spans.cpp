@@ -72,6 +72,15 @@ void StreamSpans::away(const Choice& choice, bool first, const engine::StageNews
   }
 }
 
+void StreamSpans::first_came(TimePoint now) {
+  Choice& choice = choices_[0];
+  if (choice.begun || choice.ended) return;
+  choice.begun = true;
+  choice.id = log_.next_id();
+  choice.first = now;
+  choice.tokens = 1;
+}
+
 void StreamSpans::made(const engine::TokenEvent& event, TimePoint now) {
   if (event.choice < first_choice_ || event.choice - first_choice_ >= choices_.size()) return;
   Choice& choice = choices_[event.choice - first_choice_];

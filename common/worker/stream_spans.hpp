@@ -28,6 +28,9 @@ class StreamSpans {
   [[nodiscard]] wire::TraceLink pages_link() const { return log_.link(pages_); }
   /// They are here, or, with a reason, they will not come. Nothing unless they were asked for.
   void pages_came(std::uint32_t tokens, std::string_view why, TimePoint now);
+  /// The first token of the only choice, drawn by whom the pages come from: decoding begins before they are
+  /// here.
+  void first_came(TimePoint now);
   void made(const engine::TokenEvent& event, TimePoint now);
   /// The stream ends before its choices do: it is cancelled, or fails for a reason.
   void over(std::string_view why, TimePoint now);

@@ -4,6 +4,8 @@
 
 #include "common/base/log.hpp"
 #include "common/kv/block_key.hpp"
+#include "common/worker/first_token.hpp"
+#include "common/worker/token_entries.hpp"
 #include "common/worker/worker_state.hpp"
 
 namespace troupe::worker {
@@ -16,8 +18,8 @@ std::uint32_t left_ms(const std::optional<TimePoint>& deadline, TimePoint now) {
   return left < 1 ? 1u : static_cast<std::uint32_t>(left);
 }
 
-bool fits_message(std::uint32_t tokens) {
-  return tokens * sizeof(TokenId) + 512 <= wire::kMaxControlBytes;
+bool fits_message(std::uint32_t tokens, std::size_t more_bytes) {
+  return tokens * sizeof(TokenId) + more_bytes + 512 <= wire::kMaxControlBytes;
 }
 }  // namespace
 
@@ -40,8 +42,9 @@ WorkerState::Import WorkerState::wanted_import(const Stream& stream) {
   }
   if (foreign) import.model = order.prefill_model;
   import.address = order.prefill_address;
-  const std::uint32_t page = models_[stream.engine].page_tokens;
-  import.tokens = (order.prompt_tokens - 1) / page * page;
+  if (order.prompt_tokens <= models_[stream.engine].page_tokens) return import;
+  import.tokens = (order.prompt_tokens - 1) / kBlockTokens * kBlockTokens;
+  if (!foreign) import.draw_order = order_for_first(order);
   return import;
 }
 
@@ -84,6 +87,11 @@ void WorkerState::ask_source(const StreamKey& key, Stream& stream, TimePoint now
   ask_prefill(key, stream, now, out);
 }
 
+/// Of the prompt, that a prefill worker is sent.
+std::uint32_t WorkerState::asked_tokens(const Stream& stream) {
+  return stream.import.draw_order.empty() ? stream.import.tokens : stream.order.prompt_tokens;
+}
+
 void WorkerState::ask_prefill(const StreamKey& key, Stream& stream, TimePoint now, actors::Outbox& out) {
   const wire::Generate& order = stream.order;
   wire::PrefillRequest ask;
@@ -99,8 +107,10 @@ void WorkerState::ask_prefill(const StreamKey& key, Stream& stream, TimePoint no
   ask.lease = stream.import.lease;
   ask.host = options_.host;
   if (stream.spans) ask.trace = stream.spans->pages_link();
-  const std::vector<TokenId> wanted(order.prompt.begin(), order.prompt.begin() + stream.import.tokens);
-  if (fits_message(stream.import.tokens)) {
+  ask.order = stream.import.draw_order;
+  if (!ask.order.empty()) ask.prompt_tokens = order.prompt_tokens;
+  const std::vector<TokenId> wanted(order.prompt.begin(), order.prompt.begin() + asked_tokens(stream));
+  if (fits_message(asked_tokens(stream), ask.order.size())) {
     ask.prompt = wanted;
   } else {
     ask.prompt_by_data = true;
@@ -144,7 +154,7 @@ void WorkerState::ask_sources_again(TimePoint now, actors::Outbox& out) {
   std::vector<StreamKey> due;
   for (const auto& [key, stream] : streams_)
     if (stream.phase == Phase::importing && now >= stream.import.ask_at &&
-        (stream.import.fetch || fits_message(stream.import.tokens)))
+        (stream.import.fetch || fits_message(asked_tokens(stream), stream.import.draw_order.size())))
       due.push_back(key);
   for (const StreamKey& key : due) {
     ++counters_.sources_asked_again;
@@ -170,12 +180,50 @@ void WorkerState::on_prefill_done(const wire::PrefillDone& message, TimePoint no
     if (stream.phase != Phase::importing || stream.import.fetch) continue;
     if (message.error)
       return fall_back(at->first, stream, {message.error->code, message.error->detail}, now, out);
-    stream.import.sent_tokens = stream.import.tokens;
     stream.cached_tokens = std::max(stream.import.skip_tokens, message.cached_tokens);
     heard_source(stream, now);
+    if (message.drawn) take_first(at->first, stream, message, now, out);
+    if (message.pending || stream.phase == Phase::done) return;
+    stream.import.sent_tokens = stream.import.tokens;
     return commit_if_whole(stream);
   }
   ++counters_.stale_epochs;
+}
+
+/// The answer begins before its pages are here. What follows goes on behind this token, whatever becomes of
+/// them.
+void WorkerState::take_first(const StreamKey& key, Stream& stream, const wire::PrefillDone& message,
+                             TimePoint now, actors::Outbox& out) {
+  const wire::Generate& order = stream.order;
+  if (stream.drawn || stream.import.draw_order.empty() || message.drawn_choice != order.first_choice ||
+      message.drawn_index != order.resumed_tokens)
+    return;  // told already, or of another stream of this request
+  ++counters_.first_tokens_taken;
+  Choice& choice = stream.choices[0];
+  choice.tokens.push_back(from_wire(*message.drawn));
+  choice.finish = first_finish(order, choice.tokens[0].token, models_[stream.engine].info.context_length);
+  stream.drawn = choice.tokens[0].token;
+  if (stream.spans) {
+    stream.spans->first_came(now);
+    if (choice.finish != FinishReason::none) stream.spans->over({}, now);
+    tell_spans(key, stream, now, out);
+  }
+  std::vector<wire::Tokens::Entry> entries;
+  resend_from(key, stream, key.first_choice, order.resumed_tokens, entries);
+  send_tokens(stream.gateway, std::move(entries), out);
+  if (choice.finish != FinishReason::none) end_with_first(key, stream, now, out);
+}
+
+/// Nothing follows: the pages are not waited for.
+void WorkerState::end_with_first(const StreamKey& key, Stream& stream, TimePoint now, actors::Outbox& out) {
+  release_import(key, stream, out);
+  door_.post(stream.engine, CancelRequest{stream.engine_id});
+  if (options_.on_finished)
+    options_.on_finished(stream.engine, {stream.import.asked, stream.import.asked, now, now});
+  stream.phase = Phase::done;
+  stream.lease = now + options_.lease;
+  finished_.push_back(key);
+  ++counters_.finished;
 }
 
 void WorkerState::on_fetched(const wire::KvFetched& message, TimePoint now, actors::Outbox& out) {
@@ -202,7 +250,7 @@ void WorkerState::commit_if_whole(Stream& stream) {
     return;
   stream.phase = Phase::committing;
   door_.imports().forget(import.lease);
-  door_.post(stream.engine, CommitImport{stream.engine_id, *import.sent_tokens});
+  door_.post(stream.engine, CommitImport{stream.engine_id, *import.sent_tokens, stream.drawn});
 }
 
 /// Its pages are here, and it runs.

@@ -3,6 +3,8 @@
 
 #include "common/base/log.hpp"
 #include "common/kv/block_key.hpp"
+#include "common/worker/first_token.hpp"
+#include "common/worker/token_entries.hpp"
 #include "common/worker/worker_state.hpp"
 
 namespace troupe::worker {
@@ -23,14 +25,14 @@ void WorkerState::on_prefill_request(const std::string& from, wire::PrefillReque
                   options_.name + " does not compute model id " + to_hex(order.model));
   if (order.tokens == 0 || order.tokens % kBlockTokens != 0 || order.skip_tokens >= order.tokens ||
       order.skip_tokens % kBlockTokens != 0 || order.data_address.empty() ||
-      (!order.prompt_by_data && order.prompt.size() < order.tokens))
+      (!order.prompt_by_data && order.prompt.size() < prompt_tokens(order)))
     return refuse(Errc::wire_malformed, "a PrefillRequest asks for " + std::to_string(order.tokens) +
                                             " tokens from " + std::to_string(order.skip_tokens) +
                                             " and brings " + std::to_string(order.prompt.size()));
   if (prefills_.size() >= options_.max_streams)
     return refuse(Errc::queue_full, options_.name + " computes enough prompts");
   if (order.prompt_by_data) {
-    if (auto prompt = claim_prompt({key.request, key.epoch, 0}, order.tokens)) {
+    if (auto prompt = claim_prompt({key.request, key.epoch, 0}, prompt_tokens(order))) {
       order.prompt = std::move(*prompt);
       order.prompt_by_data = false;
     }
@@ -53,13 +55,18 @@ void WorkerState::begin_prefill(const PrefillKey& key, PrefillJob& job, TimePoin
   job.engine_id = next_engine_id();
   prefill_of_[job.engine_id] = key;
   Prefill command;
+  job.stream = stream_of(job.order, models_[job.engine].info.context_length);
+  if (job.stream) {
+    command.request = request_of(*job.stream);
+    command.request.draw_first = true;
+  }
   command.request.id = job.engine_id;
   command.request.epoch = key.epoch;
   command.request.tenant = job.order.tenant;
   command.request.priority = job.order.priority;
   command.request.prompt = std::move(job.order.prompt);
-  command.request.prompt.resize(job.order.tokens);
-  command.request.max_tokens = 0;  // no answer has to fit behind it
+  command.request.prompt.resize(job.stream ? job.order.prompt_tokens : job.order.tokens);
+  if (!job.stream) command.request.max_tokens = 0;  // no answer has to fit behind it
   command.request.traced = job.spans != nullptr;
   if (job.order.deadline_ms != 0)
     command.request.deadline = now + std::chrono::milliseconds(job.order.deadline_ms);
@@ -71,6 +78,18 @@ void WorkerState::begin_prefill(const PrefillKey& key, PrefillJob& job, TimePoin
   door_.post(job.engine, std::move(command));
 }
 
+/// Whoever owns the stream gives it to the client now: its pages are still on their way.
+void WorkerState::on_drawn(const Drawn& report, actors::Outbox& out) {
+  const auto found = prefill_of_.find(report.engine_id);
+  if (found == prefill_of_.end()) return;  // cancelled meanwhile
+  PrefillJob& job = prefills_.at(found->second);
+  job.drawn = report.token;
+  ++counters_.first_tokens_drawn;
+  wire::PrefillDone news{job.order.request, job.order.epoch, std::nullopt, 0, report.cached_tokens, true};
+  say_first(news, *job.stream, report.token);
+  out.send(job.decode, news, job.order.epoch);
+}
+
 void WorkerState::on_prefilled(const Prefilled& report, TimePoint now, actors::Outbox& out) {
   const auto found = prefill_of_.find(report.engine_id);
   if (found == prefill_of_.end()) return;  // cancelled meanwhile
@@ -78,9 +97,10 @@ void WorkerState::on_prefilled(const Prefilled& report, TimePoint now, actors::O
   PrefillJob& job = prefills_.at(key);
   tell_prefill(key, job, report, now, out);
   const std::string decode = job.decode;
+  wire::PrefillDone done{key.request, key.epoch, std::nullopt, report.frames, report.cached_tokens};
+  if (job.drawn) say_first(done, *job.stream, *job.drawn);
   prefill_of_.erase(found);
   prefills_.erase(key);
-  wire::PrefillDone done{key.request, key.epoch, std::nullopt, report.frames, report.cached_tokens};
   if (report.error) {
     ++counters_.prefills_failed;
     done.error = wire::WireError{report.error->code, report.error->detail.substr(0, wire::kMaxDetail.max)};
@@ -133,7 +153,7 @@ void WorkerState::on_prompt(const wire::PromptFrame& header, FramePayload payloa
   }
   const PrefillKey key{header.request, header.epoch};
   if (const auto job = prefills_.find(key); job != prefills_.end()) {
-    if (!job->second.waits_for_prompt || header.tokens < job->second.order.tokens) return;
+    if (!job->second.waits_for_prompt || header.tokens < prompt_tokens(job->second.order)) return;
     job->second.order.prompt = std::move(tokens);
     return begin_prefill(key, job->second, now);
   }

@@ -107,6 +107,8 @@ void WorkerState::on_reports(std::size_t engine, ReportBatch batch, TimePoint no
       on_imported(*imported, now);
     } else if (const auto* committed = std::get_if<Committed>(&report)) {
       on_committed(*committed, now, out);
+    } else if (const auto* drawn = std::get_if<Drawn>(&report)) {
+      on_drawn(*drawn, out);
     } else if (const auto* prefilled = std::get_if<Prefilled>(&report)) {
       on_prefilled(*prefilled, now, out);
     } else if (const auto* exported = std::get_if<Exported>(&report)) {

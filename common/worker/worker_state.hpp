@@ -8,6 +8,7 @@
 //                        |                ^
 //                        +-> reserve -> import (PrefillRequest, frames, PrefillDone) -> commit
 //                                       or     (KvFetch, frames, KvFetched)
+//                                       a prefill worker may draw the first token: it is told before the pages come
 //                                 any failure: cancel, then submit here
 #include <cstdint>
 #include <deque>
@@ -128,6 +129,7 @@ class WorkerState final : public actors::RoleState {
     bool fetch = false;   ///< from a peer's cache, not from a prefill worker
     ModelId model;        ///< of the source, where it computes with other numbers
     std::string address;  ///< its control plane
+    std::vector<std::uint8_t> draw_order;  ///< what a prefill worker draws the first token by; empty: it does not
     std::uint32_t tokens = 0, skip_tokens = 0, arrived_tokens = 0;
     std::optional<std::uint32_t>
         sent_tokens;  ///< the source is done: what its frames and the skipped ones cover
@@ -148,6 +150,7 @@ class WorkerState final : public actors::RoleState {
     std::optional<TimePoint> orphaned_at;
     bool offered = false;  ///< its gateway was asked to take it elsewhere
     Import import;
+    std::optional<TokenId> drawn;                ///< the answer's first token here, by a prefill worker; it is told
     bool converted = false;                      ///< its prompt's pages were made of other numbers
     std::optional<std::uint32_t> cached_tokens;  ///< counted by the prefill worker
     std::uint32_t engine_cached = 0;
@@ -170,6 +173,8 @@ class WorkerState final : public actors::RoleState {
     RequestId engine_id;
     bool waits_for_prompt = false;
     TimePoint lease;
+    std::optional<wire::Generate> stream;    ///< what it is for, where its first token is wanted
+    std::optional<GeneratedToken> drawn;
     std::unique_ptr<actors::SpanLog> spans;  ///< of a recorded request
   };
   struct ExportJob {
@@ -223,12 +228,15 @@ class WorkerState final : public actors::RoleState {
   void on_reserved(const Reserved& report, TimePoint now, actors::Outbox& out);
   void heard_source(Stream& stream, TimePoint now) const;
   void ask_source(const StreamKey& key, Stream& stream, TimePoint now, actors::Outbox& out);
+  [[nodiscard]] static std::uint32_t asked_tokens(const Stream& stream);
   void ask_prefill(const StreamKey& key, Stream& stream, TimePoint now, actors::Outbox& out);
   void ask_peer(const StreamKey& key, const Stream& stream, actors::Outbox& out) const;
   void ask_sources_again(TimePoint now, actors::Outbox& out);
   void on_fetched(const wire::KvFetched& message, TimePoint now, actors::Outbox& out);
   void on_imported(const Imported& report, TimePoint now);
   void on_prefill_done(const wire::PrefillDone& message, TimePoint now, actors::Outbox& out);
+  void take_first(const StreamKey& key, Stream& stream, const wire::PrefillDone& message, TimePoint now, actors::Outbox& out);
+  void end_with_first(const StreamKey& key, Stream& stream, TimePoint now, actors::Outbox& out);
   void commit_if_whole(Stream& stream);
   void on_committed(const Committed& report, TimePoint now, actors::Outbox& out);
   void fall_back(const StreamKey& key, Stream& stream, const Error& why, TimePoint now, actors::Outbox& out);
@@ -239,6 +247,7 @@ class WorkerState final : public actors::RoleState {
   void on_prefill_request(const std::string& from, wire::PrefillRequest order, TimePoint now,
                           actors::Outbox& out);
   void begin_prefill(const PrefillKey& key, PrefillJob& job, TimePoint now);
+  void on_drawn(const Drawn& report, actors::Outbox& out);
   void on_prefilled(const Prefilled& report, TimePoint now, actors::Outbox& out);
   void cancel_prefill(const RequestId& request, Epoch epoch);
   [[nodiscard]] std::optional<std::vector<TokenId>> claim_prompt(const StreamKey& key, std::uint32_t tokens);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/log.hpp"
+#include "common/worker/first_token.hpp"
 #include "common/worker/token_entries.hpp"
 #include "common/worker/worker_state.hpp"
 
@@ -125,23 +126,16 @@ engine::Request WorkerState::engine_request(const StreamKey& key, Stream& stream
   if (stream.attempt > 1) stream_of_.erase(stream.engine_id);
   stream.engine_id = next_engine_id();
   stream_of_[stream.engine_id] = key;
-  engine::Request request;
+  engine::Request request = request_of(order);
   request.id = stream.engine_id;
-  request.epoch = order.epoch;
-  request.tenant = order.tenant;
-  request.priority = order.priority;
   request.prompt = keep_prompt ? order.prompt : std::exchange(order.prompt, {});
-  request.resumed_tokens = order.resumed_tokens;
-  request.first_choice = order.first_choice;
-  request.choices = order.choices;
-  request.max_tokens = order.max_tokens;
-  request.stop_tokens = order.stop_tokens;
-  request.sampling = order.sampling.p;
-  request.prompt_logprobs = order.prompt_logprobs;
+  if (stream.drawn) {  // told already: the rest is that of a resumed stream
+    request.prompt.push_back(*stream.drawn);
+    request.resumed_tokens += 1;
+  }
   request.deadline = stream.deadline;
+  request.prompt_logprobs = order.prompt_logprobs;
   request.drafter = order.drafter;
-  request.beam = order.beam;
-  request.rules = order.rules;
   request.reference = order.reference;
   request.traced = stream.spans != nullptr;
   request.pooling = stream.pooling;
@@ -153,7 +147,10 @@ void WorkerState::begin(const StreamKey& key, Stream& stream, TimePoint now, act
   if (stream.import.tokens == 0) return submit(key, stream, now);
   stream.phase = Phase::reserving;
   stream.lease = now + options_.lease;
-  ReserveImport command{engine_request(key, stream, true), stream.import.tokens, options_.conversion,
+  const std::uint32_t page = models_[stream.engine].page_tokens, tokens = stream.import.tokens;
+  // Nobody is asked to compute a prompt for the part of a page.
+  const std::uint32_t enough = stream.import.fetch ? tokens : tokens / page * page;
+  ReserveImport command{engine_request(key, stream, true), tokens, enough, options_.conversion,
                         stream.order.grammar};
   command.request.pages_of = stream.import.model;
   door_.post(stream.engine, std::move(command));

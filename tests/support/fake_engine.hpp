@@ -165,6 +165,17 @@ class FakeEngine final : public engine::Engine {
     store_blocks(sequence, came, pending_kv_);
     return {};
   }
+  Expected<void> import_answer(const RequestId& id, TokenId token) override {
+    const auto at = sequences_.find(id);
+    if (at == sequences_.end()) return fail(Errc::transfer_failed, "unknown request");
+    const engine::Request& request = at->second.request;
+    TROUPE_CHECK(request.choices == 1 && request.beam.width == 0 && request.resumed_tokens + 1 < request.max_tokens,
+                 "a token of an answer that cannot go on behind it");
+    TROUPE_CHECK(token == fake_next(request.prompt, request.sampling.seed, request.first_choice),
+                 "another worker drew another token");
+    at->second.drawn = token;
+    return {};
+  }
   std::uint32_t cached_tokens_for(std::string_view tenant, std::span<const TokenId> prompt) const override {
     if (!options_.cache || prompt.empty()) return 0;
     std::uint32_t tokens = 0;
@@ -274,6 +285,7 @@ class FakeEngine final : public engine::Engine {
     std::vector<std::vector<TokenId>> texts;  // per choice: prompt and answer
     std::vector<bool> finished;
     std::uint32_t search_steps = 0;
+    std::optional<TokenId> drawn;  // the first token, by another engine
     engine::StageNews news;
   };
 
@@ -373,6 +385,17 @@ class FakeEngine final : public engine::Engine {
     if (tokens < sequence.prefill_tokens) return;
     sequence.done = true;
     out.prefilled.push_back(id);
+    if (sequence.request.draw_first) {
+      TROUPE_CHECK(tokens == sequence.request.prompt.size(), "a first token is drawn behind a whole prompt");
+      engine::TokenEvent event;
+      event.id = id;
+      event.epoch = sequence.request.epoch;
+      event.choice = sequence.request.first_choice;
+      event.first_index = sequence.request.resumed_tokens;
+      const TokenId token = fake_next(sequence.request.prompt, sequence.request.sampling.seed, event.choice);
+      event.tokens.push_back({token, 0.0f, {}});
+      out.tokens.push_back(std::move(event));
+    }
     sequence.news.times.last_token = now();
     if (tells(sequence)) out.prefill_news.emplace_back(id, std::make_shared<const engine::StageNews>(sequence.news));
   }
@@ -409,6 +432,7 @@ class FakeEngine final : public engine::Engine {
     const engine::Request& request = sequence.request;
     if (sequence.texts.empty()) {
       sequence.texts.assign(request.choices, request.prompt);
+      if (sequence.drawn) sequence.texts[0].push_back(*sequence.drawn);
       sequence.finished.assign(request.choices, false);
     }
     for (std::uint32_t i = 0; i < request.choices; ++i) {

@@ -280,6 +280,7 @@ class SimCluster {
   std::size_t window = 4;
   /// Called before a control message is delivered; false drops it.
   std::function<bool(const std::string& from, const std::string& to, const wire::Envelope&)> filter;
+  std::function<void(wire::Envelope&)> change;  ///< before that: what another release would have written
 
  private:
   struct Letter {
@@ -312,9 +313,10 @@ class SimCluster {
     }
   }
   void deliver_one(std::deque<Letter>& queue, const std::string& to) {
-    const Letter letter = std::move(queue.front());
+    Letter letter = std::move(queue.front());
     queue.pop_front();
     ++messages;
+    if (change) change(letter.message);
     if (filter && !filter(letter.from, to, letter.message)) return;
     actors::Outbox out;
     if (to == "tcp://router") {

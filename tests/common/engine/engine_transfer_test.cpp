@@ -71,6 +71,131 @@ TEST(EngineTransfer, ImportedPromptsContinueBitForBit) {
   }
 }
 
+/// As prefill(), with the first token; every prompt token is computed.
+Transfer prefill_and_draw(Engine& from, Request request, std::optional<GeneratedToken>& drawn) {
+  request.draw_first = true;
+  Transfer transfer;
+  const auto take = [&](const PrefillProgress& progress) {
+    for (std::size_t i = 0; i < progress.pages.size(); ++i) {
+      std::vector<std::byte> page(from.layer_page_bytes());
+      from.export_page(progress.layer, progress.pages[i], page);
+      transfer.bytes.push_back(std::move(page));
+      transfer.places.emplace_back(progress.layer, progress.first_page + static_cast<std::uint32_t>(i));
+    }
+    return true;
+  };
+  EXPECT_TRUE(from.submit_prefill(request, static_cast<std::uint32_t>(request.prompt.size()), take).has_value());
+  bool done = false;
+  for (int steps = 0; !done && steps < 10000; ++steps) {
+    StepOutput out = from.step();
+    for (TokenEvent& event : out.tokens) {
+      EXPECT_EQ(event.first_index, request.resumed_tokens);
+      EXPECT_EQ(event.tokens.size(), 1u);
+      EXPECT_FALSE(drawn.has_value()) << "one token, once";
+      if (!event.tokens.empty()) drawn = std::move(event.tokens[0]);
+    }
+    done = !out.prefilled.empty();
+  }
+  EXPECT_TRUE(done);
+  from.release_prefill(request.id);
+  EXPECT_EQ(from.stats().pages_total, from.stats().pages_free + from.stats().pages_cached);
+  return transfer;
+}
+
+TEST(EngineTransfer, TheFirstTokenIsTheSameWhoeverDrawsItAndSoIsTheRest) {
+  for (const char* shape : {"tiny-llama", "tiny-gemma3"}) {
+    EngineSetup setup;
+    setup.shape = shape;
+    setup.options.chunk = 48;
+    auto local = make_engine(setup), from = make_engine(setup), to = make_engine(setup);
+    int continued = 0;
+    for (Request& request : mixed_requests(60, local->model().config().vocab)) {
+      if (request.prompt.size() < 2 * kBlockTokens) continue;
+      request.choices = 1;
+      if (request.id.low % 7 == 0) request.rules.min_tokens = 5;
+      if (request.id.low % 6 == 0) request.resumed_tokens = 3, request.max_tokens += 3;
+      Answer expected, answer;
+      ASSERT_TRUE(local->submit(request).has_value());
+      for (int steps = 0; local->has_work() && steps < 1000; ++steps)
+        for (const TokenEvent& event : local->step().tokens) {
+          expected.tokens.insert(expected.tokens.end(), event.tokens.begin(), event.tokens.end());
+          expected.finish = event.finish;
+        }
+      std::optional<GeneratedToken> drawn;
+      const Transfer transfer = prefill_and_draw(*from, request, drawn);
+      ASSERT_TRUE(drawn.has_value());
+      EXPECT_TRUE(*drawn == expected.tokens.at(0)) << "token, log-probability and the best beside it";
+      answer.tokens.push_back(*drawn);
+      const auto tokens = static_cast<std::uint32_t>(request.prompt.size() - 1) / kBlockTokens * kBlockTokens;
+      const std::uint32_t held = std::min(to->cached_tokens_for(request.tenant, request.prompt), tokens) / 64 * 64;
+      if (held == tokens) continue;
+      ASSERT_TRUE(to->reserve_import(request, tokens).has_value());
+      for (std::size_t i = 0; i < transfer.bytes.size(); ++i) {
+        const auto [layer, page] = transfer.places[i];
+        if (page < held / 64 || page * 64 >= tokens) continue;
+        ASSERT_TRUE(to->import_page(request.id, layer, page, transfer.bytes[i]).has_value());
+      }
+      const bool more = expected.tokens.size() > 1;
+      if (!more) {
+        EXPECT_FALSE(to->import_answer(request.id, drawn->token).has_value()) << "the answer is over";
+        to->cancel(request.id);
+        continue;
+      }
+      ASSERT_TRUE(to->import_answer(request.id, drawn->token).has_value());
+      ASSERT_TRUE(to->commit_import(request.id, UINT32_MAX).has_value());
+      for (int steps = 0; to->has_work() && steps < 1000; ++steps)
+        for (const TokenEvent& event : to->step().tokens) {
+          EXPECT_EQ(event.first_index, request.resumed_tokens + answer.tokens.size());
+          EXPECT_EQ(event.cached_tokens, tokens);
+          answer.tokens.insert(answer.tokens.end(), event.tokens.begin(), event.tokens.end());
+          answer.finish = event.finish;
+        }
+      EXPECT_EQ(answer, expected) << shape << ", prompt of " << request.prompt.size();
+      ++continued;
+    }
+    EXPECT_GT(continued, 10);
+    EXPECT_EQ(to->stats().pages_free + to->stats().pages_cached, to->stats().pages_total);
+  }
+}
+
+TEST(EngineTransfer, APromptInTheCacheStillGivesItsFirstToken) {
+  auto engine = make_engine({});
+  Request request;
+  request.id = {5, 5};
+  for (TokenId i = 0; i < 128; ++i) request.prompt.push_back(i % 90);
+  request.max_tokens = 1;
+  Answers answers;
+  ASSERT_TRUE(engine->submit(request).has_value());
+  run(*engine, answers);
+  std::optional<GeneratedToken> drawn;
+  request.id = {6, 6};
+  (void)prefill_and_draw(*engine, request, drawn);
+  ASSERT_TRUE(drawn.has_value());
+  EXPECT_TRUE(*drawn == answers.begin()->second.tokens.at(0));
+  request.draw_first = true;
+  const auto part = engine->submit_prefill(request, 64, [](const PrefillProgress&) { return true; });
+  EXPECT_EQ(part.error().code, Errc::invalid_argument) << "nothing follows from a part of a prompt";
+}
+
+TEST(EngineTransfer, ATokenOfAnotherWorkerGoesBeforeAPlainAnswerOnly) {
+  auto engine = make_engine({});
+  Request request;
+  request.id = {5, 5};
+  request.prompt.assign(130, 7);
+  request.max_tokens = 4;
+  EXPECT_EQ(engine->import_answer(request.id, 1).error().code, Errc::transfer_failed);
+  request.choices = 2;
+  ASSERT_TRUE(engine->reserve_import(request, 128).has_value());
+  EXPECT_EQ(engine->import_answer(request.id, 1).error().code, Errc::invalid_argument);
+  engine->cancel(request.id);
+  request.choices = 1;
+  ASSERT_TRUE(engine->reserve_import(request, 128).has_value());
+  EXPECT_EQ(engine->import_answer(request.id, -1).error().code, Errc::invalid_argument);
+  EXPECT_TRUE(engine->import_answer(request.id, 1).has_value());
+  engine->cancel(request.id);
+  EXPECT_EQ(engine->stats().pages_free, engine->stats().pages_total);
+}
+
 TEST(EngineTransfer, APageOfOneCodecIsNeverTakenForOneOfTheOther) {
   EngineSetup setup;
   setup.cpu.kv_codec = backend::KvCodec::int8;

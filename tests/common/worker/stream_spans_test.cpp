@@ -42,6 +42,24 @@ std::map<std::string, wire::Spans::Span> by_name(const std::optional<wire::Spans
   return out;
 }
 
+TEST(StreamSpans, AFirstTokenFromElsewhereBeginsDecodingWhilePagesAreAwaited) {
+  StreamSpans spans = spans_of();
+  spans.pages_asked(false, kHeard + 1ms);
+  spans.first_came(kHeard + 5ms);
+  EXPECT_FALSE(spans.take(kHeard + 5ms)) << "no stage is over";
+  spans.pages_came(96, {}, kHeard + 8ms);
+  auto next = event(0);
+  next.news = news(0ms, 1ms, 8ms);
+  spans.made(next, kHeard + 9ms);
+  auto last = event(0, 1, FinishReason::stop);
+  spans.made(last, kHeard + 12ms);
+  auto told = by_name(spans.take(kHeard + 12ms));
+  EXPECT_EQ(told.size(), 2U) << "no first step was made here";
+  EXPECT_EQ(told["wait_for_pages"].end_ns, Duration(8ms).count());
+  EXPECT_EQ(told["decode"].start_ns, Duration(5ms).count());
+  EXPECT_EQ(told["decode"].end_ns, Duration(12ms).count());
+}
+
 TEST(StreamSpans, TellsEachStageAtItsEnd) {
   StreamSpans spans = spans_of();
   EXPECT_FALSE(spans.take(kHeard + 1ms));

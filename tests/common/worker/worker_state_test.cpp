@@ -65,6 +65,13 @@ struct Rig {
     order.max_tokens = 5;
     return send(order, "tcp://gateway");
   }
+  std::vector<actors::Outgoing> report(Report one) {
+    ReportBatch batch;
+    batch.reports.push_back(std::move(one));
+    actors::Outbox out;
+    state->on_reports(0, std::move(batch), now, out);
+    return out.take();
+  }
   std::vector<actors::Outgoing> report(std::size_t command, FinishReason finish) {
     engine::TokenEvent event;
     event.id = std::get<Submit>(door.commands.at(command)).request.id;
@@ -332,6 +339,94 @@ TEST(WorkerState, TellsNothingOfAStreamThatNobodyRecords) {
   (void)rig.generate(1);
   EXPECT_FALSE(std::get<Submit>(rig.door.commands.at(0)).request.traced);
   EXPECT_EQ(rig.report(0, FinishReason::stop).size(), 1U) << "its tokens";
+}
+
+wire::PrefillDone first_token(TokenId token, std::uint32_t choice, bool pending) {
+  wire::PrefillDone message;
+  message.request = {7, 1};
+  message.pending = pending;
+  message.drawn = wire::WireToken{token, -0.5f, {}};
+  message.drawn_choice = choice;
+  return message;
+}
+
+TEST(WorkerState, AFirstTokenIsToldOnceAndTheStreamGoesOnBehindIt) {
+  Rig rig;
+  wire::Generate order;
+  order.request = {7, 1};
+  order.model = kModel;
+  order.prompt.assign(100, 5);
+  order.prompt_tokens = 100;
+  order.max_tokens = 5;
+  order.prefill_address = "tcp://prefill-0";
+  (void)rig.send(order, "tcp://gateway");
+  const auto reserve = std::get<ReserveImport>(rig.door.commands.at(0));
+  EXPECT_EQ(reserve.tokens, 96u);
+  EXPECT_EQ(reserve.enough, 64u) << "nobody is asked for a part of a page";
+  const auto asked = sent<wire::PrefillRequest>(rig.report(Reserved{reserve.request.id, 0, false}));
+  ASSERT_TRUE(asked.has_value());
+  EXPECT_EQ(asked->tokens, 96u);
+  EXPECT_EQ(asked->prompt_tokens, 100u);
+  EXPECT_EQ(asked->prompt.size(), 100u);
+  EXPECT_TRUE(rig.send(first_token(4, 1, true), "tcp://prefill-0").empty()) << "of another choice";
+  const auto tokens = sent<wire::Tokens>(rig.send(first_token(4, 0, true), "tcp://prefill-0"));
+  ASSERT_TRUE(tokens.has_value());
+  ASSERT_EQ(tokens->entries.size(), 1u);
+  EXPECT_EQ(tokens->entries[0].first_index, 0u);
+  EXPECT_EQ(tokens->entries[0].tokens.at(0).token, 4);
+  EXPECT_EQ(tokens->entries[0].tokens[0].logprob, -0.5f);
+  EXPECT_TRUE(rig.send(first_token(4, 0, true), "tcp://prefill-0").empty()) << "said again";
+  EXPECT_EQ(rig.door.commands.size(), 1u) << "the pages are not here";
+  (void)rig.report(Imported{reserve.request.id, 96});
+  EXPECT_TRUE(rig.send(first_token(4, 0, false), "tcp://prefill-0").empty());
+  const auto& commit = std::get<CommitImport>(rig.door.commands.at(1));
+  EXPECT_EQ(commit.tokens, 96u);
+  EXPECT_EQ(commit.drawn, std::optional<TokenId>(4));
+  // The commit fails: computed here, behind the token that is told.
+  (void)rig.report(Refused{reserve.request.id, {Errc::transfer_failed, "x"}});
+  const auto& again = std::get<Submit>(rig.door.commands.back());
+  EXPECT_EQ(again.request.prompt.size(), 101u);
+  EXPECT_EQ(again.request.prompt.back(), 4);
+  EXPECT_EQ(again.request.resumed_tokens, 1u);
+  const auto resent = sent<wire::Tokens>(rig.send(wire::Resend{{7, 1}, {}, 0, 0}, "tcp://gateway"));
+  ASSERT_TRUE(resent.has_value());
+  EXPECT_EQ(resent->entries.at(0).tokens.size(), 1u);
+}
+
+TEST(WorkerState, AFirstTokenIsDrawnForAnOrderThatAsksForIt) {
+  Rig rig;
+  wire::Generate stream;
+  stream.request = {7, 1};
+  stream.prompt_tokens = 70;
+  stream.max_tokens = 9;
+  stream.sampling.p.seed = 31;
+  wire::PrefillRequest order;
+  order.request = {7, 1};
+  order.model = kModel;
+  order.prompt.assign(70, 5);
+  order.tokens = 64;
+  order.data_address = "tcp://data";
+  order.prompt_tokens = 71;
+  EXPECT_TRUE(sent<wire::PrefillDone>(rig.send(order, "tcp://decode-1"))->error.has_value())
+      << "it brings too little";
+  order.prompt_tokens = 70;
+  order.order = wire::encode(stream);
+  (void)rig.send(order, "tcp://decode-1");
+  const auto& command = std::get<Prefill>(rig.door.commands.at(0));
+  EXPECT_TRUE(command.request.draw_first);
+  EXPECT_EQ(command.request.prompt.size(), 70u);
+  EXPECT_EQ(command.tokens, 64u) << "whose pages are sent";
+  EXPECT_EQ(command.request.sampling.seed, 31u);
+  const RequestId id = command.request.id;
+  const auto news = sent<wire::PrefillDone>(rig.report(Drawn{id, {4, 0, {}}, 16}));
+  ASSERT_TRUE(news.has_value());
+  EXPECT_TRUE(news->pending);
+  EXPECT_EQ(news->drawn->token, 4);
+  EXPECT_EQ(news->cached_tokens, 16u);
+  const auto done = sent<wire::PrefillDone>(rig.report(Prefilled{id, 1, 16, std::nullopt}));
+  ASSERT_TRUE(done.has_value());
+  EXPECT_FALSE(done->pending);
+  EXPECT_EQ(done->drawn->token, 4) << "the news may have been lost";
 }
 
 TEST(WorkerState, ARecordedPromptForSomebodyElseIsToldToWhoAsked) {

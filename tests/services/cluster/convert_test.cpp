@@ -66,8 +66,8 @@ TEST(Convert, PagesOfOtherSizesAndOrdersCrossAndKeepTheirBits) {
     EXPECT_EQ(s.counters("decode-0").imports_regrouped, 1u);
     EXPECT_EQ(s.counters("decode-0").prefill_fallbacks, 0u);
     // The fake engine compares what came with what it would compute, slot by slot.
-    EXPECT_EQ(s.engine("decode-0").imported_tokens, 699 / c.decode.page_tokens * c.decode.page_tokens);
-    EXPECT_LE(s.engine("decode-0").computed_tokens, c.decode.page_tokens);
+    EXPECT_EQ(s.engine("decode-0").imported_tokens, 699 / kBlockTokens * kBlockTokens);
+    EXPECT_LE(s.engine("decode-0").computed_tokens, kBlockTokens);
     EXPECT_FALSE(sink->converted);
   }
 }
@@ -119,7 +119,7 @@ TEST(Convert, LossyPagesAreUsedSaidAndNeverFoundAgain) {
   EXPECT_TRUE(sink->converted) << "the answer says so";
   EXPECT_EQ(s.counters("decode-0").imports_lossy, 1u);
   EXPECT_EQ(s.counters("decode-0").imports_regrouped, 0u);
-  EXPECT_EQ(s.engine("decode-0").imported_tokens, 640u);
+  EXPECT_EQ(s.engine("decode-0").imported_tokens, 688u);
   EXPECT_TRUE(s.engine("decode-0").cached_blocks().empty()) << "no key of exact pages names them";
   s.sim.kill("prefill-0");
   auto again = job;
