@@ -106,8 +106,8 @@ def check_disaggregated(server, model):
     for name in ("queue", "prefill", "send_pages"):
         check_below(spans, only(spans, name, "prefill"), pages)
     check(only(spans, "prefill", "prefill")["args"]["troupe.chunks"] >= 1, "in chunks")
-    for name in ("first_step", "decode"):
-        check_below(spans, only(spans, name, "decode"), placement)
+    check_below(spans, only(spans, "decode", "decode"), placement)
+    check(not of(spans, "first_step", "decode"), "the prefill worker drew the first token")
     decode = only(spans, "decode", "decode")["args"]
     check(decode["troupe.tokens"] == 12 and 1 <= decode["troupe.steps"] <= 12, f"{decode}")
     check(len({s["process"] for s in spans.values()}) == 4, "a row for each role")
