@@ -79,6 +79,11 @@ const std::vector<Technique>& techniques() {
       {"diverse-beam-search", "groups of beams that avoid the tokens of earlier groups: troupe.beam with groups in a request",
        "Diverse Beam Search, Vijayakumar et al. 2016, arXiv:1610.02424", "decode", lossy,
        "as many places among running sequences as beams, temperature 0", "engine.max_sequences"},
+      {"sharpened-sampling",
+       "draws from the squared distribution over plausible tokens, away from repetition: troupe.preset sharpened in a request. Not "
+       "hyperfitting, which is training: the model's arg-max stays",
+       "after Contrastive Decoding, Li et al. 2023, arXiv:2210.15097, and Hyperfitting, Carlsson et al. 2024, arXiv:2412.04318",
+       "gateway, decode", lossy, "nothing", ""},
       {"kv-int8", "KV pages hold 8-bit codes with a scale for each token and head: half the bytes",
        "as LLM.int8 scales rows, Dettmers et al. 2022, arXiv:2208.07339", "prefill, decode", lossy,
        "fast numerics; every worker of the model with the same codec", "kv.codec"},

@@ -20,7 +20,7 @@ struct Technique {
   std::string_view service;  ///< where it runs
   TechniqueClass effect = TechniqueClass::exact;
   std::string_view needs;   ///< what must be there for it to act
-  std::string_view option;  ///< the option that governs it
+  std::string_view option;  ///< the option that governs it; empty: requests alone do
   std::string_view request =
       {};  ///< boolean field of a request's "troupe" object that switches it; empty: none does
 };

@@ -67,7 +67,7 @@ class AnswerFormat {
     std::string fingerprint;
     bool lossy_pages = false;  ///< said in every object: the lossy techniques at work
     bool converted_pages = false;
-    std::string search;        ///< technique that chose the answer in place of a draw; empty: none
+    std::string search;        ///< technique that chose the answer, or how it was drawn; empty: none
     std::string service_tier;  ///< that it was served in; empty: not told
     bool logprobs = false;
     bool drafted = false;  ///< say of each token whether it was drafted

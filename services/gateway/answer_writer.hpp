@@ -20,7 +20,7 @@ struct AnswerHead {
   std::string model;         ///< as the client named it
   std::string fingerprint;
   bool lossy_pages = false;
-  std::string search;  ///< technique that chose the answer in place of a draw; empty: none
+  std::string search;  ///< technique that chose the answer, or how it was drawn; empty: none
   std::shared_ptr<const Tokenizer> tokenizer;
 };
 

@@ -99,6 +99,9 @@ Parsed<void> check_company(const Json& object, std::string_view search) {
   if (format != nullptr && format->value("type", "text") != "text")
     return clash("response_format", search, "which knows no form of an answer");
   const Json* own = find_value(object, "troupe");
+  const Json* preset = own == nullptr ? nullptr : find_value(*own, "preset");
+  if (preset != nullptr && *preset != "")
+    return clash("troupe.preset", search, "which takes the likeliest tokens as they are");
   const Json* drafts = own == nullptr ? nullptr : find_value(*own, "speculation");
   const Json* drafter = drafts == nullptr ? nullptr : find_value(*drafts, "drafter");
   if (drafter != nullptr && *drafter != "" && *drafter != "off" && *drafter != "auto")

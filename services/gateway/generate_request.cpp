@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "common/base/hash.hpp"
+#include "common/sampling/presets.hpp"
 #include "common/speculation/speculator.hpp"
 #include "services/gateway/beam_request.hpp"
 #include "services/gateway/fields/request_fields.hpp"
@@ -187,6 +188,21 @@ Status read_tool_format(const Json& own, GenerateRequest& out) {
   return refuse("invalid_value", "troupe.tool_format", "troupe.tool_format: expected one of " + known);
 }
 
+/// Sets what the request's own fields, which are read later, may set otherwise.
+Status read_preset(const Json& own, GenerateRequest& out) {
+  const Json* name = find_value(own, "preset");
+  if (name == nullptr || *name == "") return {};
+  const SamplingPreset* preset = find_preset(name->get_ref<const std::string&>());
+  if (preset == nullptr) {
+    std::string known;
+    for (const SamplingPreset& one : sampling_presets()) known += (known.empty() ? "" : ", ") + std::string(one.name);
+    return refuse("invalid_value", "troupe.preset", "troupe.preset: expected one of " + known);
+  }
+  preset->apply(out.sampling);
+  out.preset = preset->technique;
+  return {};
+}
+
 Status read_nested(const Json& object, GenerateRequest& out) {
   if (const Json* options = find_value(object, "stream_options")) {
     TROUPE_PARSE(check_fields(*options, kStreamOptions, "stream_options."));
@@ -200,6 +216,7 @@ Status read_nested(const Json& object, GenerateRequest& out) {
     out.token_ids = flag(*own, "token_ids");
     out.drafted = flag(*own, "drafted");
     TROUPE_PARSE(read_tool_format(*own, out));
+    TROUPE_PARSE(read_preset(*own, out));
     if (const Json* drafts = find_value(*own, "speculation")) {
       TROUPE_PARSE(check_fields(*drafts, kSpeculation, "troupe.speculation."));
       if (const Json* name = find_value(*drafts, "drafter")) out.drafter = name->get<std::string>();
@@ -235,11 +252,11 @@ Status read_common(const Json& object, const RequestLimits& limits, GenerateRequ
   if (const Json* priority = find_value(object, "priority")) out.priority = -priority->get<std::int32_t>();
   out.session = session_of(object);
   out.stream = flag(object, "stream");
+  TROUPE_PARSE(read_nested(object, out));
   TROUPE_PARSE(read_sampling(object, out.sampling));
   auto structured = read_structured_output(object);
   TROUPE_PARSE(structured);
   out.grammar = std::move(*structured);
-  TROUPE_PARSE(read_nested(object, out));
   TROUPE_PARSE(read_fields(object, out));
   auto beam = read_beam(object, out.choices);
   TROUPE_PARSE(beam);

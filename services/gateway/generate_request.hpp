@@ -57,6 +57,7 @@ struct GenerateRequest {
   bool include_stop = false;         ///< a stop string, or a stop token with a text, is part of the answer
   bool show_special = false;         ///< special tokens are text
   bool continues_reasoning = false;  ///< continue_final_message: that message ends within its reasoning
+  std::string_view preset;           ///< troupe.preset: the technique it is, told in the answer; empty: none
   std::string service_tier;          ///< told in the answer; empty: not asked for
   bool token_ids = false;            ///< troupe.token_ids: list the ids behind each choice
   bool drafted = false;              ///< troupe.drafted: say which tokens were drafted, and keep no record

@@ -38,6 +38,7 @@ std::unique_ptr<AnswerWriter> make_writer(const Call& call, const PreparedRun& p
   head.fingerprint = "fp_" + to_hex(prepared.served.id).substr(0, 16);
   head.lossy_pages = prepared.served.lossy_pages();
   if (request.beam.width > 0) head.search = request.beam.groups > 1 ? "diverse-beam-search" : "beam-search";
+  if (!request.preset.empty()) head.search = request.preset;
   head.tokenizer = prepared.model->tokenizer;
   if (prepared.form.make_writer) return prepared.form.make_writer(std::move(head));
   return openai_writer(request, request.drafted && !prepared.recorded, std::move(head));

@@ -84,6 +84,7 @@ constexpr std::array kFields{
     Field{"troupe", kGenerate, kObject},
     Field{"token_ids", kTroupe, kBoolean},
     Field{"drafted", kTroupe, kBoolean},
+    Field{"preset", kTroupe, kString},
     Field{"speculation", kTroupe, kObject},
     Field{"drafter", kSpeculation, kString},
     Field{"prediction", kChat, kObject},

@@ -119,6 +119,22 @@ TEST_F(Completions, VllmsNamesAskForABeamSearchToo) {
   EXPECT_EQ(answer["lossy"], json::array({"beam-search"}));
 }
 
+TEST_F(Completions, APresetSetsTheSamplerAndFieldsGoBeforeIt) {
+  start();
+  json request = body();
+  request["troupe"]["preset"] = "sharpened";
+  request["temperature"] = 0.25;
+  const json answer = post_json("/v1/completions", request);
+  const SamplingParams asked = dispatcher_.seen().back().sampling;
+  EXPECT_EQ(asked.temperature, 0.25f) << "the request's own field";
+  EXPECT_EQ(asked.min_p, 0.01f);
+  EXPECT_EQ(asked.dry.multiplier, 0.8f);
+  EXPECT_FALSE(asked.dry.breakers.empty()) << "DRY's tokens are found as if its fields were sent";
+  EXPECT_EQ(answer["lossy"], json::array({"sharpened-sampling"}));
+  EXPECT_FALSE(post_json("/v1/completions", body()).contains("lossy"));
+  EXPECT_EQ(dispatcher_.seen().back().sampling.min_p, 0.0f);
+}
+
 TEST_F(Completions, OneArrayOfIdsIsOnePrompt) {
   start();
   post_json("/v1/completions", body({97, 98, 99}));
