@@ -89,6 +89,18 @@ struct BeamParams {
 };
 inline constexpr std::uint32_t kMostBeams = 64;
 
+/// Superposed Decoding: several short answers for one row a step (common/sampling/superposed).
+struct SuperposedParams {
+  std::uint32_t drafts = 0;      ///< answers made at once; 0: plain decoding
+  float alpha = 0.0f;            ///< weight of n-grams against the model, 0 to 1; 0: the model alone
+  float temperature = 0.06f;     ///< divides logits: calibrates the model against n-grams, draws nothing
+  std::uint32_t candidates = 0;  ///< likeliest tokens of a step that are looked at
+  bool operator==(const SuperposedParams&) const = default;
+};
+inline constexpr std::uint32_t kMostSuperposed = 16;        ///< drafts
+inline constexpr std::uint32_t kMostSuperposedTokens = 20;  ///< of an answer: histories of drafts blend more with each
+inline constexpr std::uint32_t kMostSuperposedCandidates = 128;
+
 enum class FinishReason : std::uint8_t { none, stop, length, cancelled, error };
 
 }  // namespace troupe
