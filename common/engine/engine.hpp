@@ -29,6 +29,7 @@
 #include "common/model/model.hpp"
 #include "common/prefix_index/tier.hpp"
 #include "common/sampling/params.hpp"
+#include "common/sampling/superposed/ngram_table.hpp"
 #include "common/speculation/speculator.hpp"
 
 namespace troupe::engine {
@@ -49,6 +50,7 @@ struct EngineOptions {
   kv::disk::TierOptions disk;         ///< pages below the pool; needs prefix_cache. What fails there is logged and counted
   bool hydragen = true;               ///< attend to pages that sequences share once a step for all of them; same bits
   speculation::SpeculationOptions speculation;  ///< same bits too
+  std::shared_ptr<const NgramTable> ngrams;     ///< of a text, beside each prompt's own, for superposed answers; null: none
 };
 
 /// What to run. With choices > 1 the prompt is computed once and forked.
@@ -78,6 +80,9 @@ struct Request {
   /// width > 0: the choices are the best hypotheses of a beam search, first_choice counted from the best. They come whole, in the
   /// step that ends the search. Goes with temperature 0 and without penalties, biases, grammar and resumed tokens; drafters rest.
   BeamParams beam = {};
+  /// drafts > 0: the choices are the best of as many short answers that share one row a step, first_choice counted from the best.
+  /// They come whole at the end. Lossy. Goes with what beams go with, kMostSuperposedTokens at most, and without log-probabilities.
+  SuperposedParams superposed = {};
   TokenRules rules = {};
   std::vector<TokenId> reference = {};    ///< what the answer is thought to be; drafters may copy it, no answer depends on it
   /// Not none: the answer is a vector and no token is drawn; max_tokens is 0. It comes when the prompt is computed. Goes with
@@ -120,7 +125,7 @@ struct TokenEvent {
   std::optional<StageTimes> times = {};   ///< of a choice that came to its end
   std::uint32_t drafted_tokens = 0;       ///< rows this step computed for guesses
   std::uint32_t accepted_tokens = 0;      ///< of them, those that are in `tokens`
-  std::optional<double> score = {};       ///< of a hypothesis of a beam search
+  std::optional<double> score = {};       ///< of a hypothesis of a beam search, or of a superposed draft
   std::shared_ptr<const StageNews> news = {};  ///< of a traced choice, with its first token and after it gave way; shared: events are copied
   std::vector<float> vector = {};         ///< [D] of length 1, of a request that pools; finish is `stop`
 };
@@ -176,6 +181,9 @@ struct EngineStats {
   std::uint64_t prompt_tokens = 0, generated_tokens = 0, cached_tokens = 0, steps = 0, preemptions = 0;
   std::uint64_t beam_searches = 0;    ///< that came to their end
   std::uint64_t beam_restarts = 0;    ///< of searches that gave way
+  std::uint64_t superposed_requests = 0;  ///< whose drafts came to their end
+  std::uint64_t superposed_restarts = 0;  ///< of those that gave way
+  std::uint64_t blended_rows = 0;         ///< rows that superposed drafts shared
   std::uint64_t swaps = 0;            ///< preemptions that kept their pages in host memory
   std::uint64_t swapped_bytes = 0;    ///< held there now
   kv::disk::TierStats disk;

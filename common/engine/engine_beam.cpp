@@ -18,7 +18,8 @@ Expected<void> EngineImpl::check_beams(const Request& request) const {
   TROUPE_TRY(validate(beam));
   if (sampling.temperature > 0.0f || needs_history(sampling) || !sampling.logit_bias.empty())
     return refuse("goes with temperature 0, without penalties and logit_bias");
-  if (request.grammar != nullptr || request.rules.any()) return refuse("goes without a grammar and rules about tokens");
+  if (request.grammar != nullptr || request.rules.any())
+    return refuse("goes without a grammar and rules about tokens");
   if (request.resumed_tokens > 0 || request.max_tokens == 0)
     return refuse("starts at the prompt and makes at least one token");
   if (std::uint64_t{request.first_choice} + request.choices > beam.width)
@@ -73,7 +74,12 @@ void EngineImpl::advance(BeamGroup& group, StepOutput& out) {
                         static_cast<std::uint32_t>(std::max<std::size_t>(moves.size(), 1)));
   std::vector<std::uint32_t> copies(rows.size(), 0);
   for (const BeamSearch::Move& move : moves) copies[move.from] += 1;
-  if (group.search.done()) report_hypotheses(group, *rows[0], out);
+  if (group.search.done()) {
+    const Request& request = *rows[0]->request;
+    rows[0]->prompt_report = std::move(group.prompt_report);
+    stats_.beam_searches += 1;
+    report_hypotheses(group.search.best(request.first_choice + request.choices), *rows[0], out);
+  }
   for (std::size_t row = 0; row < rows.size(); ++row)
     if (copies[row] == 0) finished_.push_back(rows[row]);
   for (std::uint32_t row = 0; row < moves.size(); ++row) {
@@ -88,13 +94,11 @@ void EngineImpl::advance(BeamGroup& group, StepOutput& out) {
   group.computed.assign(moves.size(), false);
 }
 
-/// The answers of a search that is over.
-void EngineImpl::report_hypotheses(BeamGroup& group, Sequence& lead, StepOutput& out) {
+/// The answers of a search that is over, best first, as choices of its request.
+void EngineImpl::report_hypotheses(std::vector<BeamSearch::Hypothesis> best, Sequence& lead,
+                                   StepOutput& out) {
   const Request& request = *lead.request;
-  std::vector<BeamSearch::Hypothesis> best = group.search.best(request.first_choice + request.choices);
-  stats_.beam_searches += 1;
   lead.times.last_token = clock_.now();
-  lead.prompt_report = std::move(group.prompt_report);
   for (std::uint32_t rank = request.first_choice; rank < request.first_choice + request.choices; ++rank) {
     TokenEvent event = event_for(lead);
     event.choice = rank;

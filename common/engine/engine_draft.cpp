@@ -43,7 +43,7 @@ bool EngineImpl::draft(const std::vector<Sequence*>& candidates, std::vector<Row
     Sequence& sequence = *candidates[i];
     sequence.draft.reset();
     sequence.expected.clear();
-    if (rows[i] == 0 || !demands[i].decoding || sequence.beams) continue;
+    if (rows[i] == 0 || !demands[i].decoding || sequence.beams || sequence.superposed) continue;
     if (sequence.matcher) sequence.expected = sequence.matcher->expected(options_.speculation.most_draft);
     if (!speculator_.drafts_for(sequence.request->drafter, sequence.expected)) continue;
     if (sequence.seat == nullptr) sequence.seat = std::make_unique<DraftSeat>(speculator_, sequence.number);

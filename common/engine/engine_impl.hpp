@@ -122,8 +122,15 @@ class EngineImpl final : public Engine {
   void take_candidates(Sequence& sequence, const RowLogits& logits);
   void advance_beams(const std::vector<Planned>& planned, StepOutput& out);
   void advance(BeamGroup& group, StepOutput& out);
-  void report_hypotheses(BeamGroup& group, Sequence& lead, StepOutput& out);
+  void report_hypotheses(std::vector<BeamSearch::Hypothesis> best, Sequence& lead, StepOutput& out);
   std::list<SequencePtr>::iterator fold_beams(std::list<SequencePtr>::iterator at);
+
+  // engine_superposed.cpp: several answers of one row a step
+  Expected<void> check_superposed(const Request& request) const;
+  std::unique_ptr<SuperposedSearch> new_superposed(const Request& request) const;
+  void blend(Sequence& sequence, std::uint32_t index);
+  void take_superposed(Sequence& sequence, const RowLogits& logits, StepOutput& out);
+  void fold_superposed(Sequence& sequence);
 
   // engine_draft.cpp: rows of guesses
   speculation::DraftContext draft_context(const Sequence& sequence) const;

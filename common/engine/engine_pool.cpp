@@ -6,7 +6,7 @@ namespace troupe::engine {
 
 Expected<void> EngineImpl::check_pooling(const Request& request) const {
   if (request.max_tokens != 0 || request.choices != 1 || request.resumed_tokens != 0 ||
-      request.beam.width > 0 || request.grammar != nullptr || request.prompt_logprobs)
+      request.beam.width > 0 || request.superposed.drafts > 0 || request.grammar != nullptr || request.prompt_logprobs)
     return fail(Errc::invalid_argument, "a request that pools has one choice and draws no token");
   return {};
 }

@@ -196,6 +196,7 @@ bool EngineImpl::make_room(Sequence& sequence, std::uint32_t length) {
 /// draws are keyed by position. Returns the running one behind it, and behind those that went with it.
 std::list<EngineImpl::SequencePtr>::iterator EngineImpl::preempt(std::list<SequencePtr>::iterator victim) {
   const auto next = fold_beams(victim);
+  fold_superposed(**victim);
   swap_out(**victim);
   (*victim)->pages.reset();
   (*victim)->seat.reset();

@@ -67,9 +67,9 @@ void EngineImpl::expire(StepOutput& out) {
   const TimePoint now = clock_.now();
   const auto expired = [&](const SequencePtr& sequence) {
     if (!sequence->request->deadline || *sequence->request->deadline > now) return false;
-    // Choices that are not forked yet end too, and those of a beam search once.
+    // Choices that are not forked yet end too, and those of a search once.
     const std::uint32_t of_search = sequence->row == 0 ? sequence->request->choices : 0;
-    const std::uint32_t choices = sequence->beams ? of_search : sequence->forks + 1;
+    const std::uint32_t choices = sequence->beams || sequence->superposed ? of_search : sequence->forks + 1;
     for (std::uint32_t i = 0; i < choices; ++i) {
       TokenEvent event = event_for(*sequence);
       event.choice = sequence->choice + i;
@@ -134,11 +134,13 @@ void EngineImpl::add_rows(const Planned& item) {
     // What is drawn from may need few of the logits; what is reported about a prompt needs all.
     batch_.add_row(index, sequence.tokens[at], sequence.pages->position_of(at), sequence.pages->slot_of(at), at, wants,
                    last ? logits_kept(sequence) : 0);
+    if (sequence.superposed) blend(sequence, at);
   }
 }
 
 /// Best logits that a row leaves behind; 0: all.
 std::uint32_t EngineImpl::logits_kept(const Sequence& sequence) const {
+  if (sequence.superposed) return sequence.superposed->candidates_wanted();
   if (sequence.matcher || sequence.beams || ruled(sequence)) return 0;
   const std::uint32_t drawn = best_needed(sequence.request->sampling, model_->config().vocab, backend::Backend::kMostBest);
   return drawn == 0 ? 0 : std::max(drawn, sequence.seat ? speculator_.rows_wanted(sequence.number) : 0);
@@ -197,6 +199,7 @@ void EngineImpl::take_logits(Sequence& sequence, std::uint32_t index, const RowL
   }
   if (index + 1 != sequence.tokens.size()) return;
   if (sequence.beams) return take_candidates(sequence, logits);
+  if (sequence.superposed) return take_superposed(sequence, logits, out);
   rank(sequence, 0, logits);
   // The prompt is computed: the other choices start from the same pages and the same logits.
   for (std::uint32_t i = 0; i < sequence.forks; ++i) {

@@ -80,6 +80,7 @@ Expected<void> EngineImpl::check(const Request& request) const {
   }
   if (request.grammar != nullptr) TROUPE_TRY(matcher_of(request));
   if (request.beam.width > 0) TROUPE_TRY(check_beams(request));
+  if (request.superposed.drafts > 0) TROUPE_TRY(check_superposed(request));
   if (request.pooling != Pooling::none) TROUPE_TRY(check_pooling(request));
   const std::size_t waiting = waiting_.size() + waiting_for_disk();
   if (waiting >= options_.queue)
@@ -97,6 +98,7 @@ EngineImpl::SequencePtr EngineImpl::make_sequence(Request request) {
   sequence->number.value = sequences_++;
   sequence->choice = request.first_choice;
   if (request.beam.width > 0) sequence->beams = std::make_shared<BeamGroup>(new_search(request));
+  else if (request.superposed.drafts > 0) sequence->superposed = new_superposed(request);
   else sequence->forks = request.choices - 1;
   sequence->emitted = request.resumed_tokens;
   if (needs_history(request.sampling)) {

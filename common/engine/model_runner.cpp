@@ -76,6 +76,7 @@ class Runner final : public ModelRunner {
     upload_step(batch);
     const auto plan = backend_->plan_attention(*stream_, batch.attention);
     backend_->embed(*stream_, *weights_.token_embd, ids(), config_.embedding_scale, floats(x_, config_.width));
+    blend_inputs(batch);
     for (std::uint32_t layer = 0; layer < config_.layers; ++layer) {
       attention_part(layer, *plan);
       ffn_part(layer);
@@ -130,6 +131,37 @@ class Runner final : public ModelRunner {
     put(*state_rows_, batch.state_rows);
     for (std::size_t i = 0; i < ropes_.size(); ++i)
       backend_->rope_table(*stream_, ropes_[i], numbers(positions_, rows_), floats(rope_tables_[i], ropes_[i].dims));
+  }
+
+  /// Blended rows: embeddings are weighed and summed here, in the order they are given, so that every backend has the same bits
+  /// and one part of weight 1 is that token's row. The buffers of ids and of results are free at this point.
+  void blend_inputs(const StepBatch& batch) {
+    const std::size_t width = config_.width, parts = batch.blend_tokens.size();
+    if (parts == 0) return;
+    std::vector<double> sums(batch.blends.size() * width);
+    std::size_t blend = 0, begin_of_blend = 0;
+    for (std::size_t begin = 0; begin < parts; begin += max_rows_) {
+      const auto count = static_cast<std::uint32_t>(std::min<std::size_t>(max_rows_, parts - begin));
+      backend_->upload(*stream_, *ids_, 0, std::as_bytes(std::span(batch.blend_tokens).subspan(begin, count)));
+      backend_->embed(*stream_, *weights_.token_embd, numbers(ids_, count), config_.embedding_scale,
+                      {y_.get(), 0, DType::f32, count, config_.width, config_.width});
+      backend_->synchronize(*stream_);
+      const auto rows = on_host<float>(*y_, count * width, host_states_);
+      for (std::size_t part = begin; part < begin + count; ++part) {
+        while (part >= batch.blends[blend].end) begin_of_blend = batch.blends[blend++].end;
+        const auto weight = static_cast<double>(batch.blend_weights[part]);
+        for (std::size_t i = 0; i < width; ++i) {
+          const double term = weight * static_cast<double>(rows[(part - begin) * width + i]);
+          double& sum = sums[blend * width + i];
+          sum = part == begin_of_blend ? term : sum + term;  // 0 + -0 would be another zero
+        }
+      }
+    }
+    host_blends_.resize(sums.size());
+    std::transform(sums.begin(), sums.end(), host_blends_.begin(), [](double sum) { return static_cast<float>(sum); });
+    for (std::size_t i = 0; i < batch.blends.size(); ++i)
+      backend_->upload(*stream_, *x_, batch.blends[i].row * width * sizeof(float),
+                       std::as_bytes(std::span(host_blends_).subspan(i * width, width)));
   }
 
   void attention_part(std::uint32_t layer, const backend::AttentionPlan& plan) {
@@ -266,6 +298,7 @@ class Runner final : public ModelRunner {
   BufferPtr x_, y_, q_, k_, v_, attended_, gate_, up_, activation_, ids_, positions_, slots_, logit_rows_, logit_keep_, state_rows_, best_, logits_, kv_;
   std::vector<BufferPtr> rope_tables_;
   std::vector<std::byte> host_logits_, host_best_, host_states_;  ///< where the backend's memory is not the host's
+  std::vector<float> host_blends_;
   std::uint32_t rows_ = 0;
 };
 

@@ -15,6 +15,7 @@
 #include "common/kv/sequence_pages.hpp"
 #include "common/sampling/beam_search.hpp"
 #include "common/sampling/sampler.hpp"
+#include "common/sampling/superposed/superposed_search.hpp"
 #include "common/speculation/speculator.hpp"
 
 namespace troupe::engine {
@@ -124,6 +125,7 @@ struct Sequence {
   std::size_t event = 0;                   ///< of the step under way, into StepOutput::tokens
   std::shared_ptr<BeamGroup> beams;        ///< of a beam search; shared by its beams, which all run or are folded to one that waits
   std::uint32_t row = 0;                   ///< among them
+  std::unique_ptr<SuperposedSearch> superposed;  ///< its rows behind the prompt are those of all drafts
   std::optional<HiddenPool> pool;          ///< of a request that wants a vector
 
   [[nodiscard]] bool prefill_only() const { return feed != nullptr; }

@@ -22,6 +22,15 @@ struct StepBatch {
 
   std::vector<std::int32_t> state_rows;     ///< rows whose last states are wanted, ascending
 
+  /// A row whose input is a weighted sum of embeddings in place of its own token's.
+  struct Blend {
+    std::uint32_t row = 0;
+    std::uint32_t end = 0;  ///< its part of blend_tokens and blend_weights begins where that of the blend before ends
+  };
+  std::vector<Blend> blends;
+  std::vector<TokenId> blend_tokens;
+  std::vector<float> blend_weights;
+
   [[nodiscard]] std::uint32_t rows() const { return static_cast<std::uint32_t>(tokens.size()); }
   void clear() {
     tokens.clear();
@@ -30,6 +39,9 @@ struct StepBatch {
     logit_rows.clear();
     logit_keep.clear();
     state_rows.clear();
+    blends.clear();
+    blend_tokens.clear();
+    blend_weights.clear();
     attention.rows.clear();
     attention.table_begin.clear();
     attention.tables.clear();
@@ -52,6 +64,14 @@ struct StepBatch {
     positions.push_back(static_cast<std::int32_t>(position));
     slots.push_back(static_cast<std::int32_t>(slot));
     attention.rows.push_back({sequence, index + 1, 0, 0});
+  }
+  /// One more part of the input of the row that was added last, which from the first part on is their sum.
+  void blend(TokenId token, float weight) {
+    const std::uint32_t row = rows() - 1;
+    if (blends.empty() || blends.back().row != row) blends.push_back({row, static_cast<std::uint32_t>(blend_tokens.size())});
+    blend_tokens.push_back(token);
+    blend_weights.push_back(weight);
+    blends.back().end += 1;
   }
   /// A row of a draft at logical index `index`, which sees the first `prefix` of its sequence and then those of `seen`, itself last.
   void add_draft_row(std::uint32_t sequence, TokenId token, std::uint32_t position, std::uint32_t slot, std::uint32_t prefix,

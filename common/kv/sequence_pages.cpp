@@ -199,6 +199,11 @@ void SequencePages::set_position(std::uint32_t index, std::uint32_t position) {
   if (position != index) first_moved_ = std::min(first_moved_, index);
 }
 
+void SequencePages::set_unnamed(std::uint32_t index) {
+  TROUPE_CHECK(index < tokens_.size() && index >= computed_, "what is appended and not computed can be unnamed");
+  first_moved_ = std::min(first_moved_, index);
+}
+
 /// Last page first: when pages run out the end of a prefix goes before its beginning.
 void SequencePages::drop_pages(std::size_t keep) {
   for (; pages_.size() > keep; pages_.pop_back()) pool_->unref(pages_.back());

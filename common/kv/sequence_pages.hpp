@@ -79,6 +79,9 @@ class SequencePages {
   /// (always so for tokens appended after the last fork). Blocks from a moved token on are not published:
   /// their keys speak of tokens at their own index.
   void set_position(std::uint32_t index, std::uint32_t position);
+  /// The KV of `index` will not be what its token says: as for a moved token, whose conditions hold, blocks
+  /// from it on are not published. Nobody else may find them.
+  void set_unnamed(std::uint32_t index);
 
  private:
   static constexpr std::uint32_t kNowhere = UINT32_MAX;
@@ -97,7 +100,7 @@ class SequencePages {
   std::vector<BlockKey> keys_;            // of computed full blocks at their own positions
   std::optional<std::uint32_t> spare_;    // reserved for the next copy-on-write
   std::uint32_t computed_ = 0;
-  std::uint32_t first_moved_ = kNowhere;
+  std::uint32_t first_moved_ = kNowhere;  // moved or unnamed
 };
 
 }  // namespace troupe

@@ -127,6 +127,55 @@ TEST_P(TreeRows, AnAcceptedPathIsMovedIntoPlaceAndGoesOn) {
   }
 }
 
+/// Logits of one row behind a prompt, whose input is `parts` where there are any.
+Logits blended(Bench& bench, TokenId token, const std::vector<std::pair<TokenId, float>>& parts) {
+  std::vector<TokenId> prompt(40);
+  for (std::size_t i = 0; i < prompt.size(); ++i) prompt[i] = static_cast<TokenId>(30 + i * 7 % 200);
+  (void)bench.plain(0, 0, prompt);
+  StepBatch batch;
+  batch.add_row(batch.add_sequence(Bench::table(0)), token, 40, Bench::slot(0, 40), 40, true);
+  for (const auto& [part, weight] : parts) batch.blend(part, weight);
+  return bench.forward(batch).at(0);
+}
+
+TEST(BlendedRows, OnePartIsItsTokenBitForBitAndMoreAreTheirSum) {
+  for (const char* shape : {"tiny-llama", "tiny-gemma3"}) {
+    for (const backend::Isa isa : backend::supported_isas()) {
+      Bench bench(shape, {.threads = 1, .isa = isa});
+      const Logits one = blended(bench, 21, {}), other = blended(bench, 90, {});
+      EXPECT_FALSE(one == other);
+      EXPECT_TRUE(blended(bench, 90, {{21, 1.0f}}) == one) << "whatever the row is called";
+      EXPECT_TRUE(blended(bench, 21, {{21, 0.25f}, {21, 0.75f}}) == one);
+      EXPECT_TRUE(blended(bench, 21, {{90, 0.0f}, {21, 1.0f}}) == one);
+      const Logits both = blended(bench, 21, {{21, 0.5f}, {90, 0.5f}});
+      EXPECT_FALSE(both == one);
+      EXPECT_FALSE(both == other);
+      EXPECT_TRUE(blended(bench, 21, {{90, 0.5f}, {21, 0.5f}}) == both);
+    }
+  }
+}
+
+/// 513 parts of three blends beside a plain row, in a runner of 256 rows; sums of 256 parts of 1/256 are exact.
+TEST(BlendedRows, MayHaveMorePartsThanAStepHasRows) {
+  Bench bench("tiny-llama", {.threads = 1});
+  StepBatch batch;
+  const std::vector<TokenId> tokens = {21, 90, 33, 40};
+  for (std::uint32_t i = 0; i < tokens.size(); ++i) {
+    batch.add_row(batch.add_sequence(Bench::table(i)), i == 2 ? tokens[i] : 5, 0, Bench::slot(i, 0), 0, true);
+    if (i == 0) batch.blend(tokens[i], 1.0f);
+    if (i == 1 || i == 3)
+      for (int part = 0; part < 256; ++part) batch.blend(tokens[i], 1.0f / 256);
+  }
+  ASSERT_EQ(batch.blends.size(), 3u);
+  ASSERT_EQ(batch.blend_tokens.size(), 513u);
+  const std::vector<Logits> rows = bench.forward(batch);
+  for (std::uint32_t i = 0; i < tokens.size(); ++i)
+    EXPECT_TRUE(rows[i] == bench.plain(5, 0, {tokens[i]})) << i;
+  batch.clear();
+  batch.add_row(batch.add_sequence(Bench::table(0)), 21, 0, Bench::slot(0, 0), 0, true);
+  EXPECT_TRUE(bench.forward(batch).at(0) == rows[0]) << "a batch that was cleared blends nothing";
+}
+
 // Cached text moves to another place in a prompt (PIE, APE, InfLLM): what a page holds, with its positions and the layer's
 // rope base, is enough to turn its keys there.
 class MovedKeys : public ::testing::TestWithParam<const char*> {

@@ -317,6 +317,28 @@ TEST(SequencePages, PositionsDefaultToTheIndexAndAMovedTokenEndsPublishing) {
   EXPECT_EQ(pool.stored_keys().size(), 4U);
 }
 
+TEST(SequencePages, UnnamedTokensArePublishedByNobodyUntilTheyAreCutOff) {
+  PagePool pool(4);
+  SequencePages sequence = empty(pool);
+  run(sequence, ids(20));
+  ASSERT_TRUE(sequence.reserve(130));
+  for (std::uint32_t index = 20; index < 130; ++index) {  // one by one, as a stream grows
+    (void)sequence.append(ids(1, static_cast<TokenId>(index)));
+    sequence.set_unnamed(index);
+    sequence.computed(index + 1);
+  }
+  EXPECT_EQ(sequence.length(), 130U);
+  EXPECT_EQ(pool.stored_keys().size(), 1U) << "the first block, which is whole and named";
+  SequencePages other = empty(pool);
+  bool ok = true;
+  (void)other.adopt(ids(130), 130, ok);
+  EXPECT_EQ(other.length(), 16U);
+  other.release();
+  sequence.truncate(20);
+  run(sequence, ids(44, 20));
+  EXPECT_EQ(pool.stored_keys().size(), 4U) << "what stands there now is what it is called";
+}
+
 TEST(SequencePages, MovingOneHandsItsPagesOnAndEmptiesIt) {
   PagePool pool(4);
   {
