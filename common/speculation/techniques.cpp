@@ -79,6 +79,11 @@ const std::vector<Technique>& techniques() {
       {"diverse-beam-search", "groups of beams that avoid the tokens of earlier groups: troupe.beam with groups in a request",
        "Diverse Beam Search, Vijayakumar et al. 2016, arXiv:1610.02424", "decode", lossy,
        "as many places among running sequences as beams, temperature 0", "engine.max_sequences"},
+      {"superposed-decoding",
+       "n short answers from one row a step, whose input is the blend of their newest tokens, told apart by n-grams: troupe.decoding "
+       "superposed in a request. All but the best go on from a blended history; not for chat",
+       "Superposed Decoding, Shen et al. 2024, arXiv:2405.18400", "decode", lossy,
+       "20 tokens at most, temperature 0; prompts that say what their answers do", ""},
       {"sharpened-sampling",
        "draws from the squared distribution over plausible tokens, away from repetition: troupe.preset sharpened in a request. Not "
        "hyperfitting, which is training: the model's arg-max stays",

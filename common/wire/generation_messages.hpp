@@ -25,7 +25,7 @@ struct WireSampling {
 
 /// Gateway to decode worker. A prompt too long for a control message follows as a PromptFrame on the data plane.
 struct Generate {
-  TROUPE_MESSAGE(Generate, 10, 1);
+  TROUPE_MESSAGE(Generate, 11, 1);
   RequestId request;
   Epoch epoch;
   ModelId model;
@@ -53,9 +53,11 @@ struct Generate {
   BeamParams beam = {};                 ///< width > 0: choices are the best hypotheses of a beam search
   TokenRules rules = {};
   std::vector<TokenId> reference = {};  ///< what the answer is thought to be, for drafters
-  /// A worker that does not know grammars would answer in any form, one that does not know beams would draw, one that does not know
+  SuperposedParams superposed = {};     ///< drafts > 0: choices are the best of as many superposed drafts
+  /// A worker that does not know grammars would answer in any form, one that does not know beams or superposed drafts would draw, one that does not know
   /// a rule or a sampler would draw what it forbids.
   [[nodiscard]] std::uint16_t oldest_reader() const {
+    if (superposed.drafts > 0) return 11;
     if (rules.any() || new_sampler(sampling.p)) return 10;
     if (beam.width > 0 || grammar.kind == grammar::Kind::tagged) return 9;
     return grammar.kind == grammar::Kind::none ? kOldestReader : std::uint16_t{8};
@@ -113,6 +115,10 @@ struct Generate {
     v.since(10, "dry_last_n", s.sampling.p.dry.last_n);
     v.since(10, "dry_breakers", s.sampling.p.dry.breakers, kMaxList);
     v.since(10, "dry_breaker_runs", s.sampling.p.dry.breaker_runs);
+    v.since(11, "superposed_drafts", s.superposed.drafts);
+    v.since(11, "superposed_alpha", s.superposed.alpha);
+    v.since(11, "superposed_temperature", s.superposed.temperature);
+    v.since(11, "superposed_candidates", s.superposed.candidates);
   }
 };
 
@@ -145,7 +151,7 @@ struct Tokens {
     std::uint32_t prompt_total = 0;     ///< prompt tokens reported in all
     std::uint32_t drafted = 0;          ///< guesses computed for this choice under this epoch so far
     std::uint32_t accepted = 0;         ///< of them, those that came true
-    std::optional<double> score = {};   ///< of a hypothesis of a beam search; it travels beside the entries
+    std::optional<double> score = {};   ///< of a hypothesis of a beam search or a superposed draft; it travels beside the entries
     template <class V, class S>
     static void fields(V&& v, S& s) {
       v("request", s.request);

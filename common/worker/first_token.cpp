@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t kMostOrderBytes = 8 * 1024;
 
 bool draws_elsewhere(const wire::Generate& order) {
-  return order.choices == 1 && order.beam.width == 0 && order.grammar.kind == grammar::Kind::none &&
+  return order.choices == 1 && order.beam.width == 0 && order.superposed.drafts == 0 && order.grammar.kind == grammar::Kind::none &&
          !order.prompt_logprobs && order.resumed_tokens < order.max_tokens;
 }
 
@@ -29,6 +29,7 @@ engine::Request request_of(const wire::Generate& order) {
   request.stop_tokens = order.stop_tokens;
   request.sampling = order.sampling.p;
   request.beam = order.beam;
+  request.superposed = order.superposed;
   request.rules = order.rules;
   return request;
 }

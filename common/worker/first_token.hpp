@@ -14,7 +14,7 @@ namespace troupe::worker {
 [[nodiscard]] engine::Request request_of(const wire::Generate& order);
 
 /// For PrefillRequest::order. Empty: the first token is drawn by the stream's own worker, which alone keeps
-/// what the draw needs (several choices, a beam search, a grammar's state), or nothing is drawn.
+/// what the draw needs (several choices, a beam search, superposed drafts, a grammar's state), or nothing is drawn.
 [[nodiscard]] std::vector<std::uint8_t> order_for_first(const wire::Generate& order);
 
 /// Tokens of the prompt that comes with the request.

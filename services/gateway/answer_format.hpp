@@ -45,7 +45,7 @@ struct ChoiceEnd {
 /// What a finished choice reports under "troupe".
 struct ChoiceExtras {
   const std::vector<TokenId>* ids = nullptr;  ///< null: not asked for
-  std::optional<double> score = {};           ///< of a hypothesis of a beam search
+  std::optional<double> score = {};           ///< of a hypothesis of a beam search or a superposed draft
 };
 
 /// One finished choice of a whole answer.

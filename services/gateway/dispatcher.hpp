@@ -36,10 +36,13 @@ struct GenerateJob {
   std::string drafter = {};       ///< off, auto or a name; empty: the worker's option
   grammar::Source grammar = {};   ///< what the answer must look like
   BeamParams beam = {};           ///< width > 0: the choices are the best hypotheses of a beam search, with scores
+  SuperposedParams superposed = {};  ///< drafts > 0: the choices are the best of as many superposed drafts, with scores
   TokenRules rules = {};
   std::vector<TokenId> reference = {};  ///< what the answer is thought to be, for drafters
   std::shared_ptr<const RequestTrace> trace = {};  ///< null: nobody records it. Of a shared job its first listener's
   Pooling pooling = Pooling::none;  ///< not none: a vector is wanted, and no token. One choice, which nobody shares
+  /// Choices come whole at its end, and it starts anew where it is lost: nobody goes on from a part.
+  [[nodiscard]] bool searches() const { return beam.width > 0 || superposed.drafts > 0; }
 };
 
 /// Guesses at a request's tokens (speculation): how many were computed, and how many came true.
@@ -65,7 +68,7 @@ class AnswerSink {
   virtual void on_tokens(std::uint32_t choice, std::span<const GeneratedToken> tokens, FinishReason finish) = 0;
   /// Of the tokens of `choice` that come next, as many were guesses that came true. Depends on the schedule.
   virtual void on_drafted(std::uint32_t choice, std::uint32_t count) { (void)choice, (void)count; }
-  /// Of a hypothesis of a beam search, before its tokens; perhaps again, with the same value.
+  /// Of a hypothesis of a beam search or a superposed draft, before its tokens; perhaps again, with the same value.
   virtual void on_score(std::uint32_t choice, double score) = 0;
   /// The vector of a job that pools, of length 1; on_start comes before it, on_done follows at once.
   virtual void on_vector(std::vector<float> vector) { (void)vector; }

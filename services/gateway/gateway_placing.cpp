@@ -23,7 +23,7 @@ std::uint32_t left_ms(const std::optional<TimePoint>& deadline, TimePoint now) {
 
 std::vector<TokenId> GatewayState::prompt_of(const Request& request, std::uint32_t choice) const {
   std::vector<TokenId> tokens = request.job.prompt;
-  if (request.job.beam.width > 0) return tokens;  // a search goes on from nowhere else
+  if (request.job.searches()) return tokens;  // a search goes on from nowhere else
   const auto& emitted = request.choices[choice].emitted;
   tokens.insert(tokens.end(), emitted.begin(), emitted.end());
   return tokens;
@@ -53,7 +53,8 @@ void GatewayState::ask_router(const Request& request, Epoch epoch, std::vector<N
   ask.prompt_tokens = static_cast<std::uint32_t>(prompt.size());
   const bool pools = request.job.pooling != Pooling::none;
   ask.max_tokens = pools ? 0 : request.job.max_tokens;
-  ask.choices = std::max(open, request.job.beam.width);
+  // Superposed drafts are one sequence.
+  ask.choices = request.job.superposed.drafts > 0 ? 1 : std::max(open, request.job.beam.width);
   const std::size_t keyed = std::min(prompt.size(), kBlocksPerPlace * kBlockTokens);
   if (!pools)  // a vector needs what pages do not hold
     ask.blocks = block_keys(request.model, request.job.tenant, std::span(prompt).first(keyed));
@@ -183,6 +184,7 @@ void GatewayState::send_generate(Request& request, std::uint32_t first_choice, s
   order.drafter = job.drafter;
   order.grammar = job.grammar;
   order.beam = job.beam;
+  order.superposed = job.superposed;
   order.rules = job.rules;
   order.reference = job.reference;
   order.trace = traces_.order(job.id, request.epoch);

@@ -11,6 +11,7 @@
 #include "services/gateway/fields/request_fields.hpp"
 #include "services/gateway/openai_schema.hpp"
 #include "services/gateway/structured_output.hpp"
+#include "services/gateway/superposed_request.hpp"
 #include "services/gateway/tool_format.hpp"
 
 namespace troupe::gateway {
@@ -261,7 +262,14 @@ Status read_common(const Json& object, const RequestLimits& limits, GenerateRequ
   auto beam = read_beam(object, out.choices);
   TROUPE_PARSE(beam);
   out.beam = *beam;
-  if (out.beam.width > 0) out.sampling.temperature = 0.0f;
+  auto superposed = read_superposed(object, out.choices, out.max_tokens);
+  TROUPE_PARSE(superposed);
+  out.superposed = *superposed;
+  if (out.beam.width > 0 || out.superposed.drafts > 0) out.sampling.temperature = 0.0f;
+  if (out.superposed.drafts > 0 && !out.max_tokens) {
+    out.max_tokens = kMostSuperposedTokens;
+    out.cut_to_context = true;
+  }
   return {};
 }
 

@@ -65,6 +65,7 @@ struct GenerateRequest {
   std::string prediction;            ///< what the client thinks the answer to be; empty: it does not say
   std::vector<TokenId> reference;    ///< its tokens, by settle_fields()
   BeamParams beam;                   ///< troupe.beam; width 0: none
+  SuperposedParams superposed;       ///< troupe.decoding superposed; drafts 0: none
   grammar::Source grammar;           ///< what the answer must look like; it compiles
 };
 

@@ -38,6 +38,7 @@ std::unique_ptr<AnswerWriter> make_writer(const Call& call, const PreparedRun& p
   head.fingerprint = "fp_" + to_hex(prepared.served.id).substr(0, 16);
   head.lossy_pages = prepared.served.lossy_pages();
   if (request.beam.width > 0) head.search = request.beam.groups > 1 ? "diverse-beam-search" : "beam-search";
+  if (request.superposed.drafts > 0) head.search = "superposed-decoding";
   if (!request.preset.empty()) head.search = request.preset;
   head.tokenizer = prepared.model->tokenizer;
   if (prepared.form.make_writer) return prepared.form.make_writer(std::move(head));
@@ -166,6 +167,7 @@ Expected<void> GenerateRun::dispatch(std::size_t job) {
   work.drafter = request.drafter;
   work.grammar = request.grammar;
   work.beam = request.beam;
+  work.superposed = request.superposed;
   work.rules = request.rules;
   work.reference = request.reference;
   work.prompt_logprobs = (request.echo && request.logprobs) || request.prompt_logprobs;

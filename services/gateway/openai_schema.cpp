@@ -98,6 +98,11 @@ constexpr std::array kFields{
     Field{"diversity_penalty", kBeam, kNumber, used, 0, 100},
     Field{"length_penalty", kBeam, kNumber, used, -10, 10},
     Field{"early_stopping", kBeam, kBoolean | kString},
+    Field{"decoding", kTroupe, kString},
+    Field{"superposed", kTroupe, kObject},
+    Field{"alpha", kSuperposed, kNumber, used, 0, 1},
+    Field{"temperature", kSuperposed, kNumber, used, 0.01, 10},
+    Field{"candidates", kSuperposed, kInteger, used, 1, kMostSuperposedCandidates},
     Field{"use_beam_search", kGenerate, kBoolean},
     Field{"length_penalty", kGenerate, kNumber, used, -10, 10},
 

@@ -16,7 +16,7 @@ inline constexpr Endpoints kChat = 1, kCompletions = 2, kTokenize = 4, kDetokeni
                            kStreamOptions = 32, kTroupe = 64, kSpeculation = 128, kResponseFormat = 256,
                            kJsonSchema = 512, kStructured = 1024, kTool = 2048, kFunction = 4096,
                            kToolChoice = 8192, kNamedFunction = 16384, kToolCall = 32768,
-                           kCalledFunction = 65536, kBeam = 131072, kPrediction = 1 << 28;
+                           kCalledFunction = 65536, kBeam = 131072, kSuperposed = 262144, kPrediction = 1 << 28;
 inline constexpr Endpoints kGenerate = kChat | kCompletions;
 inline constexpr Endpoints kEmbeddings = 1u << 24, kRerank = 1u << 25, kScore = 1u << 26, kTroupeVectors = 1u << 27;
 inline constexpr Endpoints kVectors = kEmbeddings | kRerank | kScore;

@@ -159,6 +159,20 @@ TEST(Codec, RulesAndNewSamplersNeedAReaderThatKnowsThemAndAReferenceDoesNot) {
   EXPECT_EQ(alone([](Generate& one) { one.sampling.p.dry.base = 2; }), 9) << "says nothing without a multiplier";
 }
 
+TEST(Codec, AWorkerOfBeforeSuperposedDraftsRefusesThemWhateverElseIsAsked) {
+  Generate order;
+  order.rules.min_tokens = 1;
+  EXPECT_EQ(order.oldest_reader(), 10);
+  order.superposed.drafts = 3;
+  EXPECT_EQ(order.oldest_reader(), 11);
+  const auto result = decode<OldGenerate>(encode(order));
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().code, Errc::wire_version);
+  const auto again = decode<Generate>(encode(order));
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(again->superposed, order.superposed);
+}
+
 TEST(Codec, AnEnvelopeOfAnotherTypeIsRefused) {
   EXPECT_FALSE(unpack<Pong>(pack(Ping{1})).has_value());
   EXPECT_FALSE(recode(Envelope{4711, {}, {1, 0, 1, 0}}).has_value());

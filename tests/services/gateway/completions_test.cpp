@@ -119,6 +119,35 @@ TEST_F(Completions, VllmsNamesAskForABeamSearchToo) {
   EXPECT_EQ(answer["lossy"], json::array({"beam-search"}));
 }
 
+TEST_F(Completions, SuperposedDraftsAreAsManyAsChoicesAndShort) {
+  start();
+  dispatcher_.set_script([](const gateway::GenerateJob& job) {
+    ScriptedAnswer answer;
+    for (std::uint32_t i = 0; i < job.choices; ++i)
+      answer.choices.push_back(byte_tokens(i == 0 ? "best" : "next"));
+    if (job.superposed.drafts > 0) answer.scores = {-0.5, -0.75, -1.0};
+    return answer;
+  });
+  json request = body();
+  request["n"] = 3;
+  request["max_tokens"] = nullptr;
+  request["troupe"]["decoding"] = "superposed";
+  const json whole = post_json("/v1/completions", request);
+  EXPECT_EQ(dispatcher_.seen().back().superposed, (SuperposedParams{3, 0.54f, 0.06f, 9}));
+  EXPECT_EQ(dispatcher_.seen().back().sampling.temperature, 0.0f);
+  EXPECT_EQ(dispatcher_.seen().back().max_tokens, kMostSuperposedTokens);
+  EXPECT_EQ(dispatcher_.seen().back().choices, 3u);
+  EXPECT_EQ(whole["choices"][2]["troupe"]["score"], -1.0);
+  EXPECT_EQ(whole["lossy"], json::array({"superposed-decoding"}));
+  request["max_tokens"] = 5;
+  request["troupe"]["superposed"] = {{"alpha", 0}, {"temperature", 0.5}, {"candidates", 20}};
+  post_json("/v1/completions", request);
+  EXPECT_EQ(dispatcher_.seen().back().superposed, (SuperposedParams{3, 0.0f, 0.5f, 20}));
+  EXPECT_EQ(dispatcher_.seen().back().max_tokens, 5u);
+  EXPECT_FALSE(post_json("/v1/completions", body()).contains("lossy"));
+  EXPECT_EQ(dispatcher_.seen().back().superposed.drafts, 0u);
+}
+
 TEST_F(Completions, APresetSetsTheSamplerAndFieldsGoBeforeIt) {
   start();
   json request = body();
