@@ -185,6 +185,13 @@ std::vector<Option> rows() {
        "host:port of each draft service (troupe draft) whose models may guess for this worker. Nobody waits for them: what does not "
        "come in time, or not at all, is not drafted."},
 
+      {"superposed.text", text, "", kDecode,
+       "File of text (UTF-8) whose n-grams smooth superposed drafts, beside those of each prompt. Workers of one model need the same, or "
+       "such a request may end differently where it starts anew. Empty: prompts alone."},
+      {"superposed.ngrams", integer, "4000000", kDecode,
+       "Most different runs of tokens kept of that text, up to 43 bytes each; of more the later ones are left out.", "runs", "0",
+       "100000000"},
+
       {"draft.model", text_list, "", kDraft,
        "Draft models to host: known names or paths of GGUF files. Each guesses for targets of its own vocabulary. Empty: those of "
        "--model."},

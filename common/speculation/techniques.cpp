@@ -83,7 +83,7 @@ const std::vector<Technique>& techniques() {
        "n short answers from one row a step, whose input is the blend of their newest tokens, told apart by n-grams: troupe.decoding "
        "superposed in a request. All but the best go on from a blended history; not for chat",
        "Superposed Decoding, Shen et al. 2024, arXiv:2405.18400", "decode", lossy,
-       "20 tokens at most, temperature 0; prompts that say what their answers do", ""},
+       "20 tokens at most, temperature 0; a text like the prompts, for n-grams", "superposed.text"},
       {"sharpened-sampling",
        "draws from the squared distribution over plausible tokens, away from repetition: troupe.preset sharpened in a request. Not "
        "hyperfitting, which is training: the model's arg-max stays",

@@ -13,6 +13,7 @@
 #include "common/model/model.hpp"
 #include "common/terminal/progress.hpp"
 #include "common/tokenizer/token_texts.hpp"
+#include "services/cli/ngram_file.hpp"
 
 namespace troupe::cli {
 namespace {
@@ -83,6 +84,18 @@ std::shared_ptr<const grammar::TokenTrie> vocabulary_of(const Model& model) {
   return std::make_shared<const grammar::TokenTrie>(token_texts(**tokenizer));
 }
 
+/// Null where no text is given.
+Expected<std::shared_ptr<const NgramTable>> ngrams_of(const Config& config, const Model& model) {
+  const std::string& path = config.text("superposed.text");
+  if (path.empty()) return std::shared_ptr<const NgramTable>();
+  const auto tokenizer = Tokenizer::from_gguf(model.file());
+  if (!tokenizer) return tl::unexpected<Error>(tokenizer.error());
+  auto table = ngrams_of_file(path, **tokenizer, number(config, "superposed.ngrams"));
+  if (!table) return fail(table.error().code, "superposed.text: " + table.error().detail);
+  log::info("n-grams counted", {{"text", path}, {"runs", (*table)->runs()}, {"bytes", (*table)->bytes()}});
+  return table;
+}
+
 Expected<worker::EngineSetup> load_encoder(const Config& config, const ResolvedModel& resolved, std::ostream& out) {
   auto file = encoder::BertFile::open(resolved.path);
   if (!file) return tl::unexpected<Error>(file.error());
@@ -136,6 +149,9 @@ Expected<worker::EngineSetup> load_engine(const Config& config, const ResolvedMo
     if (!vocabulary) return tl::unexpected<Error>(vocabulary.error());
     options.speculation.source = drafts->add_desk(*vocabulary, kDeskSequences * options.max_sequences);
   }
+  auto ngrams = ngrams_of(config, **model);
+  if (!ngrams) return tl::unexpected<Error>(ngrams.error());
+  options.ngrams = std::move(*ngrams);
   Progress progress(out, "loading " + resolved.name, 100, ::isatty(STDERR_FILENO) != 0);
   auto engine = engine::Engine::create(*model, backend, options, steady_clock(), [&](double part) {
     progress.update(static_cast<std::uint64_t>(part * 100));

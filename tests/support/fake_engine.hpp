@@ -292,12 +292,13 @@ class FakeEngine final : public engine::Engine {
   Expected<void> admit(const engine::Request& request) {
     priorities.push_back(request.priority);
     if (request.prompt.empty()) return fail(Errc::invalid_argument, "an empty prompt");
-    if (request.beam.width > 0 && request.resumed_tokens > 0) return fail(Errc::invalid_argument, "a search is not resumed");
+    if (searches(request) && request.resumed_tokens > 0) return fail(Errc::invalid_argument, "a search is not resumed");
     if (sequences_.size() >= options_.max_sequences + options_.queue)
       return fail(Errc::queue_full, "the fake engine's queue is full");
     if (request.prompt.size() / 64 + 1 > options_.pages) return fail(Errc::out_of_pages, "can never fit");
     return {};
   }
+  static bool searches(const engine::Request& request) { return request.beam.width > 0 || request.superposed.drafts > 0; }
   [[nodiscard]] TimePoint now() const { return options_.clock == nullptr ? TimePoint{} : options_.clock->now(); }
   [[nodiscard]] bool tells(const Sequence& sequence) const { return sequence.request.traced && options_.clock != nullptr; }
   void add(Sequence sequence) {
@@ -402,7 +403,7 @@ class FakeEngine final : public engine::Engine {
   /// Silent for some steps, then all of it.
   void search(const RequestId& id, Sequence& sequence, engine::StepOutput& out) {
     const engine::Request& request = sequence.request;
-    out.rows += request.beam.width;
+    out.rows += std::max(request.beam.width, 1u);
     if (++sequence.search_steps < std::min(request.max_tokens, 30u)) return;
     for (std::uint32_t i = 0; i < request.choices; ++i) {
       engine::TokenEvent event;
@@ -427,7 +428,7 @@ class FakeEngine final : public engine::Engine {
     cancel(id);
   }
   void generate(const RequestId& id, Sequence& sequence, engine::StepOutput& out) {
-    if (sequence.request.beam.width > 0) return search(id, sequence, out);
+    if (searches(sequence.request)) return search(id, sequence, out);
     if (sequence.request.pooling != Pooling::none) return pool(id, sequence, out);
     const engine::Request& request = sequence.request;
     if (sequence.texts.empty()) {

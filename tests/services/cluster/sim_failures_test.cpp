@@ -24,6 +24,22 @@ TEST(SimCluster, ABeamSearchWhoseWorkerDiesStartsAnewAndEndsTheSame) {
   }
 }
 
+TEST(SimCluster, SuperposedDraftsWhoseWorkerDiesStartAnewAndEndTheSame) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    Stage s(seed, {}, 2);
+    auto job = fake_job(seed, 100, 20, 3);
+    job.superposed = {3, 0.5f, 0.06f, 9};
+    const auto sink = s.sim.start(job);
+    ASSERT_TRUE(s.sim.run_until([&] { return !s.holder().empty(); }));
+    s.sim.run_for(seed * 2ms);
+    if (const std::string holder = s.holder(); !holder.empty()) s.sim.kill(holder);
+    ASSERT_TRUE(s.sim.run_until([&] { return sink->over(); }));
+    EXPECT_EQ(check_answer(job, *sink), "");
+    EXPECT_EQ(sink->scores, (std::map<std::uint32_t, double>{{0, -1.0}, {1, -2.0}, {2, -3.0}}));
+    s.expect_quiet();
+  }
+}
+
 /// One hypothesis came, another did not: the search is made again from the prompt, for what is missing.
 TEST(SimCluster, WhatIsMissingOfABeamSearchIsSearchedForAgain) {
   SimFaults faults;
