@@ -159,7 +159,8 @@ Expected<void> EngineImpl::submit_prefill(Request request, std::uint32_t tokens,
   TROUPE_TRY(check(request));
   if (tokens == 0 || tokens > request.prompt.size())
     return fail(Errc::invalid_argument, "prefill of " + std::to_string(tokens) + " of " + std::to_string(request.prompt.size()) + " tokens");
-  if (request.draw_first && (tokens != request.prompt.size() || request.beam.width > 0 || request.max_tokens <= request.resumed_tokens))
+  if (request.draw_first && (tokens != request.prompt.size() || request.beam.width > 0 || request.superposed.drafts > 0 ||
+                             request.max_tokens <= request.resumed_tokens))
     return fail(Errc::invalid_argument, "a first token is drawn behind a whole prompt, of an answer that goes on there");
   auto sequence = make_sequence(std::move(request));
   sequence->target = tokens;
@@ -263,7 +264,7 @@ Expected<void> EngineImpl::import_answer(const RequestId& id, TokenId token) {
   const auto found = importing_.find(id);
   if (found == importing_.end()) return fail(Errc::transfer_failed, "no import is open for this request");
   Sequence& sequence = *found->second;
-  if (token < 0 || static_cast<std::uint32_t>(token) >= model_->config().vocab || sequence.forks != 0 || sequence.beams ||
+  if (token < 0 || static_cast<std::uint32_t>(token) >= model_->config().vocab || sequence.forks != 0 || sequence.beams || sequence.superposed ||
       sequence.matcher || sequence.pool || sequence.emitted + 1 >= sequence.request->max_tokens ||
       sequence.tokens.size() + 1 >= context_)
     return fail(Errc::invalid_argument, "token " + std::to_string(token) + " of another worker does not go before this answer's rest");
