@@ -107,7 +107,8 @@ fetch_peer_source() {
 
 # python_environment: a venv with the clients of the APIs that are served and a browser's driver, for tests that use Troupe as a user does.
 python_environment() {
-  local venv=$troupe_cache/venv packages=(openai==3.57.0 langchain-openai==1.7.4 anthropic==2.14.0 ollama==0.6.3 httpx==0.27.2 selenium==4.51.0 PyYAML==6.0.3 kubernetes-validate==1.37.0)
+  local venv=$troupe_cache/venv packages=(openai==3.57.0 langchain-openai==1.7.4 anthropic==2.14.0 ollama==0.6.3 httpx==0.27.2 selenium==4.51.0 PyYAML==6.0.3 kubernetes-validate==1.37.0
+    openapi-spec-validator==0.9.0 schemathesis==4.32.5)
   [[ -x $venv/bin/python && $(cat "$venv/.complete" 2>/dev/null) == "${packages[*]}" ]] && return
   say "making a Python environment with ${packages[*]}"
   python3 -m venv "$venv"

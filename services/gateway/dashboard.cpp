@@ -143,13 +143,6 @@ std::string Dashboard::hello_json(const RequestLog& log) const {
   return out + "]}";
 }
 
-std::string_view Dashboard::method_of(std::string_view path) {
-  if (path == "/" || path == kEvents || path == kTechniques || path == kBenchmarks || path == "/favicon.ico")
-    return "GET";
-  if (path.starts_with(kFiles) || path.starts_with("/benchmarks/")) return "GET";
-  return path.starts_with(kWorkers) ? "POST" : "";
-}
-
 void Dashboard::serve(Call call) {
   const std::string path = call.request.path;
   if (path == kEvents) return events(call);

@@ -37,9 +37,7 @@ class Dashboard {
   Dashboard(DashboardOptions options, const RequestLog& log, std::function<std::string()> gateway_json,
             Submit submit);
 
-  /// The method of one of the dashboard's paths; empty: it is none of them.
-  [[nodiscard]] static std::string_view method_of(std::string_view path);
-  /// Answers a request to such a path with that method.
+  /// Answers a request to one of the dashboard's routes.
   void serve(Call call);
   /// Ends the events that are open: a drain begins.
   void close() { feed_.close(); }

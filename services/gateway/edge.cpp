@@ -1,12 +1,9 @@
 #include "services/gateway/edge.hpp"
 
-#include <algorithm>
-#include <array>
 #include <mutex>
 #include <utility>
 
 #include "common/base/log.hpp"
-#include "services/gateway/anthropic/message_errors.hpp"
 #include "services/gateway/anthropic/messages_api.hpp"
 #include "services/gateway/api_host.hpp"
 #include "services/gateway/call.hpp"
@@ -14,18 +11,21 @@
 #include "services/gateway/generate_run.hpp"
 #include "services/gateway/key_ring.hpp"
 #include "services/gateway/json_text.hpp"
-#include "services/gateway/ollama/line_writer.hpp"
 #include "services/gateway/ollama/ollama_api.hpp"
+#include "services/gateway/openapi/docs.hpp"
 #include "services/gateway/prepare.hpp"
 #include "services/gateway/responses/api.hpp"
 #include "services/gateway/resume_target.hpp"
+#include "services/gateway/routes.hpp"
 #include "services/gateway/run_starter.hpp"
 #include "services/gateway/text_pool.hpp"
+#include "services/gateway/web_files.hpp"
 
 namespace troupe::gateway {
 namespace {
 
-constexpr std::string_view kModelsPrefix = "/v1/models/";
+constexpr std::string_view kModelsPrefix = "/v1/models/", kRequestsPrefix = "/v1/requests/",
+                           kTraceSuffix = "/trace";
 constexpr std::size_t kSmallBody = 64U << 10;  ///< of paths that take no texts
 
 class EdgeServer final : public Edge, private ApiHost, private LineHost {
@@ -155,16 +155,6 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
     return {};
   }
 
-  using Action = void (EdgeServer::*)(Call);
-  struct Route {
-    std::string_view method;
-    std::string_view path;
-    std::string_view name;  ///< in metrics
-    Action action;
-    Door door = Door::inference;
-    bool starts_work = false;  ///< refused while draining
-    ErrorForm error_form = to_response;
-  };
   // The registry keeps its callback for good; this says whether the edge is still there.
   struct Alive {
     std::mutex mutex;
@@ -177,49 +167,6 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
     return out;
   }
 
-  static std::span<const Route> routes() {
-    static constexpr std::array kRoutes{
-        Route{"POST", "/v1/chat/completions", "chat_completions", &EdgeServer::chat, Door::inference, true},
-        Route{"POST", "/v1/completions", "completions", &EdgeServer::completions, Door::inference, true},
-        Route{"POST", responses::kPath, "responses", &EdgeServer::create_response, Door::inference, true,
-              responses::error_form},
-        Route{"POST", "/v1/responses/input_tokens", "responses", &EdgeServer::count_input, Door::inference,
-              true, responses::error_form},
-        Route{"POST", "/v1/embeddings", "embeddings", &EdgeServer::embeddings, Door::inference, true},
-        Route{"POST", "/v1/rerank", "rerank", &EdgeServer::rerank, Door::inference, true},
-        Route{"POST", "/v1/score", "score", &EdgeServer::score, Door::inference, true},
-        Route{"GET", "/v1/models", "models", &EdgeServer::list_models},
-        Route{"POST", "/tokenize", "tokenize", &EdgeServer::tokenize, Door::inference, true},
-        Route{"POST", "/detokenize", "detokenize", &EdgeServer::detokenize, Door::inference, true},
-        Route{"POST", "/v1/messages", "messages", &EdgeServer::messages, Door::inference, true,
-              anthropic::error_response},
-        Route{"POST", "/v1/messages/count_tokens", "count_tokens", &EdgeServer::count_tokens, Door::inference,
-              true, anthropic::error_response},
-        Route{"POST", "/api/chat", "ollama_chat", &EdgeServer::ollama_chat, Door::inference, true,
-              ollama::error_response},
-        Route{"POST", "/api/generate", "ollama_generate", &EdgeServer::ollama_generate, Door::inference, true,
-              ollama::error_response},
-        Route{"GET", "/api/tags", "models", &EdgeServer::ollama_tags, Door::inference, false,
-              ollama::error_response},
-        Route{"GET", "/api/ps", "models", &EdgeServer::ollama_running, Door::inference, false,
-              ollama::error_response},
-        Route{"POST", "/api/show", "models", &EdgeServer::ollama_show, Door::inference, false,
-              ollama::error_response},
-        Route{"GET", "/api/version", "models", &EdgeServer::ollama_version, Door::inference, false,
-              ollama::error_response},
-        Route{"POST", "/api/embed", "other", &EdgeServer::ollama_embed, Door::inference, false,
-              ollama::error_response},
-        Route{"POST", "/api/embeddings", "other", &EdgeServer::ollama_embed, Door::inference, false,
-              ollama::error_response},
-        Route{"GET", "/healthz", "healthz", &EdgeServer::healthz, Door::open},
-        Route{"GET", "/readyz", "readyz", &EdgeServer::readyz, Door::open},
-        Route{"GET", "/metrics", "metrics", &EdgeServer::expose_metrics, Door::open},
-        Route{"GET", "/config", "config", &EdgeServer::config, Door::admin},
-        Route{"GET", "/state", "state", &EdgeServer::state, Door::admin},
-    };
-    return kRoutes;
-  }
-
   // Threads: a connection's, as every action. Reading JSON, templates and tokens happen on the text pool.
   void route(Place place, Request request, std::shared_ptr<ResponseWriter> writer) {
     Caller caller = take_caller(request, keys_.get());
@@ -230,55 +177,21 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
               std::chrono::steady_clock::now(),
               options_.log};
     call.visit = std::make_shared<Visit>(std::move(caller), call.request.id, call.arrived);
-    const std::string_view path = call.request.path;
-    if (call.request.method == "GET" && path.starts_with(kModelsPrefix)) {
-      call.route = route_index("models");
-      return pass(call, Door::inference) ? one_model(std::move(call)) : void();
-    }
-    const bool admin = place != Place::clients;
-    std::string allowed;
-    for (const Route& row : routes()) {
-      if (row.path != path || (row.door == Door::admin && !admin)) continue;
-      if (row.method == call.request.method) return enter(row, std::move(call));
-      allowed = row.method == "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
-    }
-    if (const std::string_view method = Dashboard::method_of(path); admin && !method.empty()) {
-      call.route = route_index(method == "POST" ? "orders" : "page");
-      if (method == call.request.method)
-        return pass(call, Door::admin) ? dashboard_.serve(std::move(call)) : void();
-      allowed = method == "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
-    }
-    if (const auto id = traced_request(path); id && call.request.method == "GET") {
-      call.route = route_index("trace");
-      return pass(call, Door::inference) ? show_trace(call, *id) : void();
-    }
-    const auto resumed = resume_target(call.request);
-    if (resumed.matches && call.request.method == "GET") {
-      call.route = route_index("events");
-      if (pass(call, Door::inference) && take_request(call)) events(std::move(call), resumed);
-      return;
-    }
-    if (const std::string_view methods = BatchService::methods_of(path); !methods.empty()) {
-      call.route = route_index(path.starts_with("/v1/files") ? "files" : "batches");
-      if (BatchService::takes(path, call.request.method)) return keep_or_batch(std::move(call));
-      allowed = methods;
-    }
-    if (const auto target = responses::target_of(path); target && allowed.empty()) {
-      call.route = route_index("responses");
-      if (responses::takes(*target, call.request.method))
-        return pass(call, Door::inference) ? responses_.serve(std::move(call), *target) : void();
-      allowed = responses::methods_of(*target);
-    }
-    if (path.starts_with(kModelsPrefix) || resumed.matches) allowed = "GET, HEAD, OPTIONS";
-    if (call.request.method == "OPTIONS") return preflight(call, allowed);
-    if (allowed.empty())
-      return call.reply(to_api(Error{Errc::not_found, "there is no path '" + std::string(path) + "'"}));
-    Response response = to_response(to_api(Error{Errc::method_not_allowed, "this path takes " + allowed}));
-    response.headers.push_back({"Allow", allowed});
+    const RouteMatch match = find_route(call.request.method, call.request.path, place != Place::clients);
+    if (match.route != nullptr) return enter(*match.route, place, std::move(call));
+    if (call.request.method == "OPTIONS") return preflight(call, match.allowed);
+    if (match.allowed.empty()) return call.reply(no_path(call.request));
+    Response response =
+        to_response(to_api(Error{Errc::method_not_allowed, "this path takes " + match.allowed}));
+    response.headers.push_back({"Allow", match.allowed});
     call.reply(std::move(response));
   }
 
-  void enter(const Route& row, Call call) {
+  static ApiError no_path(const Request& request) {
+    return to_api(Error{Errc::not_found, "there is no path '" + request.path + "'"});
+  }
+
+  void enter(const Route& row, Place place, Call call) {
     call.route = route_index(row.name);
     call.error_form = row.error_form;
     if (!pass(call, row.door)) return;
@@ -286,12 +199,91 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
     if (row.starts_work && !take_request(call)) return;
     if (row.starts_work)
       call.trace = RequestTrace::begin(options_.tracer, call.request.header("traceparent"), call.request.id);
-    (this->*row.action)(std::move(call));
+    act(row.action, place, std::move(call));
+  }
+
+  void act(Action action, Place place, Call call) {
+    switch (action) {
+      case Action::chat:
+        return chat(std::move(call));
+      case Action::completions:
+        return completions(std::move(call));
+      case Action::create_response:
+        return responses_.create(std::move(call));
+      case Action::count_input:
+        return responses_.count(std::move(call));
+      case Action::stored_response:
+        return stored_response(std::move(call));
+      case Action::embeddings:
+        return embeddings(std::move(call));
+      case Action::rerank:
+        return rerank(std::move(call));
+      case Action::score:
+        return score(std::move(call));
+      case Action::list_models:
+        return list_models(std::move(call));
+      case Action::one_model:
+        return one_model(std::move(call));
+      case Action::tokenize:
+        return tokenize(std::move(call));
+      case Action::detokenize:
+        return detokenize(std::move(call));
+      case Action::messages:
+        return messages_.messages(std::move(call));
+      case Action::count_tokens:
+        return messages_.count_tokens(std::move(call));
+      case Action::ollama_chat:
+        return ollama_.chat(std::move(call));
+      case Action::ollama_generate:
+        return ollama_.generate(std::move(call));
+      case Action::ollama_tags:
+        return ollama_.tags(std::move(call));
+      case Action::ollama_running:
+        return ollama_.running(std::move(call));
+      case Action::ollama_show:
+        return ollama_.show(std::move(call));
+      case Action::ollama_version:
+        return ollama_.version(std::move(call));
+      case Action::ollama_embed:
+        return ollama_.embed(std::move(call));
+      case Action::keep_or_batch:
+        return keep_or_batch(std::move(call));
+      case Action::trace:
+        return show_trace(call);
+      case Action::events:
+        return resume(std::move(call));
+      case Action::healthz:
+        return healthz(std::move(call));
+      case Action::readyz:
+        return readyz(std::move(call));
+      case Action::metrics:
+        return expose_metrics(std::move(call));
+      case Action::openapi:
+        return call.reply(web_response(openapi::document_file(place != Place::clients), call.request));
+      case Action::docs:
+        return call.reply(web_response(openapi::docs_page(), call.request));
+      case Action::config:
+        return config(std::move(call));
+      case Action::state:
+        return state(std::move(call));
+      case Action::dashboard:
+        return dashboard_.serve(std::move(call));
+    }
+  }
+
+  void stored_response(Call call) {
+    const auto target = responses::target_of(call.request.path);
+    target ? responses_.serve(std::move(call), *target) : call.reply(no_path(call.request));
+  }
+
+  void resume(Call call) {
+    const auto target = resume_target(call.request);
+    if (!target.matches) return call.reply(no_path(call.request));
+    if (take_request(call)) events(std::move(call), target);
   }
 
   // Files and batches: what brings new work counts as such.
   void keep_or_batch(Call call) {
-    if (!pass(call, Door::inference)) return;
     const bool brings = call.request.method == "POST";
     if (brings && call.request.draining) return call.reply(draining());
     if (brings && !take_request(call)) return;
@@ -342,11 +334,10 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
 
   /// Texts are long, and are kept only of those who will be let in.
   BodyLimit body_limit(Request head) const {
-    const auto row = std::ranges::find_if(
-        routes(), [&](const Route& each) { return each.method == head.method && each.path == head.path; });
-    const ErrorForm form = row == routes().end() ? to_response : row->error_form;
-    const bool takes_texts = row != routes().end() && row->starts_work;
-    const bool brings_file = !BatchService::methods_of(head.path).empty();
+    const Route* row = find_route(head.method, head.path, true).route;
+    const ErrorForm form = row == nullptr ? to_response : row->error_form;
+    const bool takes_texts = row != nullptr && row->starts_work;
+    const bool brings_file = row != nullptr && row->action == Action::keep_or_batch;
     BodyLimit small{kSmallBody, {}, form};
     if (!takes_texts && !brings_file) return small;
     const Caller caller = take_caller(head, keys_.get());
@@ -356,24 +347,17 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
     return batches_->upload_limit(head, caller).value_or(small);
   }
 
-  /// The id in /v1/requests/ID/trace.
-  static std::optional<RequestId> traced_request(std::string_view path) {
-    constexpr std::string_view kPrefix = "/v1/requests/", kSuffix = "/trace";
-    if (!path.starts_with(kPrefix) || !path.ends_with(kSuffix) ||
-        path.size() < kPrefix.size() + kSuffix.size())
-      return std::nullopt;
-    path.remove_prefix(kPrefix.size());
-    path.remove_suffix(kSuffix.size());
-    const auto id = id_from_hex<RequestId>(path);
-    return id ? std::optional(*id) : std::nullopt;
-  }
-
   // Times only, and whoever asks knows the request's unguessable id.
-  void show_trace(Call& call, const RequestId& id) {
+  void show_trace(Call& call) {
+    std::string_view text = call.request.path;
+    text.remove_prefix(kRequestsPrefix.size());
+    text.remove_suffix(kTraceSuffix.size());
+    const auto id = id_from_hex<RequestId>(text);
     std::vector<trace::Span> spans;
-    if (options_.tracer) spans = options_.tracer->of(id);
+    if (id && options_.tracer) spans = options_.tracer->of(*id);
     if (spans.empty())
-      return call.reply(to_api(Error{Errc::request_unknown, "no trace of request " + to_hex(id)}));
+      return call.reply(to_api(Error{Errc::request_unknown, id ? "no trace of request " + to_hex(*id)
+                                                               : "a request's id is 32 hex digits"}));
     call.reply_json(trace::to_chrome(trace::by_process(spans, {"gateway", options_.instance})));
   }
 
@@ -411,18 +395,6 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
     on_pool(std::move(call),
             [this](Call& c) { generate(c, parse_completion(c.request.body, options_.limits), {}); });
   }
-
-  void messages(Call call) { messages_.messages(std::move(call)); }
-  void count_tokens(Call call) { messages_.count_tokens(std::move(call)); }
-  void ollama_chat(Call call) { ollama_.chat(std::move(call)); }
-  void ollama_generate(Call call) { ollama_.generate(std::move(call)); }
-  void ollama_tags(Call call) { ollama_.tags(std::move(call)); }
-  void ollama_running(Call call) { ollama_.running(std::move(call)); }
-  void ollama_show(Call call) { ollama_.show(std::move(call)); }
-  void ollama_version(Call call) { ollama_.version(std::move(call)); }
-  void ollama_embed(Call call) { ollama_.embed(std::move(call)); }
-  void create_response(Call call) { responses_.create(std::move(call)); }
-  void count_input(Call call) { responses_.count(std::move(call)); }
 
   /// Nothing when the call has been answered. `model`: the only one that will do; zero: any.
   std::optional<PreparedRun> prepared(Call& call, Parsed<GenerateRequest> request, AnswerForm form,
@@ -512,7 +484,8 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
     std::string().swap(call.request.body);
     const auto writer = call.writer;
     const TimePoint deadline = call.arrived + options_.request_deadline;
-    const auto run = std::make_shared<VectorRun>(std::move(call), std::move(*prepared), dispatcher_, deadline);
+    const auto run =
+        std::make_shared<VectorRun>(std::move(call), std::move(*prepared), dispatcher_, deadline);
     writer->post([run] { run->start(); });
   }
 
@@ -739,7 +712,7 @@ class EdgeServer final : public Edge, private ApiHost, private LineHost {
   const std::int64_t started_ =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();
-  std::unique_ptr<KeyRing> keys_;    // null: whoever reaches the port may use it
+  std::unique_ptr<KeyRing> keys_;  // null: whoever reaches the port may use it
   std::shared_ptr<AuditLog> audit_;
   RunStarter starter_;
   anthropic::MessagesApi messages_;

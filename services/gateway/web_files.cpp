@@ -22,7 +22,8 @@ constexpr std::string_view kPolicy =
     "require-trusted-types-for 'script'";
 
 std::string_view type_of(std::string_view name) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kTypes{{
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kTypes{{
+      {".json", "application/json"},
       {".html", "text/html; charset=utf-8"},
       {".css", "text/css; charset=utf-8"},
       {".js", "text/javascript; charset=utf-8"},
@@ -51,10 +52,7 @@ std::string gzip(std::string_view text) {
 
 std::vector<WebFile> make_files() {
   std::vector<WebFile> files;
-  for (const auto& [name, content] : kWebSources) {
-    const auto hash = Hasher().text("web").text(content).finish<RequestId>();
-    files.push_back({name, content, type_of(name), gzip(content), '"' + to_hex(hash) + '"'});
-  }
+  for (const auto& [name, content] : kWebSources) files.push_back(make_web_file(name, content));
   return files;
 }
 
@@ -74,6 +72,12 @@ bool lists(std::string_view header, std::string_view wanted) {
 
 }  // namespace
 
+WebFile make_web_file(std::string_view name, std::string_view content, std::string policy) {
+  const auto hash = Hasher().text("web").text(content).finish<RequestId>();
+  if (policy.empty()) policy = kPolicy;
+  return {name, content, type_of(name), gzip(content), '"' + to_hex(hash) + '"', std::move(policy)};
+}
+
 std::span<const WebFile> web_files() {
   static const std::vector<WebFile> kFiles = make_files();
   return kFiles;
@@ -91,7 +95,7 @@ Response web_response(const WebFile& file, const Request& request) {
   response.headers = {{"ETag", file.tag},
                       {"Cache-Control", "no-cache"},  // kept, but asked after: an upgrade shows at once
                       {"Vary", "Accept-Encoding"},
-                      {"Content-Security-Policy", std::string(kPolicy)},
+                      {"Content-Security-Policy", file.policy},
                       {"X-Content-Type-Options", "nosniff"},
                       {"Referrer-Policy", "no-referrer"}};
   if (lists(request.header("If-None-Match"), file.tag)) {

@@ -15,7 +15,12 @@ struct WebFile {
   std::string_view type;   ///< Content-Type
   std::string compressed;  ///< gzip; empty where that is not smaller
   std::string tag;         ///< ETag of the content, in quotes
+  std::string policy;      ///< Content-Security-Policy: what a page may load
 };
+
+/// A file of `content`, which must outlive it. `policy`: empty is that of the dashboard's files, which load
+/// nothing but each other.
+[[nodiscard]] WebFile make_web_file(std::string_view name, std::string_view content, std::string policy = {});
 
 /// All of them, by name. Threads: any.
 [[nodiscard]] std::span<const WebFile> web_files();

@@ -16,6 +16,16 @@ constexpr std::size_t kMostMetadata = 16, kLongestMetadataKey = 64,
                       kLongestMetadataValue = 512;  // characters
 constexpr std::int64_t kShortestLife = 3600, kLongestLife = 30LL * 24 * 3600;
 
+constexpr std::array kFields{
+    Field{"input_file_id", kBatch, kString},
+    Field{"endpoint", kBatch, kString},
+    Field{"completion_window", kBatch, kString},
+    Field{"metadata", kBatch, kObject},
+    Field{"output_expires_after", kBatch, kObject},
+    Field{"anchor", kExpiry, kString},
+    Field{"seconds", kExpiry, kInteger, Policy::used, kShortestLife, kLongestLife},
+};
+
 Parsed<std::string> text_of(const Json& object, const std::string& key) {
   const auto found = object.find(key);
   if (found == object.end() || found->is_null())
@@ -69,11 +79,12 @@ Parsed<std::int64_t> output_lifetime_of(const Json& object) {
 }
 
 Parsed<void> check_names(const Json& object) {
-  constexpr std::array<std::string_view, 5> kNames{"input_file_id", "endpoint", "completion_window",
-                                                   "metadata", "output_expires_after"};
+  const auto is_known = [](const std::string& key) {
+    return std::ranges::any_of(
+        kFields, [&](const Field& field) { return (field.where & kBatch) != 0 && field.name == key; });
+  };
   for (const auto& [key, value] : object.items())
-    if (std::ranges::find(kNames, key) == kNames.end())
-      return refuse("unknown_parameter", key, "Unknown parameter: '" + key + "'.");
+    if (!is_known(key)) return refuse("unknown_parameter", key, "Unknown parameter: '" + key + "'.");
   return {};
 }
 
@@ -90,6 +101,10 @@ std::optional<std::string> parameter(std::string_view query, std::string_view na
 }
 
 }  // namespace
+
+std::span<const Field> batch_fields() {
+  return kFields;
+}
 
 Parsed<Batch> parse_batch(std::string_view body) {
   const auto object = read_json(body);

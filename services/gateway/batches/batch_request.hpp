@@ -1,14 +1,20 @@
 #pragma once
 // What clients ask of /v1/batches and of lists, as checked values.
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "services/gateway/batches/batch.hpp"
 #include "services/gateway/batches/batch_store.hpp"
+#include "services/gateway/openai_schema.hpp"
 
 namespace troupe::gateway {
 
 inline constexpr std::int64_t kBatchWindow = 24 * 3600;  ///< seconds: "24h", the only one there is
+
+/// Objects of a batch's body that take a field; a sum.
+inline constexpr Endpoints kBatch = 1, kExpiry = 2;
+[[nodiscard]] std::span<const Field> batch_fields();
 
 /// A new batch as its body describes it; who asks and when is not in it.
 /// Errors: malformed_json, missing_required_parameter, invalid_value, unknown_parameter.

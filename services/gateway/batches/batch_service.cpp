@@ -138,24 +138,6 @@ Parsed<BatchStore*> BatchService::store() {
   return &*store_;
 }
 
-std::string_view BatchService::methods_of(std::string_view path) {
-  if (const Target files = target_of(path, kFiles); files.matches) {
-    if (files.id.empty()) return "GET, HEAD, POST, OPTIONS";
-    if (files.part.empty()) return "GET, HEAD, DELETE, OPTIONS";
-    return files.part == "content" ? "GET, HEAD, OPTIONS" : "";
-  }
-  const Target batches = target_of(path, kBatches);
-  if (!batches.matches) return "";
-  if (batches.id.empty()) return "GET, HEAD, POST, OPTIONS";
-  if (batches.part.empty()) return "GET, HEAD, OPTIONS";
-  return batches.part == "cancel" ? "POST, OPTIONS" : "";
-}
-
-bool BatchService::takes(std::string_view path, std::string_view method) {
-  const std::string listed = ", " + std::string(methods_of(path)) + ",";
-  return method != "OPTIONS" && listed.find(", " + std::string(method) + ",") != std::string::npos;
-}
-
 std::optional<BodyLimit> BatchService::upload_limit(const Request& head, const Caller& caller) {
   if (head.method != "POST" || head.path != kFiles) return std::nullopt;
   if (options_.folder.empty()) return BodyLimit{.bytes = 0, .beyond = not_kept()};

@@ -37,11 +37,7 @@ class BatchService {
                                                                      metrics::Registry& registry);
   ~BatchService();
 
-  /// Methods that a path takes, as an Allow header lists them; "": it is none of these.
-  [[nodiscard]] static std::string_view methods_of(std::string_view path);
-  /// Whether serve() answers this method of the path.
-  [[nodiscard]] static bool takes(std::string_view path, std::string_view method);
-  /// Answers a request that takes() lets through. Threads: any.
+  /// Answers a request to one of the routes of /v1/files and /v1/batches. Threads: any.
   void serve(Call call);
   /// Where the body of an upload goes, and how long it may be; none where the request is no upload.
   /// Threads: any.

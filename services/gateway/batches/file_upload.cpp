@@ -1,5 +1,6 @@
 #include "services/gateway/batches/file_upload.hpp"
 
+#include <array>
 #include <charconv>
 #include <utility>
 
@@ -7,6 +8,13 @@
 
 namespace troupe::gateway {
 namespace {
+
+constexpr std::array kFields{
+    Field{"file", kUpload, kString},
+    Field{"purpose", kUpload, kString},
+    Field{"expires_after[anchor]", kUpload, kString},
+    Field{"expires_after[seconds]", kUpload, kString},
+};
 
 constexpr std::size_t kLongestName = 1024;
 constexpr std::int64_t kShortestLife = 3600, kLongestLife = 30LL * 24 * 3600;  // as OpenAI has it
@@ -21,6 +29,10 @@ tl::unexpected<ApiError> too_much(const std::string& what) {
 }
 
 }  // namespace
+
+std::span<const Field> upload_fields() {
+  return kFields;
+}
 
 void FileUpload::take(std::string piece, std::function<void()> taken) {
   thread_->post([self = shared_from_this(), piece = std::move(piece), taken = std::move(taken)] {

@@ -4,11 +4,13 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "services/gateway/batches/batch_store.hpp"
 #include "services/gateway/batches/batch_thread.hpp"
 #include "services/gateway/batches/multipart.hpp"
+#include "services/gateway/openai_schema.hpp"
 
 namespace troupe::gateway {
 
@@ -17,6 +19,10 @@ struct FileLimits {
   std::int64_t files = 1000;  ///< of one owner, those that batches wrote counted; 429 beyond, as the next
   std::int64_t bytes = 10LL << 30;
 };
+
+/// Fields of the form; all of its values are texts.
+inline constexpr Endpoints kUpload = 1;
+[[nodiscard]] std::span<const Field> upload_fields();
 
 /// Threads: take() any, the rest the BatchThread.
 class FileUpload final : public BodySink, public std::enable_shared_from_this<FileUpload> {

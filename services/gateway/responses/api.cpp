@@ -57,16 +57,6 @@ std::optional<Target> target_of(std::string_view path) {
   return out;
 }
 
-bool takes(const Target& target, std::string_view method) {
-  if (target.what == Target::What::cancel) return method == "POST";
-  return method == "GET" || (method == "DELETE" && target.what == Target::What::response);
-}
-
-std::string_view methods_of(const Target& target) {
-  if (target.what == Target::What::cancel) return "POST, OPTIONS";
-  return target.what == Target::What::response ? "GET, HEAD, DELETE, OPTIONS" : "GET, HEAD, OPTIONS";
-}
-
 Parsed<std::string> input_page(const Json& stored, std::string_view query) {
   std::uint64_t limit = 20;
   const auto limited = query_parameter(query, "limit");

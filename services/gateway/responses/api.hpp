@@ -25,9 +25,6 @@ struct Target {
 };
 /// "/v1/responses/ID", ".../input_items", ".../cancel"; nothing: another path.
 [[nodiscard]] std::optional<Target> target_of(std::string_view path);
-[[nodiscard]] bool takes(const Target& target, std::string_view method);
-/// Methods that it takes, as in Allow.
-[[nodiscard]] std::string_view methods_of(const Target& target);
 
 /// A page of a stored response's input items, as `query` asks for it: limit, order, after.
 [[nodiscard]] Parsed<std::string> input_page(const Json& stored, std::string_view query);

@@ -129,6 +129,10 @@ constexpr std::array<std::string_view, 18> kNotHere{"messages",
 
 }  // namespace
 
+std::span<const Field> fields() {
+  return kFields;
+}
+
 Parsed<void> check(const Json& object, Endpoints where, std::string_view path) {
   return check_fields(kFields, object, where, path);
 }

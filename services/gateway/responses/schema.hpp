@@ -9,6 +9,7 @@ inline constexpr Endpoints kResponse = 1, kText = 2, kTextFormat = 4, kTool = 8,
                            kReasoning = 32, kStreamOptions = 64, kMessage = 128, kTextPart = 256, kCall = 512,
                            kCallOutput = 1024, kReasoningItem = 2048, kReference = 4096;
 
+[[nodiscard]] std::span<const Field> fields();
 [[nodiscard]] Parsed<void> check(const Json& object, Endpoints where, std::string_view path);
 /// Whether a request may have this field of a chat's, with its meaning there: further ways to draw and to
 /// hold answers, troupe.
