@@ -166,9 +166,9 @@
       h("label", {class: "field find"}, h("span", null, "Find an operation"),
         h("input", {type: "text", autocomplete: "off", oninput: (event) => find(event.target.value)})),
       h("p", {id: "found", class: "muted", role: "status"}),
-      groups.map(([tag, list]) => h("section", {"aria-label": tag}, h("h2", null, tag), list.map((each) => operationOf(...each)))));
+      ...groups.map(([tag, list]) => h("section", {"aria-label": tag}, h("h2", null, tag), list.map((each) => operationOf(...each)))));
     contents.replaceChildren(...groups.flatMap(([tag, list]) =>
-      [h("h2", null, tag), ...list.map(([method, path, operation]) =>
+      [h("p", null, tag), ...list.map(([method, path, operation]) =>
         h("a", {href: `#${operation.operationId}`}, `${method.toUpperCase()} ${path}`))]));
     find("");
     openTarget();
