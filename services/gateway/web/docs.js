@@ -70,11 +70,13 @@
   }
 
   function fieldRow(name, schema, required) {
-    return h("tr", null,
+    const held = inner(schema).map((each) =>
+      lazily(null, nameOf(each) || `fields of ${name}`, () => fieldTable(resolved(each), nameOf(each) || name)));
+    return [h("tr", {class: held.length ? "holds" : null},
       h("th", {scope: "row"}, h("code", null, name), required ? h("span", {class: "badge warn"}, "required") : null),
       h("td", null, h("code", null, typeText(schema))), h("td", null, limits(schema)),
-      h("td", null, schema.description ?? "",
-        inner(schema).map((each) => lazily(null, nameOf(each) || `fields of ${name}`, () => fieldTable(resolved(each), nameOf(each) || name)))));
+      h("td", null, schema.description ?? "")),
+    held.length ? h("tr", null, h("td", {class: "held", colspan: "4"}, held)) : null];
   }
 
   function table(label, head, rows) {
