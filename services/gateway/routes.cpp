@@ -125,7 +125,7 @@ constexpr std::array kRoutes = std::to_array<Route>({
      .action = keep_or_batch,
      .name = "files",
      .text =
-         {"Files and batches", "Keeps a file (multipart/form-data).", "FileUpload", "File", {}, {}, "501"}},
+         {"Files and batches", "Keeps a file (multipart/form-data).", "FileUpload", "File", {}, {}, "415 501"}},
     {.method = "GET",
      .path = "/v1/files/{file_id}",
      .action = keep_or_batch,
@@ -168,7 +168,7 @@ constexpr std::array kRoutes = std::to_array<Route>({
      .path = "/v1/batches/{batch_id}/cancel",
      .action = keep_or_batch,
      .name = "batches",
-     .text = {"Files and batches", "Begins no further line of a batch.", {}, "Batch", {}, {}, "409 501"}},
+     .text = {"Files and batches", "Begins no further line of a batch.", {}, "Batch", {}, {}, "501"}},
     {.method = "GET",
      .path = "/v1/requests/{request_id}/events",
      .action = events,

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <regex>
 #include <set>
 #include <string>
 
@@ -18,6 +20,7 @@
 #include "services/gateway/openapi/shapes.hpp"
 #include "services/gateway/responses/schema.hpp"
 #include "services/gateway/routes.hpp"
+#include "tests/house/source_tree.hpp"
 
 namespace troupe::gateway::openapi {
 namespace {
@@ -231,6 +234,24 @@ TEST(OpenApiDocument, TellsEveryErrorCodeAtItsStatus) {
     for (const Json& each : answers[name]["x-codes"]) told |= each["code"].get<std::string>() == code.name;
     EXPECT_TRUE(told) << code.name;
   }
+}
+
+// Codes stand where they are refused with; the document has one list of them.
+TEST(OpenApiDocument, KnowsEveryCodeThatTheSourcesRefuseWith) {
+  const std::regex code("(?:refuse\\(|[({][0-9]{3}, )\"([a-z_]+)\"");
+  std::set<std::string> found;
+  for (const house::SourceFile& file : house::read_sources()) {
+    if (!file.path.starts_with("services/gateway/") || file.path.find("/openapi/") != std::string::npos)
+      continue;
+    std::string text;
+    for (const std::string& line : file.lines) text.append(line).push_back('\n');
+    for (std::sregex_iterator at(text.begin(), text.end(), code), end; at != end; ++at)
+      found.insert((*at)[1]);
+  }
+  EXPECT_GT(found.size(), 12u);
+  for (const std::string& name : found)
+    EXPECT_TRUE(std::ranges::any_of(error_codes(), [&](const ErrorCode& each) { return each.name == name; }))
+        << name;
 }
 
 TEST(OpenApiDocument, TellsErrorsAsEachApiWritesThem) {
