@@ -27,7 +27,8 @@ SMALL = {"max_tokens": 12, "max_completion_tokens": 12, "max_output_tokens": 12,
          "width": 3, "groups": 3, "min_tokens": 12}
 SIZED = {"ChatRequest": "max_tokens", "CompletionRequest": "max_tokens", "ResponseRequest": "max_output_tokens",
          "ChatRun": "options", "GenerateRun": "options", "RunOptions": "num_predict"}
-FEW_SHAPES = 10
+FEW_SHAPES = 8
+ROUND = 120
 
 
 def fetched(url):
@@ -97,7 +98,8 @@ def extra_failures(response):
 
 
 class Tally:
-    def __init__(self):
+    def __init__(self, until):
+        self.until = until  # on the monotonic clock, which all processes share
         self.cases, self.statuses, self.failures, self.slowest = 0, {}, {}, 0.0
 
     def add(self, label, what, request):
@@ -110,6 +112,8 @@ CHECKS = [status_code_conformance, content_type_conformance, response_headers_co
 
 def try_case(case, url, tally):
     begun = time.monotonic()
+    if begun > tally.until:
+        return
     try:
         response = case.call(base_url=url, timeout=60)
     except Exception as error:  # noqa: BLE001 - a server that does not answer is a finding like any other
@@ -128,6 +132,8 @@ def try_case(case, url, tally):
 
 
 def draw_cases(document, path, method, mode, count, seed, url, tally):
+    if time.monotonic() > tally.until:
+        return
     operation = schemathesis.openapi.from_dict(document)[path][method]
 
     @hypothesis.seed(seed)
@@ -143,11 +149,11 @@ def draw_cases(document, path, method, mode, count, seed, url, tally):
         pass  # nothing that breaks the document can be said here
 
 
-def fuzz(document, path, method, count, seed, url):
+def fuzz(document, path, method, count, seed, url, until):
     """One operation's share. In a process of its own."""
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
-    tally = Tally()
+    tally = Tally(until)
     operation = document["paths"][path][method]
     mode = schemathesis.GenerationMode
     seed ^= zlib.crc32(f"{method} {path}".encode())
@@ -178,11 +184,19 @@ def shares(document, cases):
     return [(p, m, max(3, round(each * w))) for (p, m, _), w in zip(others, weights)] + [(p, m, 1) for p, m, _ in plain]
 
 
+def rounds(shares_of_all):
+    """Parts of each share, one of every operation before the next of any: what ends early has tried all of them."""
+    parts = [(number, path, method, min(ROUND, count - number * ROUND)) for path, method, count in shares_of_all
+             for number in range(-(-count // ROUND))]
+    return sorted(parts, key=lambda part: part[0])
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("--cases", type=int, default=400)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="no case begins later; fewer are then no failure")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--only", default="", help="operations whose path has this")
     options = parser.parse_args()
@@ -191,22 +205,24 @@ def main():
     model = fetched(f"{options.url}/v1/models")["data"][0]["id"]
     document = narrowed(document, model)
     begun = time.monotonic()
-    total, statuses, failures, slowest = 0, {}, {}, (0.0, "")
+    total, tried, statuses, failures, slowest = 0, set(), {}, {}, (0.0, "")
     with concurrent.futures.ProcessPoolExecutor(options.jobs) as pool:
-        work = [pool.submit(fuzz, document, path, method, count, options.seed, options.url)
-                for path, method, count in shares(document, options.cases) if options.only in path]
+        work = [pool.submit(fuzz, document, path, method, count, options.seed + 1000 * number, options.url,
+                            begun + options.seconds)
+                for number, path, method, count in rounds(shares(document, options.cases)) if options.only in path]
         for done in concurrent.futures.as_completed(work):
             label, tally = done.result()
             total += tally.cases
+            tried |= {label} if tally.cases else set()
             slowest = max(slowest, (tally.slowest, label))
             for status, count in tally.statuses.items():
                 statuses[status] = statuses.get(status, 0) + count
             failures.update(tally.failures)
-    print(f"{total} cases at {len(work)} operations in {time.monotonic() - begun:.0f} s, slowest {slowest[0]:.1f} s ({slowest[1]}); "
+    print(f"{total} cases at {len(tried)} operations in {time.monotonic() - begun:.0f} s, slowest {slowest[0]:.1f} s ({slowest[1]}); "
           f"answers by status: {dict(sorted(statuses.items()))}")
     for (label, _), (count, what, request) in sorted(failures.items()):
         print(f"\n{label}, {count} times: {what}\n  {request}")
-    enough = options.only or total >= 0.8 * options.cases
+    enough = options.only or options.seconds < float("inf") or total >= 0.8 * options.cases
     if not enough:
         print("fewer cases than asked for")
     sys.exit(0 if enough and not failures else 1)

@@ -1,6 +1,6 @@
 """A server answers what its /openapi.json says, to requests that a program makes up from it (schemathesis), and /docs shows it.
 
-    openapi_test.py [--cases 20000 --jobs 2 --seed 7]
+    openapi_test.py [--cases 20000 --jobs 2 --seed 7 --seconds 3600]
 
 Needs TROUPE_PYTHON, an interpreter that has openapi-spec-validator and schemathesis; the page also needs selenium and chromium.
 """
