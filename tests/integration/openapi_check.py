@@ -154,6 +154,8 @@ def fuzz(document, path, method, count, seed, url, until):
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     tally = Tally(until)
+    if time.monotonic() > until:
+        return f"{method.upper()} {path}", tally
     operation = document["paths"][path][method]
     mode = schemathesis.GenerationMode
     seed ^= zlib.crc32(f"{method} {path}".encode())
