@@ -128,6 +128,7 @@ constexpr std::array kNotes{
     Note{"troupe", "Switches of this server alone."},
     Note{"token_ids", "Whether the ids behind each choice are told.", "false"},
     Note{"drafted", "Whether it is told which tokens a draft proposed.", "false"},
+    Note{"preset", "Sampling fields set together; those that the request has itself win.", {}, R"({"enum": ["sharpened"]})"},
     Note{"speculation", "How drafts are made."},
     Note{"drafter", "Name of a drafter; `troupe techniques` lists them. Empty: as the server was started.",
          R"("")"},
@@ -144,6 +145,11 @@ constexpr std::array kNotes{
     Note{"diversity_penalty", "Taken off for each beam of an earlier group that takes the same token.", "0"},
     Note{"length_penalty", "score = log-probability / length ^ this.", "1"},
     Note{"early_stopping", "When the search ends: true, false, or \"never\".", "false"},
+    Note{"decoding", "Another way to the answers than drawing.", {}, R"({"enum": ["superposed"]})"},
+    Note{"superposed", "How superposed drafts are chosen; the defaults go by `n`."},
+    Note{"alpha", "Weight of the n-grams; 0: the model alone."},
+    Note{"SuperposedOptions.temperature", "Of the model's part of a score; not one of drawing."},
+    Note{"candidates", "Tokens that each step considers."},
     Note{"use_beam_search", "vLLM's name: `width` is `best_of`, else `n`.", "false"},
 
     // What the answer must look like
